@@ -1,0 +1,70 @@
+# Everything the other rule files share: the plan, and how a rule finds its artefact in it by digest.
+import os
+import shlex
+import sys
+from glob import glob
+from pathlib import Path
+
+# The steps run with this interpreter and this checkout, activated environment or not.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+os.environ["PYTHONPATH"] = os.pathsep.join([f"{workflow.basedir}/src", os.environ.get("PYTHONPATH", "")]).rstrip(":")
+sys.path.insert(0, f"{workflow.basedir}/src")
+
+from snakemake.exceptions import WorkflowError
+
+from piti.card import dumps
+from piti.config import load
+from piti.files import InputError
+from piti.plan import Plan
+
+try:
+    settings = load(config, Path(workflow.basedir) / "config")
+except InputError as error:
+    raise WorkflowError(f"configuration: {error}")
+
+plan = Plan(settings)
+machine = settings.machine
+RESULTS = settings.results
+DOWNLOADS = settings.downloads
+GPUS = (1 if glob("/dev/nvidia[0-9]*") else 0) if machine.gpus == "auto" else int(machine.gpus)
+
+
+wildcard_constraints:
+    name="[^/]+",
+    digest="[0-9a-f]{10}",
+
+
+def artefact(step, wildcards):
+    try:
+        return plan.artefacts[step, wildcards.digest]
+    except KeyError:
+        raise WorkflowError(f"{step}: no artefact {wildcards.name}/{wildcards.digest} in this configuration")
+
+
+def files(step):
+    """Named inputs of a step. A path holds the digest of what made it, so a newer file is no reason to make it again."""
+    return lambda w: {key: ancient(list(paths)) for key, paths in artefact(step, w).inputs.items()}
+
+
+def command(step):
+    """The command line of a step: its card, its named inputs, and the paths that the user has given."""
+
+    def arguments(wildcards):
+        found = artefact(step, wildcards)
+        named = found.inputs | {key: [given] for key, given in found.given.items()}
+        options = [f"--{key.replace('_', '-')} {' '.join(map(shlex.quote, paths))}" for key, paths in named.items()]
+        return f"python -m piti.steps.{step} --card {shlex.quote(dumps(found.card))} {' '.join(options)}"
+
+    return arguments
+
+
+def path(leg, file):
+    return f"{RESULTS}/{leg}/{{name}}/{{digest}}/{file}"
+
+
+def log_of(step):
+    return f"{RESULTS}/logs/{step}/{{name}}/{{digest}}.log"
+
+
+def benchmark_of(step):
+    return f"{RESULTS}/benchmarks/{step}/{{name}}/{{digest}}.jsonl"

@@ -1,0 +1,81 @@
+# Photographs and conditions: downloaded or drawn, then packed.
+
+
+rule download:
+    output:
+        f"{DOWNLOADS}/{{name}}/{{digest}}/{{file}}",
+    log:
+        f"{RESULTS}/logs/download/{{name}}/{{digest}}/{{file}}.log",
+    wildcard_constraints:
+        file="[^/]+",
+    localrule: True
+    params:
+        step=command("download"),
+    shell:
+        "{params.step} --output {output} 2> {log}"
+
+
+rule extract:
+    input:
+        unpack(files("extract")),
+    output:
+        temp(directory(path("data", "extracted"))),
+    log:
+        log_of("extract"),
+    benchmark:
+        benchmark_of("extract")
+    threads: machine.threads
+    params:
+        step=command("extract"),
+    shell:
+        "{params.step} --output {output} 2> {log}"
+
+
+rule draw_scenes:
+    input:
+        unpack(files("draw_scenes")),
+    output:
+        directory(path("data", "drawn")),
+    log:
+        log_of("draw_scenes"),
+    benchmark:
+        benchmark_of("draw_scenes")
+    threads: machine.threads
+    params:
+        step=command("draw_scenes"),
+    shell:
+        "{params.step} --output {output} 2> {log}"
+
+
+rule pack:
+    input:
+        unpack(files("pack")),
+    output:
+        path("shards", "index.json"),
+    log:
+        log_of("pack"),
+    benchmark:
+        benchmark_of("pack")
+    threads: machine.threads
+    params:
+        step=command("pack"),
+    shell:
+        "{params.step} --output {output} 2> {log}"
+
+
+rule draw_sketches:
+    input:
+        unpack(files("draw_sketches")),
+    output:
+        path("sketches", "index.json"),
+    log:
+        log_of("draw_sketches"),
+    benchmark:
+        benchmark_of("draw_sketches")
+    threads: machine.threads
+    resources:
+        gpu=GPUS,
+    params:
+        step=command("draw_sketches"),
+    shell:
+        "{params.step} --sample-batch {machine.sample_batch} --output {output} 2> {log}"

@@ -1,0 +1,35 @@
+# From pictures to numbers.
+
+
+rule extract_features:
+    input:
+        unpack(files("extract_features")),
+    output:
+        path("features", "features.safetensors"),
+    log:
+        log_of("extract_features"),
+    benchmark:
+        benchmark_of("extract_features")
+    threads: machine.threads
+    resources:
+        gpu=GPUS,
+    params:
+        step=command("extract_features"),
+    shell:
+        "{params.step} --sample-batch {machine.sample_batch} --output {output} 2> {log}"
+
+
+rule score:
+    input:
+        unpack(files("score")),
+    output:
+        path("scores", "score.json"),
+    log:
+        log_of("score"),
+    benchmark:
+        benchmark_of("score")
+    threads: machine.threads
+    params:
+        step=command("score"),
+    shell:
+        "{params.step} --output {output} 2> {log}"

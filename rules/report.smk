@@ -1,0 +1,65 @@
+# From numbers and pictures to tables and figures. What they show is addressed by digest like everything else; `publish`
+# gives the current ones their plain names.
+
+
+rule make_table:
+    input:
+        unpack(files("make_table")),
+    output:
+        table=path("tables", "table.csv"),
+        long=path("tables", "long.csv"),
+        markdown=path("tables", "table.md"),
+    log:
+        log_of("make_table"),
+    localrule: True
+    threads: machine.threads
+    params:
+        step=command("make_table"),
+    shell:
+        "{params.step} --output {output.table} 2> {log}"
+
+
+rule make_figure:
+    input:
+        unpack(files("make_figure")),
+    output:
+        path("figures", "figure.png"),
+    log:
+        log_of("make_figure"),
+    localrule: True
+    threads: machine.threads
+    params:
+        step=command("make_figure"),
+    shell:
+        "{params.step} --output {output} 2> {log}"
+
+
+def beside(wildcards):
+    table = Path(plan.tables[wildcards.table].path)
+    return {"table": table, "long": table.with_name("long.csv"), "markdown": table.with_name("table.md")}
+
+
+rule publish_table:
+    input:
+        unpack(beside),
+    output:
+        table=f"{RESULTS}/{{table}}.csv",
+        long=f"{RESULTS}/{{table}}.long.csv",
+        markdown=f"{RESULTS}/{{table}}.md",
+    wildcard_constraints:
+        table="|".join(plan.tables) or "none",
+    localrule: True
+    shell:
+        "cp {input.table} {output.table} && cp {input.long} {output.long} && cp {input.markdown} {output.markdown}"
+
+
+rule publish_figure:
+    input:
+        lambda w: plan.figures[w.figure].path,
+    output:
+        f"{RESULTS}/{{figure}}.png",
+    wildcard_constraints:
+        figure="|".join(plan.figures) or "none",
+    localrule: True
+    shell:
+        "cp {input} {output}"

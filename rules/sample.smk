@@ -1,0 +1,37 @@
+# From conditions to pictures: the base model, then the upsampler.
+
+
+rule sample:
+    input:
+        unpack(files("sample")),
+    output:
+        path("sampled", "index.json"),
+    log:
+        log_of("sample"),
+    benchmark:
+        benchmark_of("sample")
+    threads: machine.threads
+    resources:
+        gpu=GPUS,
+    params:
+        step=command("sample"),
+    shell:
+        "{params.step} --sample-batch {machine.sample_batch} --output {output} 2> {log}"
+
+
+rule upsample:
+    input:
+        unpack(files("upsample")),
+    output:
+        path("upsampled", "index.json"),
+    log:
+        log_of("upsample"),
+    benchmark:
+        benchmark_of("upsample")
+    threads: machine.threads
+    resources:
+        gpu=GPUS,
+    params:
+        step=command("upsample"),
+    shell:
+        "{params.step} --sample-batch {machine.sample_batch} --output {output} 2> {log}"

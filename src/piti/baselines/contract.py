@@ -1,0 +1,87 @@
+"""What the one training loop asks of a GAN baseline.
+
+A step of training, the same for all three:
+
+    drawn = baseline.draw(generator, batch_size)                # for the global batch; a process takes its slice
+    fake = baseline.generate(semantics, drawn)
+    sum(baseline.generator_loss(semantics, image, fake, vgg).values()).backward()          # generator's update
+    fake = baseline.discriminator_fake(semantics, fake, drawn)
+    sum(baseline.discriminator_loss(semantics, image, fake, drawn).values()).backward()    # discriminator's update
+
+`semantics` is N×C×S×S (one-hot labels with instance boundaries, or a real-valued map), images are N×3×S×S in [-1,1].
+"""
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor, nn
+
+Drawn = dict[str, Tensor]
+VGG = Callable[[Tensor], list[Tensor]]  # image -> features at relu1_1, relu2_1, relu3_1, relu4_1, relu5_1
+
+
+class Baseline(nn.Module):
+    """A generator, a discriminator and their losses. State-dict names below the two are those of the releases."""
+
+    uses_vgg = False  # whether generator_loss wants VGG features
+
+    def __init__(self, config, generator: nn.Module, discriminator: nn.Module):
+        super().__init__()
+        self.config = config
+        self.generator = generator
+        self.discriminator = discriminator
+
+    @torch.no_grad()
+    def initialise(self, generator: torch.Generator) -> None:
+        """Draw every weight anew from `generator`, on its device. Biases start at 0."""
+        raise NotImplementedError
+
+    def draw(self, generator: torch.Generator, batch_size: int) -> Drawn:
+        """Everything random of one step. The first axis of each tensor is the batch, so that it can be sliced."""
+        return {}
+
+    def generate(self, semantics: Tensor, drawn: Drawn) -> Tensor:
+        """Images for the condition."""
+        return self.generator(semantics)
+
+    def discriminator_fake(self, semantics: Tensor, fake: Tensor, drawn: Drawn) -> Tensor:
+        """The image that the discriminator's step sees: a new one by the updated generator, without gradients."""
+        with torch.no_grad():
+            return self.generate(semantics, drawn)
+
+    def generator_loss(self, semantics: Tensor, image: Tensor, fake: Tensor, vgg: VGG | None = None) -> Drawn:
+        """Weighted terms; their sum is the generator's loss."""
+        raise NotImplementedError
+
+    def discriminator_loss(self, semantics: Tensor, image: Tensor, fake: Tensor, drawn: Drawn) -> Drawn:
+        """Weighted terms; their sum is the discriminator's loss."""
+        raise NotImplementedError
+
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """One Adam for each network."""
+        config = self.config
+        return {
+            "generator": torch.optim.Adam(self.generator.parameters(), config.lr_generator, config.betas),
+            "discriminator": torch.optim.Adam(self.discriminator.parameters(), config.lr_discriminator, config.betas),
+        }
+
+    def lr_factor(self, step: int, total: int) -> float:
+        """Factor of both learning rates: 1, then linearly to 0 over the last `config.decay` of `total` steps.
+
+        The releases change it by epoch, this by step.
+        """
+        decaying = self.config.decay * total
+        return min(1.0, (total - step) / decaying) if decaying else 1.0
+
+
+@torch.no_grad()
+def refresh_batch_norm(generator: nn.Module, inputs: Iterable[tuple[Tensor, ...]]) -> None:
+    """Bring an averaged generator's batch statistics up to date: one forward in train mode for each of `inputs`.
+
+    OASIS does so with about 50 training batches before the averaged weights are used (facts 3.3). The power iteration
+    of the spectral norms runs along. Leaves the generator in eval mode.
+    """
+    generator.train()
+    for arguments in inputs:
+        generator(*arguments)
+    generator.eval()

@@ -1,0 +1,119 @@
+"""SPADE (1903.07291; facts 3.2): a generator whose norms are modulated by the condition, hinge loss, deterministic."""
+
+import functools
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from piti.baselines.contract import VGG, Baseline, Drawn
+from piti.baselines.layers import SPADENorm, SPADEResnetBlock, SpectralConv2d, init_convolutions, xavier
+from piti.baselines.patch import (
+    ADVERSARIAL,
+    Scales,
+    adversarial_loss,
+    compare,
+    feature_matching,
+    multiscale_features,
+    patch_layers,
+    vgg_loss,
+)
+from piti.cards_baselines import SPADEConfig
+
+
+class Generator(nn.Module):
+    """Condition N×C×H×W -> image N×3×H×W in [-1,1]. The latent is the condition at 1/32 of the side ("more": 1/64)."""
+
+    def __init__(self, condition_channels: int, ngf: int, nhidden: int, num_upsampling_layers: str):
+        super().__init__()
+        self.more = num_upsampling_layers == "more"
+        norm = functools.partial(
+            SPADENorm, condition_channels=condition_channels, nhidden=nhidden, norm_name="param_free_norm"
+        )
+        self.fc = nn.Conv2d(condition_channels, 16 * ngf, 3, padding=1)
+        self.head_0 = SPADEResnetBlock(16 * ngf, 16 * ngf, norm)
+        self.G_middle_0 = SPADEResnetBlock(16 * ngf, 16 * ngf, norm)
+        self.G_middle_1 = SPADEResnetBlock(16 * ngf, 16 * ngf, norm)
+        self.up_0 = SPADEResnetBlock(16 * ngf, 8 * ngf, norm)
+        self.up_1 = SPADEResnetBlock(8 * ngf, 4 * ngf, norm)
+        self.up_2 = SPADEResnetBlock(4 * ngf, 2 * ngf, norm)
+        self.up_3 = SPADEResnetBlock(2 * ngf, ngf, norm)
+        self.conv_img = nn.Conv2d(ngf, 3, 3, padding=1)
+
+    def forward(self, semantics: Tensor) -> Tensor:
+        height, width = semantics.shape[2:]
+        doublings = 6 if self.more else 5
+        x = self.fc(F.interpolate(semantics, size=(height >> doublings, width >> doublings), mode="nearest"))
+        x = self.head_0(x, semantics)  # N×16ngf×8×8 at side 256
+        x = self.G_middle_0(upsample(x), semantics)  # N×16ngf×16×16
+        x = self.G_middle_1(upsample(x) if self.more else x, semantics)
+        for block in (self.up_0, self.up_1, self.up_2, self.up_3):
+            x = block(upsample(x), semantics)
+        return torch.tanh(self.conv_img(F.leaky_relu(x, 0.2)).float())  # N×3×256×256
+
+
+def upsample(x: Tensor) -> Tensor:
+    """Twice the side, by nearest neighbour."""
+    return F.interpolate(x, scale_factor=2, mode="nearest")
+
+
+class Discriminator(nn.Module):
+    """Condition and image N×(C+3)×H×W -> features, full side first."""
+
+    def __init__(self, in_channels: int, ndf: int, n_layers: int, num_D: int):
+        super().__init__()
+        for s in range(num_D):
+            layers = patch_layers(in_channels, ndf, n_layers - 1, conv_norm)
+            self.add_module(f"discriminator_{s}", nn.ModuleDict({f"model{j}": layer for j, layer in enumerate(layers)}))
+
+    def forward(self, x: Tensor) -> Scales:
+        return multiscale_features([layers.values() for layers in self.children()], x)
+
+
+def conv_norm(in_channels: int, out_channels: int, stride: int) -> list[nn.Module]:
+    """A hidden layer of the discriminator."""
+    conv = SpectralConv2d(in_channels, out_channels, 4, stride, padding=2, bias=False)
+    return [nn.Sequential(conv, nn.InstanceNorm2d(out_channels))]
+
+
+class SPADE(Baseline):
+    """The discriminator's step sees a new image by the updated generator, whose batch statistics move once more."""
+
+    def __init__(self, config: SPADEConfig):
+        super().__init__(
+            config,
+            Generator(config.condition_channels, config.ngf, config.nhidden, config.num_upsampling_layers),
+            Discriminator(config.condition_channels + 3, config.ndf, config.n_layers_D, config.num_D),
+        )
+        self.uses_vgg = config.lambda_vgg > 0
+
+    def initialise(self, generator: torch.Generator) -> None:
+        init_convolutions(self, xavier, generator)
+
+    def generator_loss(self, semantics: Tensor, image: Tensor, fake: Tensor, vgg: VGG | None = None) -> Drawn:
+        config = self.config
+        fakes, reals = compare(self.discriminator, semantics, fake, image)
+        losses = {
+            "gan": adversarial_loss(ADVERSARIAL[config.gan_mode][2], fakes).mean(),
+            "feature_matching": config.lambda_feat * feature_matching(fakes, reals),
+        }
+        if self.uses_vgg:
+            losses["vgg"] = config.lambda_vgg * vgg_loss(vgg, fake, image)
+        return losses
+
+    def discriminator_loss(self, semantics: Tensor, image: Tensor, fake: Tensor, drawn: Drawn) -> Drawn:
+        on_real, on_fake, _ = ADVERSARIAL[self.config.gan_mode]
+        fakes, reals = compare(self.discriminator, semantics, fake, image)
+        return {"fake": adversarial_loss(on_fake, fakes).mean(), "real": adversarial_loss(on_real, reals).mean()}
+
+
+def void_first(state_dict: dict[str, Tensor], num_classes: int) -> dict[str, Tensor]:
+    """Weights released for COCO-Stuff, whose void is the last of `num_classes` labels, for our label maps (void 0)."""
+
+    def move(name: str, value: Tensor) -> Tensor:
+        if not name.endswith(("fc.weight", "mlp_shared.0.weight", "model0.0.weight")):
+            return value
+        labels, others = value[:, :num_classes], value[:, num_classes:]  # others: boundaries, image
+        return torch.cat([labels.roll(1, dims=1), others], dim=1)
+
+    return {name: move(name, value) for name, value in state_dict.items()}

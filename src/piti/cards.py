@@ -1,0 +1,277 @@
+"""The cards of the project: what each costly artefact is made of."""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class UNetConfig:
+    """GLIDE's U-Net (facts 2.2). The defaults are GLIDE's base model at 64 px."""
+
+    model_channels: int = 192
+    channel_mult: tuple[int, ...] = (1, 2, 3, 4)
+    num_res_blocks: int = 3
+    attention_resolutions: tuple[int, ...] = (2, 4, 8)  # downsampling rates that carry attention, not sides
+    num_head_channels: int = 64
+    in_channels: int = 3  # 6 for the upsampler: noisy image and low_res
+    out_channels: int = 6  # epsilon and the learned variance
+    dropout: float = 0.1
+    token_width: int = 512  # width of the tokens that encoder_kv and transformer_proj receive
+    patch_size: int = 1  # side of the pixel-unshuffle before the first and after the last convolution
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """PITI's condition encoder (facts 1.4). The defaults are the released one for masks at 256 px."""
+
+    in_channels: int = 3  # of the condition: 3 mask, 1 sketch, 6 geometry
+    side: int = 256  # side of the condition, px
+    strides: int = 4  # number of stride-2 convolutions; (side >> strides) ** 2 tokens
+    width: int = 512
+    layers: int = 8
+    heads: int = 8
+
+    def with_channels(self, channels: int) -> "EncoderConfig":
+        """The encoder for a condition of so many channels."""
+        return replace(self, in_channels=channels)
+
+
+@dataclass(frozen=True)
+class TextConfig:
+    """GLIDE's text transformer (facts 2.2)."""
+
+    width: int = 512
+    layers: int = 16
+    heads: int = 8
+    context: int = 128
+    vocabulary: int = 50257
+
+
+@dataclass(frozen=True)
+class SamplingConfig:
+    """How pictures are drawn from a diffusion model."""
+
+    guidance: float = 0.3  # w of equation 7; the release's s is 1 + w. *assumed*: the release's default s is 1.3
+    normalise: Literal["none", "sample", "channel"] = "sample"  # equation 8: axes of its mean and deviation
+    sampler: Literal["ancestral", "ddim"] = "ancestral"  # the release's p_sample_loop
+    eta: float = 0.0  # of DDIM
+    base_respacing: str = "250"  # paper 4.1
+    upsampler_respacing: str = "fast27"  # paper 4.1: 27 steps
+    upsampler_temperature: float = 0.997  # facts 1.5: scale of the upsampler's first noise
+    precision: Literal["fp32", "bf16"] = "fp32"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """How one row of models.yaml is trained. Where each value comes from: models.yaml and config/README.md."""
+
+    kind: Literal["prior_base", "prior_upsampler", "base", "upsampler"]
+    trainable: Literal["all", "encoder"] = "all"
+    steps: int = 0
+    batch: int = 128
+    lr: float = 1e-4
+    weight_decay: float = 0.0
+    ema_rate: float = 0.9999
+    condition_dropout: float = 0.0
+    noise_schedule: Literal["squaredcos_cap_v2", "linear"] = "squaredcos_cap_v2"
+    diffusion_steps: int = 1000
+    timestep_sampler: Literal["uniform", "loss_second_moment"] = "uniform"
+    precision: Literal["fp32", "bf16"] = "fp32"
+    # the upsampler's: degraded input, and losses on the prediction of x_start
+    degradation: bool = False
+    perceptual: Literal["", "conv2_2", "multilevel"] = ""
+    perceptual_weight: float = 0.004
+    adversarial: Literal["", "wgan_gp", "log_gan"] = ""
+    adversarial_weight: float = 0.01
+    discriminator_lr: float = 1e-5
+    discriminator_width: int = 64
+    image_losses_from: int = 100  # first step of the perceptual and adversarial losses
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """What every card has."""
+
+    code: str = ""  # digest of the step's code, where the preset makes that part of an artefact's identity
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScenesCard(Card):
+    """A drawn data set on disk, in the layout of a real one."""
+
+    layout: str
+    seed: int
+    side: int
+    style: str
+    train: int
+    test: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class DownloadCard(Card):
+    """One file as its publisher offers it: from a URL, or out of a Python package."""
+
+    file: str
+    url: tuple[str, ...] = ()
+    package: str = ""
+    member: str = ""
+    bytes: int | None = None
+    digest: str = ""  # "sha256:…"; empty: pinned on first use
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtractCard(Card):
+    """The extracted archives of one data set: digest of its download -> folder below the root."""
+
+    archives: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightsCard(Card):
+    """Published weights in our own form."""
+
+    source: str  # digest of the download, or a path on disk
+    format: str
+    digest: str = ""  # of the file on disk, where the configuration states one
+    licence: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackCard(Card):
+    """One split of a data set as shards: its photographs, or what its files say about them."""
+
+    source: str  # digest of the drawn or extracted data set, or a path on disk
+    layout: str
+    split: Literal["train", "test"]
+    kind: Literal["images", "mask", "geometry", "caption"]
+    side: int
+    shrunk_side: int = 0  # photographs resized once more, for the base model (facts 1.3)
+    train: int  # expected counts; for the folder layout they also make the split
+    test: int
+    num_classes: int = 0
+    exclude: tuple[str, ...] = ()
+    shard_size: int = 4096
+
+
+@dataclass(frozen=True, kw_only=True)
+class SketchCard(Card):
+    """Binarised HED edges of packed photographs (facts 5)."""
+
+    images: str
+    hed: str
+    side: int
+    hed_side: int
+    threshold: float = 0.6
+    shard_size: int = 4096
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainCard(Card):
+    """One trained model."""
+
+    training: TrainingConfig
+    seed: int
+    images: str
+    condition: str  # mask | sketch | geometry | caption
+    conditions: str  # digest of its shards
+    image_side: int
+    base_side: int
+    unet: UNetConfig
+    encoder: EncoderConfig | None = None
+    text: TextConfig | None = None
+    fraction: float = 1.0  # share of the training pairs
+    init: str = ""
+    perceptual: str = ""  # digest of the weights behind the perceptual loss
+    perceptual_format: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleCard(Card):
+    """Pictures drawn from one model for every test condition. low_res: the base samples that an upsampler starts from."""
+
+    model: str
+    conditions: str
+    sampling: SamplingConfig
+    seed: int
+    side: int  # px of the pictures
+    unet: UNetConfig
+    encoder: EncoderConfig
+    noise_schedule: str
+    diffusion_steps: int
+    low_res: str = ""
+    shard_size: int = 4096
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeaturesCard(Card):
+    """What a pretrained network sees in packed pictures."""
+
+    images: str
+    extractor: str
+    weights: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreCard(Card):
+    """The distance of generated from real features."""
+
+    real: str
+    fake: str
+    seed: int
+    min_images: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One cell of a table: the scores behind it, one a seed, or the reason why there is none."""
+
+    row: str
+    column: str
+    paper: str = "-"
+    scores: tuple[str, ...] = ()  # digests, in the order of the rule's score files
+    seeds: tuple[int, ...] = ()
+    extractor: str = ""
+    run: str = ""  # method/task/share, as a person would ask for it
+    reason: str = ""
+    substitution: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableCard(Card):
+    """A table: a grid of cells."""
+
+    name: str
+    title: str
+    preset: str
+    comparable: bool
+    note: str
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strip:
+    """The pictures of one task in a figure: digests in the order of the rule's files."""
+
+    task: str
+    condition: str
+    conditions: str
+    photographs: str
+    labels: tuple[str, ...]  # heading of each generated column
+    samples: tuple[str, ...]  # "" where the pictures could not be made
+    reasons: tuple[str, ...]  # why not
+    ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class FigureCard(Card):
+    """A grid of pictures."""
+
+    name: str
+    title: str
+    preset: str
+    note: str
+    images: int
+    seed: int
+    strips: tuple[Strip, ...]

@@ -1,0 +1,93 @@
+"""The cards of the three GAN baselines. The defaults are the published full size at 256 px (facts section 3).
+
+`condition_channels` counts everything the networks see of the condition: one channel a class (void included), one more
+for instance boundaries where they are used, 1 for a sketch, 6 for depth and normals.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+GanMode = Literal["hinge", "ls", "original", "w"]
+
+
+@dataclass(frozen=True)
+class Pix2PixHDConfig:
+    """Pix2PixHD (facts 3.1). The release has no setting for ADE20K or COCO at 256 px: these are its defaults."""
+
+    condition_channels: int = 151  # ADE20K; COCO 184 with instance boundaries, sketch 1, geometry 6
+    side: int = 256  # px
+    ngf: int = 64  # generator's first width
+    n_downsampling: int = 4
+    n_blocks: int = 9  # residual blocks at the lowest resolution
+    n_local_enhancers: int = 0  # 0: the global generator alone, as for all sides up to 1024
+    n_blocks_local: int = 3
+    ndf: int = 64  # discriminator's first width
+    num_D: int = 2  # scales of the discriminator
+    n_layers_D: int = 3  # stride-2 layers of each scale
+    gan_mode: GanMode = "ls"
+    lambda_feat: float = 10.0  # feature matching
+    lambda_vgg: float = 10.0  # perceptual loss; 0 leaves it out
+    lr_generator: float = 2e-4
+    lr_discriminator: float = 2e-4
+    betas: tuple[float, ...] = (0.5, 0.999)
+    batch: int = 1
+    epochs: int = 200
+    decay: float = 0.5  # last part of the training in which the learning rate falls linearly to 0
+
+    def __post_init__(self):
+        require_multiple(self.side, 2 ** (self.n_downsampling + self.n_local_enhancers))
+
+
+@dataclass(frozen=True)
+class SPADEConfig:
+    """SPADE (facts 3.2), deterministic as released (no VAE)."""
+
+    condition_channels: int = 151  # ADE20K; COCO 184 with instance boundaries, sketch 1, geometry 6
+    side: int = 256  # px
+    ngf: int = 64  # generator's last width
+    nhidden: int = 128  # width between the condition and its gamma and beta
+    num_upsampling_layers: Literal["normal", "more"] = "normal"  # 5 or 6 doublings from the latent to the side
+    ndf: int = 64  # discriminator's first width
+    num_D: int = 2  # scales of the discriminator
+    n_layers_D: int = 4  # layers of each scale before the logits
+    gan_mode: GanMode = "hinge"
+    lambda_feat: float = 10.0  # feature matching
+    lambda_vgg: float = 10.0  # perceptual loss; 0 leaves it out
+    lr_generator: float = 1e-4  # two time scales
+    lr_discriminator: float = 4e-4
+    betas: tuple[float, ...] = (0.0, 0.9)  # the release's; the paper says (0, 0.999)
+    batch: int = 32
+    epochs: int = 200  # ADE20K; COCO-Stuff 100, Flickr 50
+    decay: float = 0.5  # ADE20K: over the last 100 epochs; COCO-Stuff and Flickr 0
+
+    def __post_init__(self):
+        require_multiple(self.side, 64 if self.num_upsampling_layers == "more" else 32)
+
+
+@dataclass(frozen=True)
+class OASISConfig:
+    """OASIS (facts 3.3). Needs class labels: channel 0 is void, no instance boundaries."""
+
+    condition_channels: int = 151  # ADE20K; COCO 183
+    side: int = 256  # px
+    channels_G: int = 64  # generator's last width
+    nhidden: int = 128  # width between the condition and its gamma and beta
+    channels_D: int = 128  # discriminator's first width
+    z_dim: int = 64  # channels of noise
+    lambda_labelmix: float = 10.0
+    lr_generator: float = 1e-4  # two time scales
+    lr_discriminator: float = 4e-4
+    betas: tuple[float, ...] = (0.0, 0.999)
+    batch: int = 32
+    epochs: int = 200  # ADE20K; COCO-Stuff 100
+    decay: float = 0.0  # constant learning rate
+    ema_rate: float = 0.9999
+
+    def __post_init__(self):
+        require_multiple(self.side, 64)
+
+
+def require_multiple(side: int, factor: int) -> None:
+    """Raise ValueError unless `side` can be halved as often as the networks do."""
+    if side % factor:
+        raise ValueError(f"side: found {side}, expected a multiple of {factor}")

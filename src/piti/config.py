@@ -1,0 +1,267 @@
+"""The configuration: what may stand in config/*.yaml, and the one place where its layers are merged.
+
+datasets, weights, models, experiments < preset < config.yaml < --configfile < --config. Every key is checked against
+the dataclasses below, which are also the source of the editor schema in config/schemas.
+"""
+
+import copy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from piti.card import from_dict, unknown_key
+from piti.cards import EncoderConfig, SamplingConfig, TextConfig, TrainingConfig, UNetConfig
+from piti.files import InputError
+
+
+@dataclass(frozen=True)
+class Archive:
+    """One file to download and extract."""
+
+    url: tuple[str, ...]  # mirrors, tried in order
+    bytes: int | None = None
+    digest: str = ""  # "sha256:…" or "md5:…"; empty: pinned on first use
+    folder: str = ""  # extract into this folder below the data set's root
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """Draw the data set instead of downloading it."""
+
+    seed: int = 0
+    side: int = 64  # px of the drawn photographs
+    style: Literal["web", "task"] = "task"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One entry of datasets.yaml."""
+
+    layout: Literal["ade20k", "coco_stuff", "diode", "folder"]
+    train: int  # expected number of training pairs
+    test: int
+    num_classes: int = 0  # with 0 = void; 0 where there are no labels
+    path: str | None = None
+    scenes: Scenes | None = None
+    archives: dict[str, Archive] = field(default_factory=dict)
+    exclude: tuple[str, ...] = ()  # ids left out
+    captions: bool = False
+    substitution: str = ""  # why this is not the paper's data, if it is not
+    licence: str = ""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """One entry of weights.yaml: published weights."""
+
+    format: str  # a key of piti.networks.pretrained.FORMATS
+    url: tuple[str, ...] = ()
+    package: str = ""  # name==version of a Python package that carries the file
+    member: str = ""  # the file inside it
+    path: str = ""  # on disk already
+    bytes: int | None = None
+    digest: str = ""
+    licence: str = ""
+
+
+@dataclass(frozen=True)
+class Networks:
+    """Sizes of everything that is built: the only place where presets differ in architecture."""
+
+    image_side: int = 256  # photographs, conditions, final samples
+    base_side: int = 64  # the base model's pictures
+    hed_side: int = 256  # side at which HED looks at the photographs
+    hed: str = "hed"  # weights entry
+    base: UNetConfig = UNetConfig()
+    upsampler: UNetConfig = UNetConfig(
+        in_channels=6, channel_mult=(1, 1, 2, 2, 4, 4), num_res_blocks=2, attention_resolutions=(8, 16, 32)
+    )
+    encoder: EncoderConfig = EncoderConfig()
+    text: TextConfig = TextConfig()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model(TrainingConfig):
+    """One row of models.yaml: how it is trained, and from what."""
+
+    init: str = ""  # empty (random), another row, or "released"
+    weights: str = ""  # the row is this entry of weights.yaml instead of being trained
+
+
+@dataclass(frozen=True)
+class Task:
+    """A data set and a kind of condition."""
+
+    label: str
+    dataset: str
+    condition: Literal["mask", "sketch", "geometry"]
+
+
+@dataclass(frozen=True)
+class Method:
+    """The models that turn a condition into a picture."""
+
+    label: str
+    base: str = ""
+    upsampler: str = ""
+    unavailable: str = ""  # why its cells are empty
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one cell of a table measures; a row and a column each give a part of it."""
+
+    method: str = ""
+    task: str = ""
+    fraction: float | None = None
+    metric: str = ""
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the paper: a grid of runs, and the paper's own numbers."""
+
+    title: str
+    rows: dict[str, Run]
+    columns: dict[str, Run]
+    paper: dict[str, tuple[str, ...]]
+    run: Run = Run()
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A grid of pictures: for each task some test images; condition, photograph, and each method."""
+
+    title: str
+    tasks: tuple[str, ...]
+    methods: tuple[str, ...]
+    images: int = 4
+    ids: dict[str, tuple[str, ...]] = field(default_factory=dict)  # task -> chosen images; else picked by seed
+
+
+@dataclass(frozen=True)
+class Machine:
+    """How the work is done, never what comes out of it: none of this is part of a card."""
+
+    gpus: str = "auto"  # GPUs a training or sampling job asks for; auto: 1 where this machine has one, else 0
+    threads: int = 1  # CPU threads a job
+    workers: int = 0  # data-loading processes a training job
+    micro_batch: int = 16  # images on a device at once in training; the rest of the batch by accumulation
+    sample_batch: int = 16  # images on a device at once in sampling, HED and feature extraction
+    compile: bool = False  # torch.compile
+    log_every: int = 200  # training steps
+    save_every: int = 5000  # training steps between saved states
+
+
+@dataclass(frozen=True)
+class Config:
+    """The whole configuration."""
+
+    preset: str = "paper"
+    results: str = "results"
+    downloads: str = "results/downloads"
+    comparable: bool = False  # whether the scores stand beside the paper's
+    note: str = ""  # printed with every table
+    code_in_card: bool = False  # whether an edit of a step's code makes new artefacts
+    seeds: tuple[int, ...] = (0,)
+    shard_size: int = 4096  # images a shard
+    min_images: int = 100  # fewer are refused by every score
+    datasets: dict[str, Dataset] = field(default_factory=dict)
+    weights: dict[str, Weights] = field(default_factory=dict)
+    networks: Networks = Networks()
+    models: dict[str, Model] = field(default_factory=dict)
+    sampling: SamplingConfig = SamplingConfig()
+    tasks: dict[str, Task] = field(default_factory=dict)
+    methods: dict[str, Method] = field(default_factory=dict)
+    extractors: dict[str, str] = field(default_factory=dict)
+    tables: dict[str, Table] = field(default_factory=dict)
+    figures: dict[str, Figure] = field(default_factory=dict)
+    machine: Machine = Machine()
+
+
+PARTS = ("datasets.yaml", "weights.yaml", "models.yaml", "experiments.yaml")
+
+
+def read_yaml(path: Path) -> dict:
+    """Read one YAML file, safely. Raises InputError naming the file."""
+    try:
+        data = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
+    return data or {}
+
+
+def load(user: dict[str, Any], folder: Path) -> Config:
+    """Merge the layers below `folder` with the user's own keys (config.yaml, --configfile, --config) and check them.
+
+    Nested values may arrive as strings of YAML, which is how Snakemake hands --config on to cluster jobs.
+    """
+    user = {key: yaml.safe_load(value) if isinstance(value, str) else value for key, value in user.items()}
+    known = {f.name for f in Config.__dataclass_fields__.values()}
+    for key in user:
+        if key not in known:
+            raise InputError(unknown_key(key, known, "config"))
+    presets = sorted(p.stem for p in (folder / "presets").glob("*.yaml"))
+    preset = user.get("preset", "paper")
+    if preset not in presets:
+        raise InputError(f"preset: found {preset!r}, expected one of {', '.join(presets)}")
+    merged: dict[str, Any] = {}
+    for part in PARTS:
+        merged = merge(merged, read_yaml(folder / part))
+    merged = merge(merged, read_yaml(folder / "presets" / f"{preset}.yaml"))
+    config = from_dict(Config, merge(merged, user))
+    _check_names(config)
+    return config
+
+
+def merge(below: dict, above: dict) -> dict:
+    """Deep merge: mappings are joined, everything else is replaced by the upper layer."""
+    out = copy.copy(below)
+    for key, value in above.items():
+        both = isinstance(value, dict) and isinstance(out.get(key), dict)
+        out[key] = merge(out[key], value) if both else copy.deepcopy(value)
+    return out
+
+
+def _check_names(config: Config) -> None:
+    """Every name that one entry uses for another must exist."""
+
+    def known(name: str, where: str, *among: dict) -> None:
+        if name and not any(name in a for a in among):
+            raise InputError(unknown_key(name, [k for a in among for k in a], where))
+
+    for name, model in config.models.items():
+        if model.init != "released":
+            known(model.init, f"models.{name}.init", config.models)
+        known(model.weights, f"models.{name}.weights", config.weights)
+    for name, task in config.tasks.items():
+        known(task.dataset, f"tasks.{name}.dataset", config.datasets)
+    for name, method in config.methods.items():
+        known(method.base, f"methods.{name}.base", config.models)
+        known(method.upsampler, f"methods.{name}.upsampler", config.models)
+    for name, extractor in config.extractors.items():
+        known(extractor, f"extractors.{name}", config.weights)
+    known(config.networks.hed, "networks.hed", config.weights)
+    for name, table in config.tables.items():
+        for axis, runs in (("rows", table.rows), ("columns", table.columns), ("run", {"": table.run})):
+            for key, run in runs.items():
+                where = f"tables.{name}.{axis}.{key}".rstrip(".")
+                known(run.method, where, config.methods)
+                known(run.task, where, config.tasks)
+                known(run.metric, where, config.extractors)
+        for row, values in table.paper.items():
+            known(row, f"tables.{name}.paper", table.rows)
+            if len(values) != len(table.columns):
+                raise InputError(
+                    f"tables.{name}.paper.{row}: found {len(values)} values, expected {len(table.columns)}"
+                )
+    for name, figure in config.figures.items():
+        for task in figure.tasks:
+            known(task, f"figures.{name}.tasks", config.tasks)
+        for method in figure.methods:
+            known(method, f"figures.{name}.methods", config.methods)

@@ -1,0 +1,32 @@
+"""Conditions: how each task's stored items become the condition encoder's input (facts 1.3).
+
+A condition's name is also the kind of its shards. All are float32 N x C x S x S in [-1, 1]; all share one null
+condition, ones. A horizontal flip acts on the stored items (axis 2), before encoding; as in the release it does not
+negate the x component of a normal.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from piti.data.conditions import geometry, mask, sketch
+
+
+class Condition(NamedTuple):
+    """One task's condition."""
+
+    channels: int
+    encode: Callable[[np.ndarray], np.ndarray]  # stored uint8 N x S x S [x 6] -> float32 N x channels x S x S
+
+
+CONDITIONS = {
+    "mask": Condition(3, mask.encode),
+    "sketch": Condition(1, sketch.encode),
+    "geometry": Condition(6, geometry.encode),
+}
+
+
+def null(condition: Condition, count: int, side: int) -> np.ndarray:
+    """The condition that says nothing, for classifier-free guidance: ones, count x channels x side x side."""
+    return np.ones((count, condition.channels, side, side), np.float32)

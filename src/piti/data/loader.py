@@ -1,0 +1,127 @@
+"""The loader: every batch follows from (seed, step) alone.
+
+`Batches` is a map from a step to its batch, so any number of workers may prefetch and any step can be made again:
+
+    DataLoader(batches, batch_size=None, sampler=range(start, stop), num_workers=2, persistent_workers=True)
+
+Indices, flips and dropped conditions are drawn for the global batch; each process then reads only its own part.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from piti.data.conditions import CONDITIONS
+from piti.data.shards import Shards
+
+ORDER, AUGMENT, DEGRADE = range(3)  # what a generator is for; part of its seed
+
+
+class Batches(torch.utils.data.Dataset):
+    """Training batches of b = batch_size / world pairs, by step.
+
+    images: photographs at the model's own side S. The base model's small ones are shards of their own
+        (piti.data.resize.shrink), because shrinking commutes with the flip.
+    condition: mask, sketch or geometry, or captions; joined to the images by id. None: images only.
+    indices: the rows of `images` to train on; all when not given.
+    encode: stored items -> `condition`; PITI's encoding when not given. The baselines keep the stored items
+        (`numpy.asarray`) and encode them on the device (piti.data.conditions.semantics).
+    flip: mirror half of the pairs. Not with captions, which say left and right.
+    condition_dropout: share of the conditions replaced by the null condition (ones; for captions padding).
+    low_res: (image uint8 S x S x 3, generator) -> uint8 s x s x 3, the upsampler's small input.
+
+    A batch is a dict of
+        ids        list of b ids
+        image      float32 b x 3 x S x S in [-1, 1]
+        condition  float32 b x C x S' x S' in [-1, 1], or what `encode` makes; int64 b x L token ids for captions
+        low_res    float32 b x 3 x s x s in [-1, 1]
+    """
+
+    def __init__(
+        self,
+        images: Shards,
+        condition: Shards | None = None,
+        *,
+        seed: int,
+        batch_size: int,
+        indices: np.ndarray | None = None,
+        encode: Callable[[np.ndarray], np.ndarray] | None = None,
+        flip: bool = True,
+        condition_dropout: float = 0.0,
+        low_res: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = None,
+        rank: int = 0,
+        world: int = 1,
+    ):
+        """Join condition to images. Raises InputError where an image has no condition."""
+        captions = condition is not None and condition.kind == "caption"
+        if flip and captions:
+            raise ValueError("flip: captions say left and right; expected flip=False")
+        if batch_size % world:
+            raise ValueError(f"batch_size: found {batch_size}, expected a multiple of {world} processes")
+        self.images, self.condition, self.low_res = images, condition, low_res
+        self.seed, self.batch_size, self.flip = seed, batch_size, flip
+        self.condition_dropout, self.null = condition_dropout, 0 if captions else 1
+        self.rows = np.arange(len(images)) if indices is None else np.asarray(indices)
+        self.ids = [images.ids[row] for row in self.rows]
+        if condition is not None:
+            self.condition_rows = condition.rows(self.ids)
+            self.encode = encode or (_tokens if captions else CONDITIONS[condition.kind].encode)
+        share = batch_size // world
+        self.part = slice(rank * share, (rank + 1) * share)
+
+    def __getitem__(self, step: int) -> dict[str, list[str] | Tensor]:
+        chosen = self._chosen(step)
+        rng = np.random.default_rng([self.seed, AUGMENT, step])
+        flipped, dropped = rng.random((2, self.batch_size))[:, self.part]  # both always drawn: neither moves the other
+        flipped, dropped = (flipped < 0.5) & self.flip, dropped < self.condition_dropout
+
+        image = _flip(self.images[self.rows[chosen]], flipped)
+        batch = {"ids": [self.ids[i] for i in chosen], "image": _to_range(image)}
+        if self.condition is not None:
+            stored = _flip(self.condition[self.condition_rows[chosen]], flipped)
+            condition = self.encode(stored)
+            condition[dropped] = self.null
+            batch["condition"] = torch.from_numpy(condition)
+        if self.low_res is not None:
+            places = range(self.part.start, self.part.stop)
+            rngs = [np.random.default_rng([self.seed, DEGRADE, step, place]) for place in places]
+            batch["low_res"] = _to_range(np.stack([self.low_res(*pair) for pair in zip(image, rngs, strict=True)]))
+        return batch
+
+    def _chosen(self, step: int) -> np.ndarray:
+        """Positions in `ids` of this process's part of the batch; every epoch is a permutation of its own."""
+        count = len(self.ids)
+        epochs, places = np.divmod(step * self.batch_size + np.arange(self.batch_size)[self.part], count)
+        pairs = zip(epochs.tolist(), places.tolist(), strict=True)
+        return np.array([_order(self.seed, epoch, count)[place] for epoch, place in pairs])
+
+
+def subset(count: int, fraction: float) -> np.ndarray:
+    """Rows of an evenly spread part: every 4th of `count` for 0.25, every 2nd for 0.5 (facts 1.7)."""
+    rows = np.floor(np.arange(count) / fraction).astype(np.int64)
+    return rows[rows < count]
+
+
+@lru_cache(maxsize=2)  # a batch touches two epochs at most, unless the data set is smaller than a batch
+def _order(seed: int, epoch: int, count: int) -> np.ndarray:
+    return np.random.default_rng([seed, ORDER, epoch]).permutation(count)
+
+
+def _flip(stored: np.ndarray, flipped: np.ndarray) -> np.ndarray:
+    """Mirror the flagged items of N x S x S [x C], in place."""
+    if flipped.any():
+        stored[flipped] = stored[flipped][:, :, ::-1]
+    return stored
+
+
+def _to_range(images: np.ndarray) -> Tensor:
+    """uint8 N x S x S x 3 -> float32 N x 3 x S x S in [-1, 1]."""
+    planes = torch.from_numpy(images).permute(0, 3, 1, 2)
+    return planes.to(torch.float32, memory_format=torch.contiguous_format).div_(127.5).sub_(1)
+
+
+def _tokens(stored: np.ndarray) -> np.ndarray:
+    return stored.astype(np.int64)

@@ -1,0 +1,206 @@
+"""Shards: photographs, conditions, captions and samples in HDF5, all by one writer and through one reader.
+
+An artefact is a folder of shard files and, written last, its `index.json`:
+
+    {"kind": "mask", "count": 2000, "side": 256, "attributes": {"num_classes": 151},
+     "shards": [{"file": "shard-00000.h5", "count": 1000, "bytes": 1234}, ...]}
+
+A shard file holds `ids` (UTF-8) and one uint8 data set, named by the kind. S is the side in pixels:
+
+    kind      data set   item as written and read                                     in the file
+    images    images     S x S x 3, RGB                                               the same
+    mask      labels     S x S, 0 = void, 1 .. num_classes-1 = classes                compressed
+    sketch    bits       S x S, 1 = edge, 0 = none                                    8 pixels a byte (numpy.packbits)
+    geometry  maps       S x S x 6, normal RGB then depth RGB                         the same
+    caption   tokens     S token ids, 0 = padding (here the side is the length)       the same
+"""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import h5py
+import numpy as np
+
+from piti.files import InputError, atomic, failure, read_json, write_json
+
+
+class Kind(NamedTuple):
+    """How one kind is stored."""
+
+    dataset: str
+    item: Callable[[int], tuple[int, ...]]  # side -> shape of one item, as written and read
+    compression: str | None = None
+
+
+KINDS = {
+    "images": Kind("images", lambda side: (side, side, 3)),
+    "mask": Kind("labels", lambda side: (side, side), "lzf"),
+    "sketch": Kind("bits", lambda side: (side, side)),
+    "geometry": Kind("maps", lambda side: (side, side, 6)),
+    "caption": Kind("tokens", lambda side: (side,)),
+}
+
+
+def write(
+    folder: str | Path,
+    kind: str,
+    ids: Sequence[str],
+    make: Callable[[list[str]], np.ndarray],
+    shard_size: int,
+    side: int,
+    attributes: Mapping[str, object] | None = None,
+    batch_size: int = 64,
+    progress: Callable[[int], object] = lambda items: None,
+) -> Path:
+    """Write the artefact `folder` and return the path of its index.
+
+    make: called with at most `batch_size` ids; returns their items, uint8 N x item (see the table above).
+    progress: called with the number of items just finished (`tqdm.update`, say).
+
+    An interrupted call is continued by calling again: a shard file appears whole or not at all, and `make` is called
+    only for shards that are not there yet. Raises InputError where an id repeats or there is none.
+    """
+    folder = Path(folder)
+    if not ids:
+        raise InputError(f"{folder}: ids: found none, expected at least one {kind} item")
+    if len(set(ids)) != len(ids):
+        raise InputError(f"{folder}: ids: found {_first_repeat(ids)!r} twice, expected every id once")
+    folder.mkdir(parents=True, exist_ok=True)
+    for left_over in folder.glob(".*.partial"):  # of a killed run
+        left_over.unlink()
+    shards = []
+    for number, start in enumerate(range(0, len(ids), shard_size)):
+        path, part = folder / f"shard-{number:05d}.h5", list(ids[start : start + shard_size])
+        if _is_whole(path, kind, part, side):
+            progress(len(part))
+        else:
+            _write_shard(path, kind, part, make, side, batch_size, progress)
+        shards.append({"file": path.name, "count": len(part), "bytes": path.stat().st_size})
+    index = folder / "index.json"
+    head = {"kind": kind, "count": len(ids), "side": side, "attributes": dict(attributes or {})}
+    write_json(index, head | {"shards": shards})
+    return index
+
+
+def _write_shard(path: Path, kind: str, ids: list[str], make, side: int, batch_size: int, progress) -> None:
+    name, item, compression = KINDS[kind]
+    with atomic(path) as temporary, h5py.File(temporary, "w") as file:
+        file.create_dataset("ids", data=ids, dtype=h5py.string_dtype())
+        shape = (len(ids), *_in_file(kind, side))
+        chunks = (1, *shape[1:]) if compression else None  # contiguous otherwise: read straight into our buffer
+        data = file.create_dataset(name, shape, "uint8", chunks=chunks, compression=compression)
+        for start in range(0, len(ids), batch_size):
+            batch_ids = ids[start : start + batch_size]
+            batch = np.asarray(make(batch_ids))
+            expected = (len(batch_ids), *item(side))
+            if batch.shape != expected or batch.dtype not in (np.uint8, np.bool_):
+                raise ValueError(f"{kind}: make returned {batch.dtype} {batch.shape}, expected uint8 {expected}")
+            data[start : start + batch_size] = np.packbits(batch, axis=-1) if kind == "sketch" else batch
+            progress(len(batch_ids))
+
+
+def _is_whole(path: Path, kind: str, ids: list[str], side: int) -> bool:
+    """Whether `path` is a shard with just these ids and items of the right shape."""
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            shape = (len(ids), *_in_file(kind, side))
+            return file[KINDS[kind].dataset].shape == shape and file["ids"].asstr()[:].tolist() == ids
+    except (OSError, KeyError):
+        return False
+
+
+def _in_file(kind: str, side: int) -> tuple[int, ...]:
+    """Shape of one item in the file."""
+    item = KINDS[kind].item(side)
+    return (*item[:-1], -(-side // 8)) if kind == "sketch" else item
+
+
+def _first_repeat(ids: Sequence[str]) -> str:
+    seen = set()
+    return next(i for i in ids if i in seen or seen.add(i))
+
+
+class Shards:
+    """Reader of one artefact: `shards[3]` is an item, `shards[[7, 3, 7]]` a batch in the order asked.
+
+    Safe to pickle and to fork: every process opens the files for itself, when it first needs them.
+    """
+
+    def __init__(self, index: str | Path, kind: str | None = None):
+        """Read the index. Raises InputError where it or a shard file is missing, truncated, or of another kind."""
+        self.index = Path(index)
+        entry = read_json(self.index)
+        if reason := failure(self.index):
+            raise InputError(f"{self.index}: found a failure record ({reason}), expected shards")
+        try:
+            self.kind, self.side, self.attributes = entry["kind"], entry["side"], entry["attributes"]
+            self._files = [(self.index.parent / s["file"], s["count"], s["bytes"]) for s in entry["shards"]]
+            count = entry["count"]
+        except (KeyError, TypeError) as error:
+            raise InputError(f"{self.index}: key {error}: not found, expected an index of shards") from None
+        if self.kind not in KINDS or kind not in (None, self.kind):
+            raise InputError(f"{self.index}: kind: found {self.kind!r}, expected {kind or ' or '.join(KINDS)!r}")
+        self._starts = np.cumsum([0] + [n for _, n, _ in self._files])
+        if self._starts[-1] != count:
+            raise InputError(f"{self.index}: count: found {self._starts[-1]} items in its shards, expected {count}")
+        for path, _, size in self._files:
+            found = f"{path.stat().st_size} bytes" if path.is_file() else "no such file"
+            if found != f"{size} bytes":
+                raise InputError(f"{path}: found {found}, expected {size} bytes")
+        self._opened: dict[int, h5py.Dataset] = {}
+        self._owner = os.getpid()
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    @cached_property
+    def ids(self) -> list[str]:
+        """The ids, in the order of the items."""
+        return [i for number in range(len(self._files)) for i in self._dataset(number).file["ids"].asstr()[:].tolist()]
+
+    @cached_property
+    def _row(self) -> dict[str, int]:
+        return {i: row for row, i in enumerate(self.ids)}
+
+    def rows(self, ids: Sequence[str]) -> np.ndarray:
+        """The rows (int64) of these ids. Raises InputError naming the first one that is not here."""
+        try:
+            return np.array([self._row[i] for i in ids], dtype=np.int64)
+        except KeyError as missing:
+            raise InputError(f"{self.index}: id {missing}: not found, expected among {len(self)} ids") from None
+
+    def __getitem__(self, rows) -> np.ndarray:
+        """Item `rows` (an int), or the items `rows` (a sequence of ints) as one array, uint8."""
+        wanted = np.atleast_1d(np.asarray(rows, dtype=np.int64))
+        if wanted.size and not (wanted.min() >= 0 and wanted.max() < len(self)):
+            raise IndexError(f"{self.index}: rows {wanted.min()} .. {wanted.max()} of {len(self)}")
+        out = np.empty((len(wanted), *_in_file(self.kind, self.side)), np.uint8)
+        numbers = np.searchsorted(self._starts, wanted, side="right") - 1
+        for place, (row, number) in enumerate(zip(wanted, numbers, strict=True)):
+            self._dataset(number).read_direct(out, np.s_[row - self._starts[number]], np.s_[place])
+        if self.kind == "sketch":
+            out = np.unpackbits(out, axis=-1, count=self.side)
+        return out[0] if np.ndim(rows) == 0 else out
+
+    def _dataset(self, number: int) -> h5py.Dataset:
+        if self._owner != os.getpid():  # after a fork: a file handle is never shared between processes
+            self._opened, self._owner = {}, os.getpid()
+        if number not in self._opened:
+            path, count, _ = self._files[number]
+            try:
+                file = h5py.File(path, "r", locking=False)
+                data = file[KINDS[self.kind].dataset]
+                found = (len(file["ids"]), *data.shape)
+            except (OSError, KeyError) as error:
+                raise InputError(f"{path}: found no readable HDF5 shard of kind {self.kind!r} ({error})") from None
+            expected = (count, count, *_in_file(self.kind, self.side))
+            if found != expected:
+                raise InputError(f"{path}: shapes of ids and items: found {found}, expected {expected}")
+            self._opened[number] = data
+        return self._opened[number]
+
+    def __getstate__(self) -> dict:
+        return self.__dict__ | {"_opened": {}}

@@ -1,0 +1,78 @@
+"""One score: the Fréchet distance of generated to real images, with everything needed to trust or refuse it."""
+
+from dataclasses import asdict
+
+import numpy as np
+
+from piti.evaluate import frechet, kid
+from piti.evaluate.features import Features
+from piti.evaluate.intervals import Estimate, jackknife, random_groups
+from piti.files import InputError
+
+GROUPS = 20  # of the jackknife
+
+
+def score(real: Features, fake: Features, min_images: int, seed: int = 0) -> dict:
+    """The score of `fake` against the reference `real`, ready for JSON.
+
+    The ids must correspond, one sample for each test condition: the order may differ, the number may not, because the
+    distance depends on it. `seed` deals the images into the groups of the jackknife; equal seeds make two scores
+    comparable in pairs (see `difference`).
+
+    Keys: value, interval (95 %, of the score expected at this n), standard_error, debiased (extrapolated to infinite
+    n), kid, n, extractor (name, layer, width, resize, weights), reference (digest), seed, pseudo_values, sizes.
+    Raises InputError when the two sets cannot be compared, or have fewer than `min_images` images.
+    """
+    _check(real, fake, min_images)
+    x, y = (features.values[np.argsort(features.ids)].astype(np.float64) for features in (real, fake))
+    groups = random_groups(len(x), GROUPS, np.random.default_rng(seed))
+    estimate = jackknife(lambda keep: frechet.distance(x[keep], y[keep]), groups)
+    return _summary(estimate) | {
+        "kid": kid.distance(x, y),
+        "n": len(x),
+        "extractor": asdict(real.spec),
+        "reference": real.digest,
+        "seed": seed,
+        "pseudo_values": estimate.pseudo_values.tolist(),
+        "sizes": estimate.sizes.tolist(),
+    }
+
+
+def difference(a: dict, b: dict) -> dict:
+    """The paired difference a - b of two scores: value, interval, standard_error, debiased.
+
+    Raises InputError unless both have the same n, extractor, reference and seed.
+    """
+    for key in ("n", "extractor", "reference", "seed"):
+        if a[key] != b[key]:
+            raise InputError(f"scores: {key}: found {a[key]} and {b[key]}, expected the same in both")
+    return _summary(_estimate(a) - _estimate(b))
+
+
+def _estimate(scored: dict) -> Estimate:
+    return Estimate(scored["value"], np.array(scored["pseudo_values"]), np.array(scored["sizes"]))
+
+
+def _summary(estimate: Estimate) -> dict:
+    return {
+        "value": estimate.value,
+        "interval": list(estimate.interval()),
+        "standard_error": estimate.standard_error,
+        "debiased": estimate.debiased,
+    }
+
+
+def _check(real: Features, fake: Features, min_images: int) -> None:
+    if real.spec != fake.spec:
+        raise InputError(
+            f"features: extractor: found {fake.spec} for the samples, expected the reference's {real.spec}"
+        )
+    if len(fake.ids) != len(real.ids):
+        raise InputError(f"features: n: found {len(fake.ids)} samples, expected one for each of {len(real.ids)} images")
+    if len(real.ids) < min_images:
+        raise InputError(f"features: n: found {len(real.ids)} images, expected at least {min_images} (min_images)")
+    if strangers := sorted(set(real.ids) ^ set(fake.ids)):
+        raise InputError(f"features: ids: found {strangers[0]} in one set only, expected the same ids in both")
+    for features, role in ((real, "reference"), (fake, "samples")):
+        if not np.isfinite(features.values).all():
+            raise InputError(f"features: {role}: found values that are not finite, expected numbers")

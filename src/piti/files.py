@@ -1,0 +1,100 @@
+"""Files: written whole or not at all, named by digest, and honest about failure."""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+
+class InputError(Exception):
+    """Input that a person can put right. Its text is one line: file, key, found, expected. Steps print it and exit 2."""
+
+
+@contextlib.contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it into place when the block ends well, remove it otherwise."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        yield temporary
+        with open(temporary, "rb") as handle:
+            os.fsync(handle.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_folder(path: str | Path) -> Iterator[Path]:
+    """The same for a folder: filled under a temporary name, renamed when complete."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    try:
+        yield temporary
+        if path.is_dir():
+            shutil.rmtree(path)
+        os.replace(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write text atomically."""
+    with atomic(path) as temporary:
+        temporary.write_text(text)
+
+
+def write_json(path: str | Path, data: object) -> None:
+    """Write JSON atomically, keys in the given order, readable."""
+    write_text(path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+
+
+def read_json(path: str | Path) -> dict:
+    """Read JSON. Raises InputError naming the file."""
+    try:
+        return json.loads(Path(path).read_text())
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not JSON ({error})") from None
+
+
+def file_digest(path: str | Path, algorithm: str = "sha256") -> str:
+    """Hexadecimal digest of a file's bytes."""
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, algorithm).hexdigest()
+
+
+# -- failure is data ---------------------------------------------------------------------------------------------
+
+_FAILED = b'{"failed": '
+
+
+def write_failure(paths: Iterable[str | Path], reason: str) -> None:
+    """Put a failure record in place of each output (a training that diverged, say)."""
+    for path in paths:
+        write_text(path, json.dumps({"failed": reason}) + "\n")
+
+
+def failure(path: str | Path) -> str | None:
+    """The reason in a failure record, or None where the file is a real artefact."""
+    with open(path, "rb") as handle:
+        if handle.read(len(_FAILED)) != _FAILED:
+            return None
+    return json.loads(Path(path).read_text())["failed"]
+
+
+def pass_failure(inputs: Iterable[str | Path], outputs: Iterable[str | Path]) -> bool:
+    """Hand the first failure among `inputs` on to all `outputs`; True when there was one."""
+    for path in inputs:
+        if Path(path).is_file() and (reason := failure(path)):
+            write_failure(outputs, reason)
+            return True
+    return False

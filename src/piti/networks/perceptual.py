@@ -1,0 +1,105 @@
+"""Frozen VGG features, and the perceptual loss on them (facts 1.2; paper eq. 4)."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+
+from piti.networks.checkpoint import load
+
+WIDTHS = (64, 128, 256, 512, 512)
+DEPTHS = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}  # convolutions in each of the five blocks
+
+FIVE_LEVELS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+LOSS_LAYERS = {
+    "conv2_2": ("conv2_2",),  # the release: one level, before its ReLU
+    "multilevel": FIVE_LEVELS,  # the paper
+}
+
+# What the weights expect, as (channel order, gain, offset) that take RGB in [-1, 1] there.
+CONVENTIONS = {
+    # RGB in [0, 1], normalised by ImageNet's mean and standard deviation
+    "torchvision": (
+        [0, 1, 2],
+        [0.5 / 0.229, 0.5 / 0.224, 0.5 / 0.225],
+        [(0.5 - 0.485) / 0.229, (0.5 - 0.456) / 0.224, (0.5 - 0.406) / 0.225],
+    ),
+    # BGR in 0..255 minus means. (Folded into conv1_1, this would be inexact at the zero-padded borders.)
+    "caffe": ([2, 1, 0], [127.5] * 3, [127.5 - 104.007, 127.5 - 116.669, 127.5 - 122.679]),
+    # left as it is: what the GAN baselines' released code gives to torchvision's weights (facts 3.1)
+    "raw": ([0, 1, 2], [1.0] * 3, [0.0] * 3),
+}
+
+
+class VGGFeatures(nn.Module):
+    """The feature maps `layers` ("conv2_2": before its ReLU, "relu2_2": after) of a VGG whose weights never change.
+
+    state_dict: torchvision's names (`features.0.weight`, …); only the layers up to the deepest one asked for are taken.
+    Raises InputError naming those that are missing or have another shape.
+    """
+
+    def __init__(
+        self,
+        state_dict: Mapping[str, torch.Tensor],
+        layers: tuple[str, ...] = FIVE_LEVELS,
+        arch: str = "vgg19",
+        convention: str = "torchvision",
+    ):
+        super().__init__()
+        self.layers = layers
+        self.names, self.features = _convolutions(arch, layers)
+        load(self, {name: state_dict[name] for name in self.state_dict() if name in state_dict}, f"{arch} weights")
+        self.requires_grad_(False).eval()
+        order, gain, offset = CONVENTIONS[convention]
+        self.register_buffer("order", torch.tensor(order), persistent=False)
+        self.register_buffer("gain", torch.tensor(gain).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("offset", torch.tensor(offset).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """x: B×3×H×W RGB in [-1, 1]. Returns the feature maps, shallowest first; gradients flow to x."""
+        x = x[:, self.order] * self.gain + self.offset
+        maps = []
+        for name, module in zip(self.names, self.features, strict=True):
+            x = module(x)
+            if name in self.layers:
+                maps.append(x)
+        return maps
+
+
+class PerceptualLoss(nn.Module):
+    """The distance of two images in VGG's features, one value per sample, before its weight (0.004, facts 1.2).
+
+    kind "conv2_2" (as released): mean of the squared difference at one layer.
+    kind "multilevel" (eq. 4): sum over five layers of |difference| / sqrt(C·H·W), the norm not squared. The divisor,
+    which the paper does not give, makes a layer's part independent of its size.
+    """
+
+    def __init__(
+        self, state_dict: Mapping[str, torch.Tensor], kind: str, arch: str = "vgg19", convention: str = "torchvision"
+    ):
+        super().__init__()
+        self.kind = kind
+        self.features = VGGFeatures(state_dict, LOSS_LAYERS[kind], arch, convention)
+
+    def forward(self, x: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """x, target: B×3×H×W in [-1, 1]. Returns B; gradients flow to x alone."""
+        with torch.no_grad():
+            wanted = self.features(target)
+        differences = [(a.float() - b.float()).flatten(1) for a, b in zip(self.features(x), wanted, strict=True)]
+        if self.kind == "conv2_2":
+            return differences[0].square().mean(dim=1)
+        return sum(torch.linalg.vector_norm(d, dim=1) / d.shape[1] ** 0.5 for d in differences)
+
+
+def _convolutions(arch: str, layers: tuple[str, ...]) -> tuple[list[str], nn.Sequential]:
+    """The stack down to the deepest of `layers`, and the name of each of its modules."""
+    names, modules, width = [], [], 3
+    for block, (depth, wider) in enumerate(zip(DEPTHS[arch], WIDTHS, strict=True), start=1):
+        for i in range(1, depth + 1):
+            names += [f"conv{block}_{i}", f"relu{block}_{i}"]
+            modules += [nn.Conv2d(width, wider, 3, padding=1), nn.ReLU()]
+            width = wider
+        names.append(f"pool{block}")
+        modules.append(nn.MaxPool2d(2))
+    deepest = max(names.index(layer) for layer in layers)
+    return names[: deepest + 1], nn.Sequential(*modules[: deepest + 1])

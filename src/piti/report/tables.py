@@ -1,0 +1,96 @@
+"""Tables: CSV in the paper's shape, a long CSV that says where every number comes from, and Markdown for people."""
+
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from piti.cards import Cell, TableCard
+from piti.files import InputError, failure, read_json, write_text
+
+
+def make_table(card: TableCard, output: Path, scores: Sequence[Path]) -> None:
+    """Write `output` (table.csv), long.csv and table.md. `scores` are the cells' score files, cell by cell.
+
+    A cell without a number says why. Raises InputError where scores of one table do not compare.
+    """
+    if len(scores) != sum(len(cell.scores) for cell in card.cells):
+        raise InputError(f"{card.name}: scores: found {len(scores)} files, expected one for each score of the card")
+    files, rows = iter(scores), []
+    for cell in card.cells:
+        rows.append(_row(card, cell, [next(files) for _ in cell.scores]))
+    long = pd.DataFrame(rows)
+    _check_comparable(card, long)
+    wide = long.pivot(index="row", columns="column", values="shown").loc[list(card.rows), list(card.columns)]
+    wide.index.name = wide.columns.name = None
+    write_text(output.with_name("long.csv"), long.drop(columns="shown").to_csv(index=False))
+    write_text(output.with_name("table.md"), _markdown(card, long, wide))
+    write_text(output, wide.to_csv(index_label="Method"))
+
+
+def _row(card: TableCard, cell: Cell, files: list[Path]) -> dict:
+    """One line of the long table: the mean over the seeds, or the reason why there is none."""
+    reasons = [reason for file in files if (reason := failure(file))]
+    found = [] if reasons else [read_json(file) for file in files]
+    value = statistics.mean(score["value"] for score in found) if found else None
+    reason = f"failed: {reasons[0]}" if reasons else cell.reason
+    one = found[0] if found else {}
+    return {
+        "row": cell.row,
+        "column": cell.column,
+        "value": value,
+        "paper": cell.paper,
+        "low": statistics.mean(score["interval"][0] for score in found) if found else None,
+        "high": statistics.mean(score["interval"][1] for score in found) if found else None,
+        "kid": statistics.mean(score["kid"] for score in found) if found else None,
+        "n": one.get("n"),
+        "extractor": one["extractor"]["name"] if found else cell.extractor,
+        "layer": one["extractor"]["layer"] if found else None,
+        "reference": one.get("reference"),
+        "seeds": " ".join(map(str, cell.seeds)),
+        "preset": card.preset,
+        "comparable": "yes" if card.comparable and not cell.substitution else "no",
+        "substitution": cell.substitution,
+        "run": cell.run,
+        "card": " ".join(cell.scores),
+        "reason": reason,
+        "shown": f"{value:.1f}" if found else reason or "-",
+    }
+
+
+def _check_comparable(card: TableCard, long: pd.DataFrame) -> None:
+    """One extractor, and in every column one reference and one n: else the numbers say nothing side by side."""
+    made = long[long["value"].notna()]
+    for column, group in made.groupby("column"):
+        for key in ("extractor", "layer", "n", "reference"):
+            if group[key].nunique() > 1:
+                found = ", ".join(map(str, sorted(group[key].unique())))
+                raise InputError(f"{card.name}: {column}: {key}: found {found}, expected the same in every row")
+
+
+def _markdown(card: TableCard, long: pd.DataFrame, wide: pd.DataFrame) -> str:
+    """Ours beside the paper's, with what one must know to read it."""
+    paper = long.pivot(index="row", columns="column", values="paper").loc[wide.index, wide.columns]
+    both = wide + " (" + paper + ")"
+    lines = [f"# {card.name}: {card.title}", ""]
+    lines += [f"**{card.note}**", ""] if card.note else []
+    lines += _grid(["Method", *both.columns], [[row, *both.loc[row]] for row in both.index])
+    made = long[long["value"].notna()]
+    facts = [f"preset {card.preset}", "the paper's number in brackets"]
+    for key, name in (("extractor", "features of"), ("n", "n ="), ("seeds", "training seeds")):
+        if len(made):
+            facts.append(f"{name} {', '.join(dict.fromkeys(str(v).removesuffix('.0') for v in made[key]))}")
+    facts.append("comparable with the paper: " + ", ".join(sorted(set(long["comparable"]))))
+    lines += ["", "; ".join(facts) + "."]
+    for column, group in long[long["substitution"] != ""].groupby("column"):
+        lines.append(f"\n{column}: other data than the paper's ({group['substitution'].iloc[0]}).")
+    return "\n".join(lines) + "\n"
+
+
+def _grid(head: list[str], rows: list[list[str]]) -> list[str]:
+    """An aligned Markdown table."""
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+    text = [[value.ljust(width) for value, width in zip(row, widths, strict=True)] for row in [head, *rows]]
+    rule = ["-" * width for width in widths]
+    return ["| " + " | ".join(row) + " |" for row in [text[0], rule, *text[1:]]]

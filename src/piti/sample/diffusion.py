@@ -1,0 +1,105 @@
+"""Pictures from a trained diffusion model, one for every test condition; and the upsampler's pictures from those."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+from tqdm import tqdm
+
+from piti.cards import SampleCard
+from piti.data import shards
+from piti.data.conditions import CONDITIONS
+from piti.data.grid import grid
+from piti.data.shards import Shards
+from piti.diffusion import samplers
+from piti.diffusion.gaussian import GaussianDiffusion
+from piti.diffusion.guidance import guided
+from piti.diffusion.noise import ImageNoise
+from piti.diffusion.quantise import truncate_to_8_bit
+from piti.files import atomic
+from piti.networks.checkpoint import load
+from piti.networks.piti import PITI
+
+
+class Sampler:
+    """A loaded model and the way it is sampled (facts 1.5): call it with ids and conditions."""
+
+    def __init__(self, card: SampleCard, weights: Path, channels: int, device: torch.device):
+        config, self.card, self.device = card.sampling, card, device
+        encoder = card.encoder.with_channels(channels)
+        self.model = PITI(card.unet, encoder)
+        load(self.model, load_file(weights), str(weights))
+        self.model.requires_grad_(False).eval().to(device, memory_format=torch.channels_last)
+        self.upsampler = bool(card.low_res)
+        respacing = config.upsampler_respacing if self.upsampler else config.base_respacing
+        self.diffusion = GaussianDiffusion(card.noise_schedule, card.diffusion_steps, respacing, device)
+        self.guidance = 0.0 if self.upsampler else config.guidance  # the upsampler is not guided
+        null = torch.ones(1, channels, encoder.side, encoder.side, device=device)
+        with torch.inference_mode(), self._precision():
+            self.null = self.model.encode(null) if self.guidance else None
+
+    def _precision(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.card.sampling.precision == "bf16")
+
+    @torch.inference_mode()
+    def __call__(self, ids: list[str], condition: torch.Tensor, low_res: torch.Tensor | None = None) -> torch.Tensor:
+        """condition: B x C x side x side, low_res: B x 3 x s x s, both in [-1, 1]. Returns B x 3 x S x S in [-1, 1].
+
+        What an image gets depends on (seed, id) alone, whatever batch it is in.
+        """
+        config, card = self.card.sampling, self.card
+        purpose = "upsample" if self.upsampler else "sample"
+        noise = ImageNoise(card.seed, purpose, ids, (3, card.side, card.side), self.device)
+        x = noise() * (config.upsampler_temperature if self.upsampler else 1.0)
+        low_res = low_res.to(self.device) if low_res is not None else None
+        with self._precision():
+            encoded = self.model.encode(condition.to(self.device))
+            if self.guidance:
+                encoded = encoded.cat(self.null.map(lambda v: v.expand(len(ids), *v.shape[1:])))
+
+            def denoiser(x: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
+                return self.model.denoise(x, timesteps, encoded, low_res)
+
+            if self.guidance:
+                denoiser = guided(denoiser, self.guidance, config.normalise)
+            if config.sampler == "ddim":
+                return samplers.ddim(denoiser, self.diffusion, x, noise, config.eta)
+            return samplers.ancestral(denoiser, self.diffusion, x, noise)
+
+
+def sample(
+    card: SampleCard, output: Path, model: Path, conditions: Path, low_res: Path | None, batch_size: int
+) -> None:
+    """Write the shards of all pictures, and `preview.png` beside them. Continues where it was interrupted."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    stored = Shards(conditions)
+    condition = CONDITIONS[stored.kind]
+    base = Shards(low_res, "images") if low_res else None
+    sampler = Sampler(card, model, condition.channels, device)
+
+    def make(ids: list[str]) -> np.ndarray:
+        encoded = torch.from_numpy(condition.encode(stored[stored.rows(ids)]))
+        small = to_range(base[base.rows(ids)]) if base else None
+        pictures = sampler(ids, encoded, small)
+        return to_levels(pictures if base else truncate_to_8_bit(pictures))
+
+    with tqdm(total=len(stored), desc="sample", unit="image") as bar:
+        shards.write(
+            output.parent, "images", stored.ids, make, card.shard_size, card.side, batch_size=batch_size, progress=bar.update
+        )
+    made = Shards(output)
+    with atomic(output.with_name("preview.png")) as temporary:
+        Image.fromarray(grid(made[range(min(16, len(made)))], 8)).save(temporary, format="png")
+
+
+def to_range(images: np.ndarray) -> torch.Tensor:
+    """uint8 N x S x S x 3 -> float32 N x 3 x S x S in [-1, 1]."""
+    return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def to_levels(pictures: torch.Tensor) -> np.ndarray:
+    """[-1, 1] N x 3 x S x S -> uint8 N x S x S x 3, rounded."""
+    levels = ((pictures.float().clamp(-1, 1) + 1) * 127.5).round().byte()
+    return levels.permute(0, 2, 3, 1).cpu().numpy()

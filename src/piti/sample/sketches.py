@@ -1,0 +1,38 @@
+"""Sketches from photographs: HED, then a threshold (facts 5)."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from tqdm import tqdm
+
+from piti.cards import SketchCard
+from piti.data import shards
+from piti.data.shards import Shards
+from piti.networks.checkpoint import load
+from piti.networks.hed import HED, edges
+
+
+def draw_sketches(card: SketchCard, output: Path, images: Path, weights: Path, batch_size: int) -> None:
+    """Write the sketch shards of packed photographs. Continues where it was interrupted."""
+    photographs, model = Shards(images, "images"), HED()
+    load(model, load_file(weights), str(weights))
+    model.eval().to("cuda" if torch.cuda.is_available() else "cpu", memory_format=torch.channels_last)
+    side = card.hed_side if card.hed_side != card.side else None
+
+    def make(ids: list[str]) -> np.ndarray:
+        return edges(model, photographs[photographs.rows(ids)], side) > card.threshold
+
+    with tqdm(total=len(photographs), desc="sketches", unit="image") as bar:
+        shards.write(
+            output.parent,
+            "sketch",
+            photographs.ids,
+            make,
+            card.shard_size,
+            card.side,
+            {"threshold": card.threshold},
+            batch_size,
+            bar.update,
+        )

@@ -1,0 +1,16 @@
+"""Draw a data set of scenes, written to disk in the layout of a real one."""
+
+from pathlib import Path
+
+from piti.cards import ScenesCard
+from piti.command import step
+
+
+def run(card: ScenesCard, output: Path) -> None:
+    from piti.data.scenes import write
+
+    write(output, card.layout, card.seed, {"train": card.train, "test": card.test}, card.side, card.style)
+
+
+if __name__ == "__main__":
+    step(__spec__.name, __doc__, ScenesCard, run)

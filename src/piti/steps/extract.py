@@ -1,0 +1,16 @@
+"""Extract the archives of a data set into one folder."""
+
+from pathlib import Path
+
+from piti.cards import ExtractCard
+from piti.command import step
+
+
+def run(card: ExtractCard, output: Path, archives: list[Path]) -> None:
+    from piti.archive import extract_all
+
+    extract_all(dict(zip(archives, card.archives.values(), strict=True)), output)
+
+
+if __name__ == "__main__":
+    step(__spec__.name, __doc__, ExtractCard, run, inputs=["archives"])

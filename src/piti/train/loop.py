@@ -1,0 +1,70 @@
+"""The one training loop: data in, one step at a time, state saved so that stopping anywhere costs nothing."""
+
+import contextlib
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator
+
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
+
+from piti.train.run import Run
+
+
+class Diverged(Exception):
+    """A loss or a weight is not finite. The text is the failure record's reason; the last good state is kept."""
+
+
+class Stopped(SystemExit):
+    """SIGTERM came, or the time is up. The state is saved; exit code 75 asks to be started again."""
+
+    def __init__(self):
+        super().__init__(75)
+
+
+def train(run: Run, batches: Dataset, workers: int, log_every: int, save_every: int, minutes: float = 0) -> None:
+    """Train to the last step, then save. `batches[step]` is a batch; `minutes`: stop in time, 0 for no limit.
+
+    Raises Diverged or Stopped.
+    """
+    if run.step == run.steps:
+        return
+    loader = DataLoader(
+        batches,
+        batch_size=None,
+        sampler=range(run.step, run.steps),
+        num_workers=workers,
+        pin_memory=run.place.device.type == "cuda",
+    )
+    deadline = time.time() + 60 * minutes if minutes else math.inf
+    with (
+        stop_signal() as stopped,
+        tqdm(total=run.steps, initial=run.step, unit="step", disable=not run.place.first) as bar,
+    ):
+        for batch in loader:
+            run.advance(batch)
+            bar.update()
+            end = run.step == run.steps
+            log = end or run.step % log_every == 0
+            stop = not end and run.place.any(stopped() or time.time() > deadline, run.step)
+            save = end or stop or run.step % save_every == 0
+            if (log or save) and (reason := run.failure()):
+                raise Diverged(reason)
+            if log:
+                bar.set_postfix({name: f"{value:.3g}" for name, value in run.log().items()}, refresh=False)
+            if save:
+                run.save()
+            if stop:
+                raise Stopped
+
+
+@contextlib.contextmanager
+def stop_signal() -> Iterator[Callable[[], bool]]:
+    """Whether SIGTERM has come, while the block lasts. It comes with a SIGCONT from SLURM, which must not hide it."""
+    came = []
+    before = signal.signal(signal.SIGTERM, lambda *_: came.append(True))
+    try:
+        yield lambda: bool(came)
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,131 @@
+"""A training in progress: its objective, its averaged weights, its curve, and the state they are resumed from."""
+
+import math
+import os
+import socket
+import time
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from piti.files import InputError
+from piti.train import state
+from piti.train.devices import Place
+from piti.train.ema import ema_update
+
+
+class Objective(Protocol):
+    """What is trained, one step at a time."""
+
+    model: nn.Module  # averaged and exported
+    modules: dict[str, nn.Module]  # everything with tensors of its own, the model among it
+    optimizers: dict[str, torch.optim.Optimizer]
+
+    def update(self, batch: dict, step: int) -> dict[str, Tensor]:
+        """Train one step on this process's part of the batch; return every loss term's mean, on the device."""
+
+
+class Run:
+    """Steps, curve and state of one training.
+
+    The state is one safetensors file; `identity` is the digest of the card without its number of steps, so that a
+    training can be extended, but never resumed as another one.
+    """
+
+    def __init__(self, objective: Objective, place: Place, folder: Path, identity: str, steps: int, ema_rate: float):
+        self.objective, self.place, self.path = objective, place, folder / "state.safetensors"
+        self.identity, self.steps, self.ema_rate = identity, steps, ema_rate
+        self.names = {p: f"{m}.{n}" for m, module in objective.modules.items() for n, p in module.named_parameters()}
+        self.trained = {n: p for n, p in objective.model.named_parameters() if p.requires_grad}
+        self.ema = {n: p.detach().clone() for n, p in self.trained.items()}
+        self.step, self.count, self.curve, self.pieces = 0, 0, [], []
+        self.sums: dict[str, Tensor] = {}  # of each loss term over the `count` steps since the curve's last line
+        self.bad: dict[str, Tensor] = {}  # first step at which a term was not finite, infinity where it always was
+        if self.path.exists():
+            self._load()
+        self.began, self.first = time.time(), self.step
+
+    def advance(self, batch: dict) -> None:
+        """Train one step. Nothing here waits for the device."""
+        terms = self.objective.update(batch, self.step)
+        ema_update(self.ema.values(), self.trained.values(), self.ema_rate)
+        self.step += 1
+        self.count += 1
+        for name, value in terms.items():
+            value = value.detach().double()
+            self.sums[name] = self.sums.get(name, 0) + value
+            here = torch.where(value.isfinite(), math.inf, float(self.step))
+            self.bad[name] = torch.minimum(self.bad.get(name, here), here)
+
+    def log(self) -> dict[str, float]:
+        """Close a line of the curve: the mean of every term since the last one. Waits for the device."""
+        means = {name: (value / self.count).item() for name, value in self.sums.items()}
+        self.curve.append({"step": self.step, **means})
+        self.sums, self.count = {}, 0
+        return means
+
+    def failure(self) -> str | None:
+        """Why this training cannot go on, if it cannot. Waits for the device."""
+        firsts = {name: step.item() for name, step in self.bad.items()}
+        term = min(firsts, key=firsts.get)
+        if math.isfinite(firsts[term]):
+            where = f"{term} is not finite at step {firsts[term]:.0f}"
+        elif not torch.stack([t.isfinite().all() for t in self.ema.values()]).all():
+            where = f"the weights are not finite at step {self.step}"
+        else:
+            return None
+        good = state.load(self.path, torch.device("cpu"))[1]["step"] if self.path.exists() else 0
+        return f"diverged: {where}; last good state: step {good}"
+
+    def save(self) -> None:
+        """Write the whole state; the one before stays until this one is complete."""
+        groups = {"ema": self.ema, "sums": self.sums}
+        groups |= {f"module/{key}": self._kept(module) for key, module in self.objective.modules.items()}
+        groups |= {
+            f"optimizer/{key}": state.flatten_optimizer(optimizer, self.names)
+            for key, optimizer in self.objective.optimizers.items()
+        }
+        about = {"identity": self.identity, "step": self.step, "count": self.count, "curve": self.curve}
+        if self.place.first:
+            state.save(self.path, groups, about | {"pieces": self.history()})
+
+    def _load(self) -> None:
+        groups, about = state.load(self.path, self.place.device)
+        if about["identity"] != self.identity:
+            raise InputError(f"{self.path}: card: found the state of {about['identity']}, expected {self.identity}")
+        if about["step"] > self.steps:
+            raise InputError(f"{self.path}: step: found {about['step']}, expected at most {self.steps}")
+        for key, module in self.objective.modules.items():
+            module.load_state_dict(module.state_dict() | groups[f"module/{key}"])
+        for key, optimizer in self.objective.optimizers.items():
+            state.restore_optimizer(optimizer, self.names, groups.get(f"optimizer/{key}", {}))
+        self.ema, self.sums = groups["ema"], groups.get("sums", {})
+        self.step, self.count, self.curve, self.pieces = (about[key] for key in ("step", "count", "curve", "pieces"))
+
+    def _kept(self, module: nn.Module) -> dict[str, Tensor]:
+        """A module's tensors, but for frozen parameters: those come from where they came from."""
+        frozen = {name for name, parameter in module.named_parameters() if parameter not in self._optimized()}
+        return {name: tensor for name, tensor in module.state_dict().items() if name not in frozen}
+
+    def _optimized(self) -> set[Tensor]:
+        return {p for o in self.objective.optimizers.values() for group in o.param_groups for p in group["params"]}
+
+    def history(self) -> list[dict]:
+        """Which processes did which steps, for how long: hosts, devices, jobs, seconds."""
+        cuda = self.place.device.type == "cuda"
+        piece = {
+            "host": socket.gethostname(),
+            "device": torch.cuda.get_device_name(self.place.device) if cuda else "cpu",
+            "processes": self.place.world,
+            "job": os.environ.get("SLURM_JOB_ID", ""),
+            "from": self.first,
+            "to": self.step,
+            "seconds": round(time.time() - self.began, 1),
+        }
+        return [*self.pieces, piece] if self.step > self.first else self.pieces
+
+    def exported(self) -> dict[str, Tensor]:
+        """The whole model, averaged weights in place of the trained ones."""
+        return {n: t.detach().cpu().contiguous() for n, t in (self.objective.model.state_dict() | self.ema).items()}

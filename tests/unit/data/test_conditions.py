@@ -1,0 +1,85 @@
+"""Conditions: ranges, closed forms and the laws of flips and null conditions (golden values: tests/golden)."""
+
+import numpy as np
+import pytest
+import torch
+
+from piti.data.conditions import CONDITIONS, mask, null, sketch
+from piti.data.conditions.semantics import binary, boundary, one_hot
+from piti.data.shards import KINDS
+
+SIDE = 24
+
+
+def stored(name, seed=0):
+    high = 2 if name == "sketch" else 256
+    return np.random.default_rng(seed).integers(0, high, (3, *KINDS[name].item(SIDE)), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("name", CONDITIONS)
+def test_shape_range_and_null(name):
+    condition = CONDITIONS[name]
+    encoded = condition.encode(stored(name))
+    assert encoded.shape == (3, condition.channels, SIDE, SIDE)
+    assert encoded.dtype == np.float32
+    assert encoded.flags.c_contiguous
+    assert -1 <= encoded.min() < encoded.max() <= 1
+    assert np.array_equal(null(condition, 3, SIDE), np.ones_like(encoded))
+
+
+@pytest.mark.parametrize("name", CONDITIONS)
+def test_flipping_the_stored_items_flips_the_condition(name):
+    encode, items = CONDITIONS[name].encode, stored(name)
+    assert np.array_equal(encode(items[:, :, ::-1]), encode(items)[..., ::-1])
+
+
+@pytest.mark.parametrize("name", CONDITIONS)
+def test_items_are_encoded_one_by_one(name):
+    encode, items = CONDITIONS[name].encode, stored(name)
+    assert np.array_equal(encode(items)[1:2], encode(items[1:2]))
+
+
+def test_every_label_has_a_colour_of_its_own_and_void_is_black():
+    colours = mask.colour_map(256)
+    assert len(np.unique(colours, axis=0)) == 256
+    assert colours[:5].tolist() == [[0, 0, 0], [128, 0, 0], [0, 128, 0], [128, 128, 0], [0, 0, 128]]
+    assert (mask.encode(np.zeros((1, 2, 2), np.uint8)) == -1).all()
+
+
+def test_a_sketch_becomes_the_city_block_distance_to_its_only_edge():
+    bits = np.zeros((1, SIDE, SIDE), np.uint8)
+    bits[0, 5, 7] = 1
+    y, x = np.mgrid[:SIDE, :SIDE]
+    expected = (np.abs(y - 5) + np.abs(x - 7)) / 255 * 2 - 1
+    np.testing.assert_allclose(sketch.encode(bits)[0, 0], expected, atol=1e-6)
+
+
+def test_an_empty_sketch_is_the_null_condition():
+    assert (sketch.encode(np.zeros((1, SIDE, SIDE), np.uint8)) == 1).all()
+
+
+def test_geometry_keeps_channels_and_levels():
+    items = stored("geometry")
+    levels = (CONDITIONS["geometry"].encode(items) + 1) * 127.5
+    np.testing.assert_allclose(levels, items.transpose(0, 3, 1, 2), atol=1e-4)
+
+
+def test_one_hot_is_undone_by_argmax():
+    labels = torch.from_numpy(stored("mask") % 7)
+    hot = one_hot(labels, 7)
+    assert torch.equal(hot.sum(1), torch.ones(labels.shape))
+    assert torch.equal(hot.argmax(1), labels.long())
+
+
+def test_boundary_is_where_a_neighbour_differs():
+    labels = torch.zeros(1, 4, 5, dtype=torch.uint8)
+    labels[0, 1, 2] = 3
+    expected = torch.zeros(4, 5)
+    for y, x in ((1, 2), (0, 2), (2, 2), (1, 1), (1, 3)):
+        expected[y, x] = 1
+    assert torch.equal(boundary(labels)[0, 0], expected)
+
+
+def test_binary_sketch_keeps_its_bits():
+    bits = torch.from_numpy(stored("sketch"))
+    assert torch.equal(binary(bits)[:, 0], bits.float())

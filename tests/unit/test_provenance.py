@@ -1,0 +1,147 @@
+"""The digest of a step's code: moved by what it does, by nothing else."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from piti import provenance
+from piti.provenance import code_digest, environment
+
+TREE = {
+    "__init__.py": "",
+    "steps/__init__.py": "",
+    "steps/train.py": '''
+        """A step."""
+        import os
+        from piti.networks import (
+            unet,  # the module
+        )
+
+        def main(n: int = 1) -> str:
+            """Say it."""
+            from piti.files import write
+            import piti.late
+            return f"{n:>{n}} {write('a')!r}" f'{unet.x}'
+        ''',
+    "networks/__init__.py": "",
+    "networks/unet.py": "from .block import wide as w\nfrom ..top import y\nx = 1\n",
+    "networks/block.py": "wide = 2\n",
+    "networks/other.py": "x = 1\n",
+    "top.py": "y = 1\n",
+    "files.py": "def write(x):\n    return x\n",
+    "late.py": "z = 1\n",
+}
+
+
+@pytest.fixture
+def digest(tmp_path, monkeypatch):
+    """Write the tree, with some files replaced, and return the digest of its step."""
+
+    def digest(changed=(), folder="a", python=None):
+        package = tmp_path / folder / "piti"
+        for name, text in (TREE | dict(changed)).items():
+            path = package / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text.replace("\n        ", "\n"))
+        if python:
+            shutil.copy(provenance.__file__, package)
+            call = "from piti.provenance import code_digest; print(code_digest('piti.steps.train'))"
+            run = subprocess.run(
+                [python, "-c", call], env={"PYTHONPATH": package.parent}, capture_output=True, text=True
+            )
+            return run.stdout.strip()
+        monkeypatch.setattr(provenance, "PACKAGE", package)
+        provenance._read.cache_clear()
+        provenance._file.cache_clear()
+        return code_digest("piti.steps.train")
+
+    yield digest
+    provenance._read.cache_clear()
+    provenance._file.cache_clear()
+
+
+STEP = TREE["steps/train.py"]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"networks/unet.py": "from .block import wide as w\nfrom ..top import y\nx = 2\n"},
+        {"networks/block.py": "wide = 3\n"},
+        {"networks/__init__.py": "import os\n"},
+        {"top.py": "y = 1.0\n"},
+        {"files.py": "def write(x):\n    pass\n    return x\n"},
+        {"files.py": "def write(x):\n    pass\nreturn x\n"},
+        {"late.py": "z = '1'\n"},
+        {"steps/train.py": STEP.replace("{n:>{n}}", "{n:<{n}}")},
+        {"steps/train.py": STEP.replace("write('a')", "write('b')")},
+        {"steps/train.py": STEP.replace("import os", "import re")},
+    ],
+)
+def test_code_counts_wherever_it_is_imported(digest, changed):
+    assert digest() != digest(changed)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"networks/other.py": "x = 2\n"},
+        {"networks/block.py": "# Why.\n\n\nwide  =  2  # how\n"},
+        {"files.py": 'def write(x):\n  """Docstring,\n\n  of two lines."""\n\n  # and a comment\n  return x'},
+        {"top.py": '"""Another\npage\x0cbreak."""\ny = 1\n'},
+        {"steps/train.py": STEP.replace('"""A step."""', "").replace("Say it", "Say this")},
+    ],
+)
+def test_what_does_not_run_does_not_count(digest, changed):
+    assert digest() == digest(changed)
+
+
+def test_a_string_that_is_not_alone_counts(digest):
+    assert digest({"top.py": 'y = (\n"a"\n"b"\n)\n'}) != digest({"top.py": 'y = (\n"a"\n"c"\n)\n'})
+
+
+def test_the_place_does_not_count(digest):
+    assert digest(folder="here") == digest(folder="there/and/everywhere")
+
+
+@pytest.mark.parametrize("version", ["3.11", "3.12", "3.13"])
+def test_the_version_of_python_does_not_count(digest, version):
+    python = sys.executable if sys.version.startswith(version) else shutil.which(f"python{version}")
+    if not python or subprocess.run([python, "--version"], capture_output=True).returncode:
+        pytest.skip(f"no Python {version} here")
+    assert digest(python=python) == digest()
+
+
+def test_a_module_that_is_not_there(digest):
+    digest()
+    with pytest.raises(ModuleNotFoundError, match=r"piti\.steps\.absent"):
+        code_digest("piti.steps.absent")
+
+
+def test_the_whole_package_is_read_quickly():
+    modules = [p.relative_to(provenance.PACKAGE).with_suffix("") for p in provenance.PACKAGE.rglob("*.py")]
+    start = time.process_time()
+    for module in modules:
+        code_digest(".".join(("piti", *module.parts)).removesuffix(".__init__"))
+    assert time.process_time() - start < 0.02 * len(modules)
+
+
+def test_the_environment_with_and_without_git(tmp_path, monkeypatch):
+    found = environment()
+    assert found["python"].startswith("3.")
+    assert found["libraries"]["torch"]
+    monkeypatch.setattr(provenance, "PACKAGE", tmp_path)
+    assert (environment()["commit"], environment()["dirty"]) == (None, None)
+    git = ["git", "-C", tmp_path, "-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run([*git, "init", "-q"], check=True)
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "first"], check=True)
+    assert (len(environment()["commit"]), environment()["dirty"]) == (40, False)
+    Path(tmp_path, "new").touch()
+    assert environment()["dirty"] is True
+    monkeypatch.setitem(os.environ, "PATH", str(tmp_path))
+    assert environment()["commit"] is None
