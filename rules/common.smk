@@ -8,6 +8,7 @@ from pathlib import Path
 # The steps run with this interpreter and this checkout, activated environment or not.
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 os.environ["PYTHONPATH"] = os.pathsep.join([f"{workflow.basedir}/src", os.environ.get("PYTHONPATH", "")]).rstrip(":")
+os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")  # several jobs at once beat several threads a job
 sys.path.insert(0, f"{workflow.basedir}/src")
 
 from snakemake.exceptions import WorkflowError

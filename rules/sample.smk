@@ -35,3 +35,21 @@ rule upsample:
         step=command("upsample"),
     shell:
         "{params.step} --sample-batch {machine.sample_batch} --output {output} 2> {log}"
+
+
+rule generate:
+    input:
+        unpack(files("generate")),
+    output:
+        path("generated", "index.json"),
+    log:
+        log_of("generate"),
+    benchmark:
+        benchmark_of("generate")
+    threads: machine.threads
+    resources:
+        gpu=GPUS,
+    params:
+        step=command("generate"),
+    shell:
+        "{params.step} --sample-batch {machine.sample_batch} --output {output} 2> {log}"

@@ -8,6 +8,7 @@ import dataclasses
 import difflib
 import hashlib
 import json
+import math
 import types
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -134,12 +135,14 @@ def _scalar(kind: type, value: Any, where: str) -> Any:
         raise refusal
     try:
         if kind is int:
-            number = int(value) if not isinstance(value, str) else int(float(value))
-            if float(value) != number:
+            if isinstance(value, str):
+                value = int(value) if value.lstrip("+-").isdecimal() else float(value)  # "1e3" too
+            number = int(value)
+            if number != value:
                 raise refusal
             return number
-        if kind is float:
-            return float(value)  # also "1e-4", which YAML 1.1 reads as a string
+        if kind is float and math.isfinite(number := float(value)):  # also "1e-4", which YAML 1.1 reads as a string
+            return number
     except (TypeError, ValueError, OverflowError):
         raise refusal from None
     if kind is str and isinstance(value, str | int | float):

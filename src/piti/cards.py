@@ -3,6 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from piti.cards_baselines import OASISConfig, Pix2PixHDConfig, SPADEConfig
+
 
 @dataclass(frozen=True)
 class UNetConfig:
@@ -48,6 +50,15 @@ class TextConfig:
 
 
 @dataclass(frozen=True)
+class GANConfig:
+    """The baseline that a card is about: exactly one of the three."""
+
+    pix2pixhd: Pix2PixHDConfig | None = None
+    spade: SPADEConfig | None = None
+    oasis: OASISConfig | None = None
+
+
+@dataclass(frozen=True)
 class SamplingConfig:
     """How pictures are drawn from a diffusion model."""
 
@@ -65,7 +76,7 @@ class SamplingConfig:
 class TrainingConfig:
     """How one row of models.yaml is trained. Where each value comes from: models.yaml and config/README.md."""
 
-    kind: Literal["prior_base", "prior_upsampler", "base", "upsampler"]
+    kind: Literal["prior_base", "prior_upsampler", "base", "upsampler", "pix2pixhd", "spade", "oasis"]
     trainable: Literal["all", "encoder"] = "all"
     steps: int = 0
     batch: int = 128
@@ -143,7 +154,7 @@ class PackCard(Card):
     source: str  # digest of the drawn or extracted data set, or a path on disk
     layout: str
     split: Literal["train", "test"]
-    kind: Literal["images", "mask", "geometry", "caption"]
+    kind: Literal["images", "mask", "geometry", "caption", "instances"]
     side: int
     shrunk_side: int = 0  # photographs resized once more, for the base model (facts 1.3)
     train: int  # expected counts; for the folder layout they also make the split
@@ -176,9 +187,13 @@ class TrainCard(Card):
     conditions: str  # digest of its shards
     image_side: int
     base_side: int
-    unet: UNetConfig
+    unet: UNetConfig | None = None
     encoder: EncoderConfig | None = None
     text: TextConfig | None = None
+    gan: GANConfig | None = None
+    num_classes: int = 0  # of a baseline's one-hot labels
+    sketch_input: str = ""  # of a baseline: binary | distance
+    instances: str = ""  # digest of the instance maps whose boundaries a baseline sees
     fraction: float = 1.0  # share of the training pairs
     init: str = ""
     perceptual: str = ""  # digest of the weights behind the perceptual loss
@@ -187,7 +202,7 @@ class TrainCard(Card):
 
 @dataclass(frozen=True, kw_only=True)
 class SampleCard(Card):
-    """Pictures drawn from one model for every test condition. low_res: the base samples that an upsampler starts from."""
+    """Pictures drawn from one model for every test condition. low_res: base samples that an upsampler starts from."""
 
     model: str
     conditions: str
@@ -199,6 +214,21 @@ class SampleCard(Card):
     noise_schedule: str
     diffusion_steps: int
     low_res: str = ""
+    shard_size: int = 4096
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerateCard(Card):
+    """Pictures by a baseline's generator for every test condition."""
+
+    model: str
+    conditions: str
+    seed: int
+    side: int
+    gan: GANConfig
+    num_classes: int = 0
+    sketch_input: str = ""
+    instances: str = ""
     shard_size: int = 4096
 
 
@@ -259,6 +289,7 @@ class Strip:
     conditions: str
     photographs: str
     labels: tuple[str, ...]  # heading of each generated column
+    low_res: str = ""  # base samples, shown first
     samples: tuple[str, ...]  # "" where the pictures could not be made
     reasons: tuple[str, ...]  # why not
     ids: tuple[str, ...] = ()
@@ -275,3 +306,4 @@ class FigureCard(Card):
     images: int
     seed: int
     strips: tuple[Strip, ...]
+    crop: float = 0.0

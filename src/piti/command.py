@@ -1,6 +1,7 @@
-"""What every step's command line has in common: a card, named inputs, an output, a log, one clear line for bad input."""
+"""What every step's command line has in common: a card, named inputs, an output, one clear line for bad input."""
 
 import argparse
+import json
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -55,18 +56,22 @@ def step(
         files = [path for paths in given.values() for path in paths]
         handed_on = hands_on_failure and pass_failure(files, outputs)
         more = {} if handed_on else run(card, output, **given, **arguments) or {}
-        made = {"code": code_digest(f"piti.steps.{name}"), "seconds": round(time.time() - began, 3), **more, **environment()}
+        made = {
+            "code": code_digest(f"piti.steps.{name}"),
+            "seconds": round(time.time() - began, 3),
+            **more,
+            **environment(),
+        }
         sources = {key: [str(p) for p in paths] for key, paths in given.items() if paths}
         about = {"step": name, "digest": digest(card), "card": to_dict(card), "inputs": sources, "made": made}
         write_json(output.with_name("card.json"), about)
     except InputError as error:
-        sys.exit(f"error: {error}" if not str(error).startswith("error") else str(error))
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 def _read_card(card_type: type, text: str):
     """A card from a JSON file (also one that a step wrote) or from JSON itself."""
-    import json
-
     if text.lstrip().startswith("{"):
         try:
             data = json.loads(text)
@@ -74,5 +79,5 @@ def _read_card(card_type: type, text: str):
             raise InputError(f"--card: not JSON ({error})") from None
     else:
         data = read_json(text)
-        data = data["card"] if set(data) >= {"step", "card"} else data
+        data = data["card"] if isinstance(data, dict) and data.keys() >= {"step", "card"} else data
     return from_dict(card_type, data)

@@ -13,6 +13,7 @@ import yaml
 
 from piti.card import from_dict, unknown_key
 from piti.cards import EncoderConfig, SamplingConfig, TextConfig, TrainingConfig, UNetConfig
+from piti.cards_baselines import OASISConfig, Pix2PixHDConfig, SPADEConfig
 from piti.files import InputError
 
 
@@ -80,6 +81,11 @@ class Networks:
     )
     encoder: EncoderConfig = EncoderConfig()
     text: TextConfig = TextConfig()
+    perceptual: str = "vgg19"  # weights entry behind perceptual losses
+    load_side: int = 286  # px; the baselines train on random crops of image_side out of it
+    pix2pixhd: Pix2PixHDConfig = Pix2PixHDConfig()
+    spade: SPADEConfig = SPADEConfig()
+    oasis: OASISConfig = OASISConfig()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +93,9 @@ class Model(TrainingConfig):
     """One row of models.yaml: how it is trained, and from what."""
 
     init: str = ""  # empty (random), another row, or "released"
+    epochs: dict[str, int] = field(default_factory=dict)  # data set -> epochs, where `steps` is 0
+    instances: tuple[str, ...] = ()  # data sets whose instance boundaries a baseline sees
+    sketch_input: Literal["binary", "distance"] = "binary"  # how a baseline sees a sketch
     weights: str = ""  # the row is this entry of weights.yaml instead of being trained
 
 
@@ -106,7 +115,8 @@ class Method:
     label: str
     base: str = ""
     upsampler: str = ""
-    unavailable: str = ""  # why its cells are empty
+    generator: str = ""  # a baseline, in place of base and upsampler
+    conditions: tuple[str, ...] = ("mask", "sketch", "geometry")  # its other cells read "-"
 
 
 @dataclass(frozen=True)
@@ -139,6 +149,8 @@ class Figure:
     tasks: tuple[str, ...]
     methods: tuple[str, ...]
     images: int = 4
+    low_res: bool = False  # show the base model's sample too
+    crop: float = 0.0  # part of the side shown enlarged under each picture; 0: none
     ids: dict[str, tuple[str, ...]] = field(default_factory=dict)  # task -> chosen images; else picked by seed
 
 
@@ -244,9 +256,11 @@ def _check_names(config: Config) -> None:
     for name, method in config.methods.items():
         known(method.base, f"methods.{name}.base", config.models)
         known(method.upsampler, f"methods.{name}.upsampler", config.models)
+        known(method.generator, f"methods.{name}.generator", config.models)
     for name, extractor in config.extractors.items():
         known(extractor, f"extractors.{name}", config.weights)
     known(config.networks.hed, "networks.hed", config.weights)
+    known(config.networks.perceptual, "networks.perceptual", config.weights)
     for name, table in config.tables.items():
         for axis, runs in (("rows", table.rows), ("columns", table.columns), ("run", {"": table.run})):
             for key, run in runs.items():

@@ -155,7 +155,10 @@ def _exclusive(path: Path) -> Iterator[IO[bytes]]:
     while True:
         with open(path, "ab") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
-            if path.exists() and os.path.samestat(os.fstat(handle.fileno()), path.stat()):
+            ours = False
+            with contextlib.suppress(FileNotFoundError):
+                ours = os.path.samestat(os.fstat(handle.fileno()), path.stat())
+            if ours:
                 yield handle
                 return
 

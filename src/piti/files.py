@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 class InputError(Exception):
-    """Input that a person can put right. Its text is one line: file, key, found, expected. Steps print it and exit 2."""
+    """Input that a person can put right. Its text is one line: file, key, found, expected. Steps print it, exit 2."""
 
 
 @contextlib.contextmanager

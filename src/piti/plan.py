@@ -5,6 +5,7 @@ figures. Asking for an artefact adds it and everything below it, once; the Snake
 needs. Where something cannot be made at all, `Unavailable` carries the reason up to the table cell that wanted it.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
@@ -16,6 +17,8 @@ from piti.cards import (
     ExtractCard,
     FeaturesCard,
     FigureCard,
+    GANConfig,
+    GenerateCard,
     PackCard,
     SampleCard,
     ScenesCard,
@@ -27,8 +30,10 @@ from piti.cards import (
     TrainingConfig,
     WeightsCard,
 )
-from piti.config import Config, Dataset, Run, Table
+from piti.config import Config, Model, Run, Table
 from piti.provenance import code_digest
+
+BASELINES = ("pix2pixhd", "spade", "oasis")
 
 
 class Unavailable(Exception):
@@ -115,11 +120,11 @@ class Plan:
         card = ExtractCard(archives={d.digest: folder for d, folder in zip(downloads, folders, strict=True)})
         return self._add("extract", "data", name, "extracted", card, {"archives": downloads})
 
-    def packed(self, name: str, split: str, kind: str, shrunk: bool = False) -> Artefact:
-        """Shards of a split: its photographs ("images", also shrunk to the base model's side), or a kind of condition."""
-        dataset = self.config.datasets[name]
+    def packed(self, name: str, split: str, kind: str, side: int = 0, shrunk: bool = False) -> Artefact:
+        """Shards of a split: photographs ("images", also shrunk to the base model's side), or a kind of condition."""
+        dataset, side = self.config.datasets[name], side or self.config.networks.image_side
         if kind == "sketch":
-            return self._sketches(name, split)
+            return self._sketches(name, split, side)
         source = self.source(name)
         made = isinstance(source, Artefact)
         card = PackCard(
@@ -127,7 +132,7 @@ class Plan:
             layout=dataset.layout,
             split=split,
             kind=kind,
-            side=self.config.networks.image_side,
+            side=side,
             shrunk_side=self.config.networks.base_side if shrunk else 0,
             train=dataset.train,
             test=dataset.test,
@@ -138,26 +143,26 @@ class Plan:
         return self._add(
             "pack",
             "shards",
-            f"{name}-{split}-{'small-' if shrunk else ''}{kind}",
+            f"{name}-{split}-{kind}{self.config.networks.base_side if shrunk else side}",
             "index.json",
             card,
             inputs={"root": [source]} if made else {},
             given={} if made else {"root": source},
         )
 
-    def _sketches(self, name: str, split: str) -> Artefact:
-        images, hed = self.packed(name, split, "images"), self.weights(self.config.networks.hed)
+    def _sketches(self, name: str, split: str, side: int) -> Artefact:
+        images, hed = self.packed(name, split, "images", side), self.weights(self.config.networks.hed)
         card = SketchCard(
             images=images.digest,
             hed=hed.digest,
-            side=self.config.networks.image_side,
+            side=side,
             hed_side=self.config.networks.hed_side,
             shard_size=self.config.shard_size,
         )
         return self._add(
             "draw_sketches",
             "sketches",
-            f"{name}-{split}-sketch",
+            f"{name}-{split}-sketch{side}",
             "index.json",
             card,
             {"images": [images], "weights": [hed]},
@@ -191,41 +196,93 @@ class Plan:
 
     def model(self, row: str, task: str, fraction: float, seed: int) -> Artefact:
         """A row of models.yaml, trained for one task on a share of its pairs."""
-        config, model = self.config, self.config.models[row]
+        model = self.config.models[row]
         if model.weights:
             return self.weights(model.weights)
-        prior = model.kind.startswith("prior")
-        dataset, condition = ("web", "caption") if prior else (config.tasks[task].dataset, config.tasks[task].condition)
-        task, fraction = ("", 1.0) if prior else (task, fraction)
+        if model.kind.startswith("prior"):  # one for all tasks
+            task, fraction, data = "", 1.0, ("web", "caption")
+        else:
+            data = (self.config.tasks[task].dataset, self.config.tasks[task].condition)
         init = self._init(row, task, fraction, seed)
         if init and not model.steps:
             return init  # a released model, used as it is
-        upsampler = model.kind.endswith("upsampler")
+        make = self._baseline_card if model.kind in BASELINES else self._diffusion_card
+        card, inputs = make(model, *data, fraction, seed)
+        if init:
+            card, inputs = replace(card, init=init.digest), inputs | {"init": [init]}
+        name = "-".join([row, *([task] if task else []), *([f"{fraction * 100:g}"] if fraction != 1 else [])])
+        return self._add("train", "models", name, "weights.safetensors", card, inputs)
+
+    def _diffusion_card(
+        self, model: Model, dataset: str, condition: str, fraction: float, seed: int
+    ) -> tuple[TrainCard, dict[str, list[Artefact]]]:
+        networks, upsampler = self.config.networks, model.kind.endswith("upsampler")
         images = self.packed(dataset, "train", "images", shrunk=not upsampler)
         conditions = self.packed(dataset, "train", condition)
+        inputs = {"images": [images], "conditions": [conditions]}
         card = TrainCard(
-            training=TrainingConfig(**{k: getattr(model, k) for k in TrainingConfig.__dataclass_fields__}),
+            training=_training(model),
             seed=seed,
             images=images.digest,
             condition=condition,
             conditions=conditions.digest,
-            image_side=config.networks.image_side,
-            base_side=config.networks.base_side,
-            unet=config.networks.upsampler if upsampler else config.networks.base,
-            encoder=None if prior else config.networks.encoder,
-            text=config.networks.text if prior else None,
+            image_side=networks.image_side,
+            base_side=networks.base_side,
+            unet=networks.upsampler if upsampler else networks.base,
+            encoder=None if condition == "caption" else networks.encoder,
+            text=networks.text if condition == "caption" else None,
             fraction=fraction,
-            init=init.digest if init else "",
         )
-        name = "-".join([row, *([task] if task else []), *([f"{fraction:.0%}"[:-1]] if fraction != 1 else [])])
-        return self._add(
-            "train",
-            "models",
-            name,
-            "weights.safetensors",
-            card,
-            {"images": [images], "conditions": [conditions]} | ({"init": [init]} if init else {}),
+        if model.perceptual:
+            vgg = self.weights(networks.perceptual)
+            card = replace(
+                card, perceptual=vgg.digest, perceptual_format=self.config.weights[networks.perceptual].format
+            )
+            inputs["perceptual"] = [vgg]
+        return card, inputs
+
+    def _baseline_card(
+        self, model: Model, dataset: str, condition: str, fraction: float, seed: int
+    ) -> tuple[TrainCard, dict[str, list[Artefact]]]:
+        networks, entry = self.config.networks, self.config.datasets[dataset]
+        images, conditions = (self.packed(dataset, "train", kind, networks.load_side) for kind in ("images", condition))
+        inputs = {"images": [images], "conditions": [conditions]}
+        gan, seen = self._baseline(model, dataset, condition)
+        training = _training(model)
+        if not training.steps:
+            steps = math.ceil(model.epochs[dataset] * int(entry.train * fraction) / model.batch)
+            training = replace(training, steps=steps)
+        card = TrainCard(
+            training=training,
+            seed=seed,
+            images=images.digest,
+            condition=condition,
+            conditions=conditions.digest,
+            image_side=networks.image_side,
+            base_side=networks.base_side,
+            gan=gan,
+            fraction=fraction,
+            **seen,
         )
+        if dataset in model.instances and condition == "mask":
+            instances = self.packed(dataset, "train", "instances", networks.load_side)
+            card, inputs["instances"] = replace(card, instances=instances.digest), [instances]
+        if getattr(getattr(gan, model.kind), "lambda_vgg", 0):
+            vgg = self.weights(networks.perceptual)
+            card = replace(
+                card, perceptual=vgg.digest, perceptual_format=self.config.weights[networks.perceptual].format
+            )
+            inputs["perceptual"] = [vgg]
+        return card, inputs
+
+    def _baseline(self, model: Model, dataset: str, condition: str) -> tuple[GANConfig, dict]:
+        """A baseline's networks for a kind of condition, and how they are given it."""
+        networks, entry = self.config.networks, self.config.datasets[dataset]
+        labels = entry.num_classes if condition == "mask" else 0
+        channels = {"mask": labels + (dataset in model.instances), "sketch": 1, "geometry": 6}[condition]
+        sized = replace(getattr(networks, model.kind), condition_channels=channels, side=networks.image_side)
+        sketch = model.sketch_input if condition == "sketch" else ""
+        return GANConfig(**{model.kind: sized}), {"num_classes": labels, "sketch_input": sketch}
 
     def _init(self, row: str, task: str, fraction: float, seed: int) -> Artefact | None:
         model = self.config.models[row]
@@ -243,11 +300,19 @@ class Plan:
     def samples(self, method: str, task: str, fraction: float, seed: int) -> Artefact:
         """What a method makes of a task's test conditions: base samples, then upsampled."""
         config, entry = self.config, self.config.methods[method]
-        if entry.unavailable:
-            raise Unavailable(entry.unavailable)
-        conditions = self.packed(config.tasks[task].dataset, "test", config.tasks[task].condition)
-        low_res = self._sample("sample", entry.base, task, fraction, seed, conditions, None)
+        dataset, condition = config.tasks[task].dataset, config.tasks[task].condition
+        if condition not in entry.conditions:
+            raise Unavailable("-")
+        conditions = self.packed(dataset, "test", condition)
+        if entry.generator:
+            return self._generated(entry.generator, task, fraction, seed, conditions)
+        low_res = self.base_samples(method, task, fraction, seed)
         return self._sample("upsample", entry.upsampler, task, fraction, seed, conditions, low_res)
+
+    def base_samples(self, method: str, task: str, fraction: float, seed: int) -> Artefact:
+        """The base model's pictures, which every upsampler of the same base shares."""
+        conditions = self.packed(self.config.tasks[task].dataset, "test", self.config.tasks[task].condition)
+        return self._sample("sample", self.config.methods[method].base, task, fraction, seed, conditions, None)
 
     def _sample(
         self,
@@ -275,6 +340,25 @@ class Plan:
         )
         inputs = {"model": [model], "conditions": [conditions]} | ({"low_res": [low_res]} if low_res else {})
         return self._add(step, f"{step}d", model.name, "index.json", card, inputs)
+
+    def _generated(self, row: str, task: str, fraction: float, seed: int, conditions: Artefact) -> Artefact:
+        dataset, condition = self.config.tasks[task].dataset, self.config.tasks[task].condition
+        model, entry = self.model(row, task, fraction, seed), self.config.models[row]
+        gan, seen = self._baseline(entry, dataset, condition)
+        inputs = {"model": [model], "conditions": [conditions]}
+        if dataset in entry.instances and condition == "mask":
+            inputs["instances"] = [self.packed(dataset, "test", "instances")]
+        card = GenerateCard(
+            model=model.digest,
+            conditions=conditions.digest,
+            seed=seed,
+            side=self.config.networks.image_side,
+            gan=gan,
+            instances=inputs["instances"][0].digest if "instances" in inputs else "",
+            shard_size=self.config.shard_size,
+            **seen,
+        )
+        return self._add("generate", "generated", model.name, "index.json", card, inputs)
 
     def features(self, images: Artefact, extractor: str) -> Artefact:
         """Features of packed pictures, real and generated alike."""
@@ -346,7 +430,7 @@ class Plan:
     def figure(self, name: str) -> Artefact:
         """A grid of pictures for some tasks and methods; a task without data is left out with its reason."""
         figure, seed = self.config.figures[name], self.config.seeds[0]
-        strips, inputs = [], {"conditions": [], "photographs": [], "samples": []}
+        strips, inputs = [], {"conditions": [], "photographs": [], "low_res": [], "samples": []}
         for task in figure.tasks:
             entry = self.config.tasks[task]
             try:
@@ -367,6 +451,8 @@ class Plan:
             inputs["conditions"].append(conditions)
             inputs["photographs"].append(photographs)
             inputs["samples"] += [s for s in samples if s]
+            low_res = self.base_samples(figure.methods[-1], task, 1.0, seed) if figure.low_res else None
+            inputs["low_res"] += [low_res] if low_res else []
             strips.append(
                 Strip(
                     task=entry.label,
@@ -376,6 +462,7 @@ class Plan:
                     labels=tuple(self.config.methods[m].label for m in figure.methods),
                     samples=tuple(s.digest if s else "" for s in samples),
                     reasons=tuple(reasons),
+                    low_res=low_res.digest if low_res else "",
                     ids=figure.ids.get(task, ()),
                 )
             )
@@ -387,8 +474,14 @@ class Plan:
             images=figure.images,
             seed=seed,
             strips=tuple(strips),
+            crop=figure.crop,
         )
         return self._add("make_figure", "figures", name, "figure.png", card, inputs)
+
+
+def _training(model: Model) -> TrainingConfig:
+    """The part of a row that is the card's."""
+    return TrainingConfig(**{key: getattr(model, key) for key in TrainingConfig.__dataclass_fields__})
 
 
 def _join(*runs: Run) -> Run:

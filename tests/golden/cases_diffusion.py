@@ -30,6 +30,12 @@ def given(case: Case) -> dict[str, torch.Tensor]:
     return {spec["name"]: torch.from_numpy(case.input(spec["name"])) for spec in case.entry["inputs"]}
 
 
+def spelled(case: Case, outputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The outputs under the entry's own spelling: in a name, "10,10,3" may have other separators."""
+    letters = {re.sub(r"[\W_]", "", name): name for name in case.entry["outputs"]}
+    return {letters.get(re.sub(r"[\W_]", "", name), name): value for name, value in outputs.items()}
+
+
 def schedules(case: Case) -> dict[str, np.ndarray]:
     out = {}
     for name in SCHEDULES:
@@ -58,16 +64,15 @@ def respace(case: Case) -> dict[str, np.ndarray]:
         raise AssertionError(f"{refused} was not refused")
     out = {}
     for steps, respacing in case.config["specs"]:
-        kept, n = kept_steps(steps, respacing), len(kept_steps(steps, respacing))
+        kept = kept_steps(steps, respacing)
         label = f"{steps}_{respacing}"
         out[f"t_{label}"] = np.array(kept)
         for name in SCHEDULES:
             out[f"betas_{name}_{label}"] = spaced_betas(betas(name, steps), kept)
-        what = case.entry["outputs"][f"model_t_{label}"]["what"]
-        t = torch.tensor([int(i) for i in re.search(r"indices \[(.*?)\]", what)[1].split(",")])
-        assert int(t.max()) < n
-        out[f"model_t_{label}"] = GaussianDiffusion("linear", steps, respacing).network_timesteps(t).numpy()
-    return out
+        (model_t,) = spelled(case, {f"model_t_{label}": None})
+        t = torch.tensor(json.loads(re.search(r"\[.*?\]", case.entry["outputs"][model_t]["what"])[0]))
+        out[model_t] = GaussianDiffusion("linear", steps, respacing).network_timesteps(t).numpy()
+    return spelled(case, out)
 
 
 def steps(case: Case) -> dict[str, np.ndarray]:
@@ -96,11 +101,11 @@ def steps(case: Case) -> dict[str, np.ndarray]:
             if clip:
                 values["eps_from_clipped_x0"] = diffusion.predict_epsilon(x_t, t, p.x_start)
         for name in case.entry["outputs"]:
-            if found := re.fullmatch(rf"{schedule}_{respacing or 'all'}_(ddim_(noclip_)?eta([\d.]+))", name):
-                eta, clip = float(found[3]), not found[2]
-                values[found[1]] = ddim_step(diffusion, model_out, x_t, t, noise, eta, clip)
+            if found := re.search(r"ddim_(noclip_)?eta([\d.]+)$", name):
+                eta, clip = float(found[2]), not found[1]
+                values[found[0]] = ddim_step(diffusion, model_out, x_t, t, noise, eta, clip)
         out |= {f"{schedule}_{respacing or 'all'}_{name}": value.numpy() for name, value in values.items()}
-    return out
+    return spelled(case, out)
 
 
 def losses(case: Case) -> dict[str, np.ndarray]:
@@ -127,7 +132,7 @@ def losses(case: Case) -> dict[str, np.ndarray]:
         last = diffusion.alphas_cumprod[-1]
         prior = normal_kl(last.sqrt() * x["x0"], (1 - last).log(), torch.tensor(0.0), torch.tensor(0.0))
         out[f"{label}_prior_bpd"] = mean_flat(prior) / math.log(2)
-    return {name: value.detach().numpy() for name, value in out.items()}
+    return spelled(case, {name: value.detach().numpy() for name, value in out.items()})
 
 
 def loss_second_moment(case: Case) -> dict[str, np.ndarray]:

@@ -2,11 +2,13 @@
 
 A step of training, the same for all three:
 
-    drawn = baseline.draw(generator, batch_size)                # for the global batch; a process takes its slice
+    drawn = baseline.draw(generator, batch_size)  # for the global batch; a process or micro-batch takes its slice
     fake = baseline.generate(semantics, drawn)
-    sum(baseline.generator_loss(semantics, image, fake, vgg).values()).backward()          # generator's update
+    sum(baseline.generator_loss(semantics, image, fake, vgg).values())          # the generator's update
     fake = baseline.discriminator_fake(semantics, fake, drawn)
-    sum(baseline.discriminator_loss(semantics, image, fake, drawn).values()).backward()    # discriminator's update
+    sum(baseline.discriminator_loss(semantics, image, fake, drawn).values())    # then the discriminator's
+
+The discriminator's parameters may be frozen (`requires_grad_(False)`) during the generator's update.
 
 `semantics` is N×C×S×S (one-hot labels with instance boundaries, or a real-valued map), images are N×3×S×S in [-1,1].
 """
@@ -16,7 +18,10 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 
-Drawn = dict[str, Tensor]
+from piti.cards_baselines import OASISConfig, Pix2PixHDConfig, SPADEConfig
+
+Config = Pix2PixHDConfig | SPADEConfig | OASISConfig
+Tensors = dict[str, Tensor]
 VGG = Callable[[Tensor], list[Tensor]]  # image -> features at relu1_1, relu2_1, relu3_1, relu4_1, relu5_1
 
 
@@ -25,35 +30,34 @@ class Baseline(nn.Module):
 
     uses_vgg = False  # whether generator_loss wants VGG features
 
-    def __init__(self, config, generator: nn.Module, discriminator: nn.Module):
+    def __init__(self, config: Config, generator: nn.Module, discriminator: nn.Module):
         super().__init__()
         self.config = config
         self.generator = generator
         self.discriminator = discriminator
 
-    @torch.no_grad()
     def initialise(self, generator: torch.Generator) -> None:
         """Draw every weight anew from `generator`, on its device. Biases start at 0."""
         raise NotImplementedError
 
-    def draw(self, generator: torch.Generator, batch_size: int) -> Drawn:
+    def draw(self, generator: torch.Generator, batch_size: int) -> Tensors:
         """Everything random of one step. The first axis of each tensor is the batch, so that it can be sliced."""
         return {}
 
-    def generate(self, semantics: Tensor, drawn: Drawn) -> Tensor:
+    def generate(self, semantics: Tensor, drawn: Tensors) -> Tensor:
         """Images for the condition."""
         return self.generator(semantics)
 
-    def discriminator_fake(self, semantics: Tensor, fake: Tensor, drawn: Drawn) -> Tensor:
+    def discriminator_fake(self, semantics: Tensor, fake: Tensor, drawn: Tensors) -> Tensor:
         """The image that the discriminator's step sees: a new one by the updated generator, without gradients."""
         with torch.no_grad():
             return self.generate(semantics, drawn)
 
-    def generator_loss(self, semantics: Tensor, image: Tensor, fake: Tensor, vgg: VGG | None = None) -> Drawn:
+    def generator_loss(self, semantics: Tensor, image: Tensor, fake: Tensor, vgg: VGG | None = None) -> Tensors:
         """Weighted terms; their sum is the generator's loss."""
         raise NotImplementedError
 
-    def discriminator_loss(self, semantics: Tensor, image: Tensor, fake: Tensor, drawn: Drawn) -> Drawn:
+    def discriminator_loss(self, semantics: Tensor, image: Tensor, fake: Tensor, drawn: Tensors) -> Tensors:
         """Weighted terms; their sum is the discriminator's loss."""
         raise NotImplementedError
 

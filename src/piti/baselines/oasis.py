@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from piti.baselines.contract import VGG, Baseline, Drawn
+from piti.baselines.contract import VGG, Baseline, Tensors
 from piti.baselines.layers import SPADENorm, SPADEResnetBlock, SpectralConv2d, init_convolutions, xavier
 from piti.cards_baselines import OASISConfig
 
@@ -77,7 +77,9 @@ class Discriminator(nn.Module):
         # behind the first, each takes its predecessor's output and the features of the same side on the way down
         entering = [down[-1], *(a + b for a, b in zip(up[:-1], reversed(down[1:-1]), strict=True))]
         self.body_up = nn.ModuleList(UpBlock(a, b) for a, b in zip(entering, up, strict=True))
-        self.body_down = nn.ModuleList(DownBlock(a, b, a == 3) for a, b in itertools.pairwise(down))
+        self.body_down = nn.ModuleList(
+            DownBlock(a, b, first=i == 0) for i, (a, b) in enumerate(itertools.pairwise(down))
+        )
         self.layer_up_last = nn.Conv2d(up[-1], num_classes + 1, 1)
 
     def forward(self, image: Tensor) -> Tensor:
@@ -104,7 +106,7 @@ class OASIS(Baseline):
     def initialise(self, generator: torch.Generator) -> None:
         init_convolutions(self, xavier, generator)
 
-    def draw(self, generator: torch.Generator, batch_size: int) -> Drawn:
+    def draw(self, generator: torch.Generator, batch_size: int) -> Tensors:
         """`noise` and `discriminator_noise` N×Z; `coins` N×C, of which LabelMix uses the first row it is given."""
         return {
             "noise": torch.randn(batch_size, self.config.z_dim, generator=generator),
@@ -112,17 +114,17 @@ class OASIS(Baseline):
             "coins": torch.randint(2, (batch_size, self.config.condition_channels), generator=generator),
         }
 
-    def generate(self, semantics: Tensor, drawn: Drawn) -> Tensor:
+    def generate(self, semantics: Tensor, drawn: Tensors) -> Tensor:
         return self.generator(semantics, drawn["noise"])
 
-    def discriminator_fake(self, semantics: Tensor, fake: Tensor, drawn: Drawn) -> Tensor:
+    def discriminator_fake(self, semantics: Tensor, fake: Tensor, drawn: Tensors) -> Tensor:
         with torch.no_grad():
             return self.generator(semantics, drawn["discriminator_noise"])
 
-    def generator_loss(self, semantics: Tensor, image: Tensor, fake: Tensor, vgg: VGG | None = None) -> Drawn:
+    def generator_loss(self, semantics: Tensor, image: Tensor, fake: Tensor, vgg: VGG | None = None) -> Tensors:
         return {"gan": segmentation_loss(self.discriminator(fake), semantics, class_weights(semantics))}
 
-    def discriminator_loss(self, semantics: Tensor, image: Tensor, fake: Tensor, drawn: Drawn) -> Drawn:
+    def discriminator_loss(self, semantics: Tensor, image: Tensor, fake: Tensor, drawn: Tensors) -> Tensors:
         on_fake, on_real = self.discriminator(fake), self.discriminator(image)
         mask = labelmix_mask(semantics, drawn["coins"][0])
         on_mixed = self.discriminator(torch.lerp(fake, image, mask))

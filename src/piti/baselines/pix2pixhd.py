@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from piti.baselines.contract import VGG, Baseline, Drawn
+from piti.baselines.contract import VGG, Baseline, Tensors
 from piti.baselines.layers import init_convolutions
 from piti.baselines.patch import (
     ADVERSARIAL,
@@ -152,10 +152,10 @@ class Pix2PixHD(Baseline):
     def initialise(self, generator: torch.Generator) -> None:
         init_convolutions(self, functools.partial(nn.init.normal_, std=0.02), generator)
 
-    def discriminator_fake(self, semantics: Tensor, fake: Tensor, drawn: Drawn) -> Tensor:
+    def discriminator_fake(self, semantics: Tensor, fake: Tensor, drawn: Tensors) -> Tensor:
         return fake.detach()
 
-    def generator_loss(self, semantics: Tensor, image: Tensor, fake: Tensor, vgg: VGG | None = None) -> Drawn:
+    def generator_loss(self, semantics: Tensor, image: Tensor, fake: Tensor, vgg: VGG | None = None) -> Tensors:
         config = self.config
         fakes, reals = compare(self.discriminator, semantics, fake, image)
         lambda_feat = config.lambda_feat * 4 / (config.n_layers_D + 1)
@@ -167,7 +167,7 @@ class Pix2PixHD(Baseline):
             losses["vgg"] = config.lambda_vgg * vgg_loss(vgg, fake, image)
         return losses
 
-    def discriminator_loss(self, semantics: Tensor, image: Tensor, fake: Tensor, drawn: Drawn) -> Drawn:
+    def discriminator_loss(self, semantics: Tensor, image: Tensor, fake: Tensor, drawn: Tensors) -> Tensors:
         on_real, on_fake, _ = ADVERSARIAL[self.config.gan_mode]
         fakes, reals = compare(self.discriminator, semantics, fake, image)
         return {

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from piti.baselines.contract import VGG, Baseline, Drawn
+from piti.baselines.contract import VGG, Baseline, Tensors
 from piti.baselines.layers import SPADENorm, SPADEResnetBlock, SpectralConv2d, init_convolutions, xavier
 from piti.baselines.patch import (
     ADVERSARIAL,
@@ -90,7 +90,7 @@ class SPADE(Baseline):
     def initialise(self, generator: torch.Generator) -> None:
         init_convolutions(self, xavier, generator)
 
-    def generator_loss(self, semantics: Tensor, image: Tensor, fake: Tensor, vgg: VGG | None = None) -> Drawn:
+    def generator_loss(self, semantics: Tensor, image: Tensor, fake: Tensor, vgg: VGG | None = None) -> Tensors:
         config = self.config
         fakes, reals = compare(self.discriminator, semantics, fake, image)
         losses = {
@@ -101,7 +101,7 @@ class SPADE(Baseline):
             losses["vgg"] = config.lambda_vgg * vgg_loss(vgg, fake, image)
         return losses
 
-    def discriminator_loss(self, semantics: Tensor, image: Tensor, fake: Tensor, drawn: Drawn) -> Drawn:
+    def discriminator_loss(self, semantics: Tensor, image: Tensor, fake: Tensor, drawn: Tensors) -> Tensors:
         on_real, on_fake, _ = ADVERSARIAL[self.config.gan_mode]
         fakes, reals = compare(self.discriminator, semantics, fake, image)
         return {"fake": adversarial_loss(on_fake, fakes).mean(), "real": adversarial_loss(on_real, reals).mean()}

@@ -3,7 +3,8 @@
 | layout     | below the root                                        | train / test         | raw label -> stored     |
 |------------|-------------------------------------------------------|----------------------|-------------------------|
 | ade20k     | images/SPLIT/*.jpg, annotations/SPLIT/*.png           | training, validation | 0 other, 1..150: same   |
-| coco_stuff | SPLIT/*.jpg, stuffthingmaps/SPLIT/*.png               | train2017, val2017   | 0..181: +1; 255 void: 0 |
+| coco_stuff | SPLIT/*.jpg, stuffthingmaps/SPLIT/*.png,              | train2017, val2017   | 0..181: +1; 255 void: 0 |
+|            | annotations/instances_SPLIT.json                      |                      |                         |
 | diode      | SPLIT/**/*.png with _depth, _depth_mask, _normal .npy | train, val           | none                    |
 | folder     | images/**/*.jpg, labels/**/*.png, captions/**/*.txt   | by a hash of the id  | 0..181: +1; 255 void: 0 |
 
@@ -16,13 +17,14 @@ import hashlib
 import math
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 from PIL import Image
 
+from piti.data import instances
 from piti.files import InputError
 
 T = TypeVar("T")
@@ -43,6 +45,7 @@ class Record:
     depth_mask: Path | None = None
     normal: Path | None = None
     caption: Path | None = None
+    instances: Path | None = None  # COCO's annotations of the whole split, there only for who asks for them
 
 
 # -- finding ---------------------------------------------------------------------------------------------------------
@@ -99,7 +102,8 @@ def _ade20k(root: Path, split: str) -> Iterator[Record]:
 
 def _coco_stuff(root: Path, split: str) -> Iterator[Record]:
     part = {"train": "train2017", "test": "val2017"}[split]
-    return _photographs(root / part, root / "stuffthingmaps" / part)
+    for record in _photographs(root / part, root / "stuffthingmaps" / part):
+        yield replace(record, instances=root / "annotations" / f"instances_{part}.json")
 
 
 def _folder(root: Path, split: str) -> Iterator[Record]:
@@ -191,6 +195,29 @@ def read_labels(record: Record, side: int, layout: str, num_classes: int) -> np.
         found = labels[stored >= num_classes][0]
         raise InputError(f"{record.labels}: found label {found}, expected {num_classes - 1} classes ({layout})")
     return _nearest(stored, side)
+
+
+def read_instances(record: Record, side: int) -> np.ndarray:
+    """The instance map, uint8 side×side, by nearest neighbour: 0 none, 1, 2, … as annotated, a later one on top.
+
+    A photograph without annotations has no instances.
+    """
+    if record.instances is None:
+        raise InputError(f"{record.image}: has no instance annotations (expected layout coco_stuff)")
+    annotated = instances.read(record.instances).get(record.id)
+    if annotated is None:
+        return np.zeros((side, side), np.uint8)
+    with _opened(record.image) as image:
+        size = image.size
+    if annotated.size != size:
+        raise InputError(
+            f"{record.instances}: {record.image.name}: found {_spell(annotated.size)}, expected {_spell(size)}"
+        )
+    try:
+        drawn = instances.draw(annotated)
+    except ValueError as error:
+        raise InputError(f"{record.instances}: {record.image.name}: {error}") from None
+    return _nearest(drawn, side)
 
 
 def read_geometry(record: Record, side: int) -> np.ndarray:

@@ -17,7 +17,7 @@ from torch import Tensor
 from piti.data.conditions import CONDITIONS
 from piti.data.shards import Shards
 
-ORDER, AUGMENT, DEGRADE = range(3)  # what a generator is for; part of its seed
+ORDER, AUGMENT, DEGRADE, CROP = range(4)  # what a generator is for; part of its seed
 
 
 class Batches(torch.utils.data.Dataset):
@@ -31,12 +31,15 @@ class Batches(torch.utils.data.Dataset):
         (`numpy.asarray`) and encode them on the device (piti.data.conditions.semantics).
     flip: mirror half of the pairs. Not with captions, which say left and right.
     condition_dropout: share of the conditions replaced by the null condition (ones; for captions padding).
+    instances: instance maps of the same data set (uint8), joined by id.
+    crop: side of a random square cut out of image, condition and instances alike; 0 for none.
     low_res: (image uint8 S x S x 3, generator) -> uint8 s x s x 3, the upsampler's small input.
 
     A batch is a dict of
         ids        list of b ids
         image      float32 b x 3 x S x S in [-1, 1]
         condition  float32 b x C x S' x S' in [-1, 1], or what `encode` makes; int64 b x L token ids for captions
+        instances  uint8 b x S' x S'
         low_res    float32 b x 3 x s x s in [-1, 1]
     """
 
@@ -51,6 +54,8 @@ class Batches(torch.utils.data.Dataset):
         encode: Callable[[np.ndarray], np.ndarray] | None = None,
         flip: bool = True,
         condition_dropout: float = 0.0,
+        instances: Shards | None = None,
+        crop: int = 0,
         low_res: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = None,
         rank: int = 0,
         world: int = 1,
@@ -64,11 +69,14 @@ class Batches(torch.utils.data.Dataset):
         self.images, self.condition, self.low_res = images, condition, low_res
         self.seed, self.batch_size, self.flip = seed, batch_size, flip
         self.condition_dropout, self.null = condition_dropout, 0 if captions else 1
+        self.instances, self.crop = instances, crop
         self.rows = np.arange(len(images)) if indices is None else np.asarray(indices)
         self.ids = [images.ids[row] for row in self.rows]
         if condition is not None:
             self.condition_rows = condition.rows(self.ids)
             self.encode = encode or (_tokens if captions else CONDITIONS[condition.kind].encode)
+        if instances is not None:
+            self.instance_rows = instances.rows(self.ids)
         share = batch_size // world
         self.part = slice(rank * share, (rank + 1) * share)
 
@@ -78,18 +86,32 @@ class Batches(torch.utils.data.Dataset):
         flipped, dropped = rng.random((2, self.batch_size))[:, self.part]  # both always drawn: neither moves the other
         flipped, dropped = (flipped < 0.5) & self.flip, dropped < self.condition_dropout
 
-        image = _flip(self.images[self.rows[chosen]], flipped)
+        def augmented(stored: np.ndarray) -> np.ndarray:
+            return self._cropped(_flip(stored, flipped), step)
+
+        image = augmented(self.images[self.rows[chosen]])
         batch = {"ids": [self.ids[i] for i in chosen], "image": _to_range(image)}
         if self.condition is not None:
             stored = _flip(self.condition[self.condition_rows[chosen]], flipped)
             condition = self.encode(stored)
             condition[dropped] = self.null
             batch["condition"] = torch.from_numpy(condition)
+        if self.instances is not None:
+            batch["instances"] = torch.from_numpy(augmented(self.instances[self.instance_rows[chosen]]))
         if self.low_res is not None:
             places = range(self.part.start, self.part.stop)
             rngs = [np.random.default_rng([self.seed, DEGRADE, step, place]) for place in places]
             batch["low_res"] = _to_range(np.stack([self.low_res(*pair) for pair in zip(image, rngs, strict=True)]))
         return batch
+
+    def _cropped(self, stored: np.ndarray, step: int) -> np.ndarray:
+        """A square of side `crop` of each item, at a place that follows from (seed, step)."""
+        if not self.crop:
+            return stored
+        spare = stored.shape[1] - self.crop + 1
+        places = np.random.default_rng([self.seed, CROP, step]).integers(spare, size=(self.batch_size, 2))[self.part]
+        items = (item[y : y + self.crop, x : x + self.crop] for item, (y, x) in zip(stored, places, strict=True))
+        return np.stack(list(items))
 
     def _chosen(self, step: int) -> np.ndarray:
         """Positions in `ids` of this process's part of the batch; every epoch is a permutation of its own."""

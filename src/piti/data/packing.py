@@ -21,7 +21,8 @@ def pack(card: PackCard, root: Path, output: Path) -> None:
     Raises InputError for an empty split, a record without what the kind needs, and any unreadable file.
     """
     expected = card.train if card.split == "train" else card.test
-    records = layouts.scan(card.layout, root, card.split, card.exclude, expected, card.test)
+    limit = expected if card.layout == "folder" else None  # the others have splits of their own
+    records = layouts.scan(card.layout, root, card.split, card.exclude, limit, card.test)
     message = layouts.check_count(len(records), expected, f"{root} ({card.split})")
     if message:
         print(message, file=sys.stderr)
@@ -65,6 +66,7 @@ def reader(card: PackCard) -> Callable[[Record], np.ndarray]:
     return {
         "images": lambda r: layouts.read_image(r, card.side),
         "mask": lambda r: layouts.read_labels(needs(r, "labels"), card.side, card.layout, card.num_classes),
+        "instances": lambda r: layouts.read_instances(needs(r, "instances"), card.side),
         "geometry": lambda r: layouts.read_geometry(needs(r, "depth", "depth_mask", "normal"), card.side),
         "caption": lambda r: read_tokens(needs(r, "caption")),
     }[card.kind]

@@ -7,12 +7,13 @@ An artefact is a folder of shard files and, written last, its `index.json`:
 
 A shard file holds `ids` (UTF-8) and one uint8 data set, named by the kind. S is the side in pixels:
 
-    kind      data set   item as written and read                                     in the file
-    images    images     S x S x 3, RGB                                               the same
-    mask      labels     S x S, 0 = void, 1 .. num_classes-1 = classes                compressed
-    sketch    bits       S x S, 1 = edge, 0 = none                                    8 pixels a byte (numpy.packbits)
-    geometry  maps       S x S x 6, normal RGB then depth RGB                         the same
-    caption   tokens     S token ids, 0 = padding (here the side is the length)       the same
+    kind       data set   item as written and read                                in the file
+    images     images     S x S x 3, RGB                                          the same
+    mask       labels     S x S, 0 = void, 1 .. num_classes-1 = classes           compressed
+    instances  instances  S x S, 0 = none, 1, 2, .. = COCO's things               compressed
+    sketch     bits       S x S, 1 = edge, 0 = none                               8 pixels a byte (numpy.packbits)
+    geometry   maps       S x S x 6, normal RGB then depth RGB                    the same
+    caption    tokens     S token ids, 0 = padding (here the side is the length)  the same
 """
 
 import os
@@ -38,6 +39,7 @@ class Kind(NamedTuple):
 KINDS = {
     "images": Kind("images", lambda side: (side, side, 3)),
     "mask": Kind("labels", lambda side: (side, side), "lzf"),
+    "instances": Kind("instances", lambda side: (side, side), "lzf"),
     "sketch": Kind("bits", lambda side: (side, side)),
     "geometry": Kind("maps", lambda side: (side, side, 6)),
     "caption": Kind("tokens", lambda side: (side,)),

@@ -128,9 +128,12 @@ def _efficientnet(weights: str | Path, device: torch.device) -> Network:
 
 
 def _vgg16(weights: str | Path, device: torch.device) -> Network:
-    """The trunk of HED, a VGG16 of ImageNet tuned to edges, mean over the positions."""
+    """The trunk of HED, a VGG16 of ImageNet tuned to edges: mean of ln(1 + x) over the positions.
+
+    Its activations reach thousands in a few channels, which alone would decide the distance without the logarithm.
+    """
     vgg = VGGFeatures(load_file(weights), ("relu2_2",), "vgg16", "caffe").to(device)
-    return lambda x: vgg(x / 127.5 - 1)[0].mean(dim=(2, 3))
+    return lambda x: vgg(x / 127.5 - 1)[0].log1p().mean(dim=(2, 3))
 
 
 @dataclass(frozen=True)
@@ -146,5 +149,5 @@ _RECIPES = {
     "inception": _Recipe("pool", 2048, bicubic_float, 299, _inception),
     "clip_vit_b32": _Recipe("projection", 512, bicubic_uint8, 224, _clip),
     "efficientnet_lite0": _Recipe("blocks.3 mean", 80, bicubic_float, 128, _efficientnet),
-    "vgg16": _Recipe("relu2_2 mean", 128, bicubic_float, 64, _vgg16),
+    "vgg16": _Recipe("relu2_2 log mean", 128, bicubic_float, 64, _vgg16),
 }

@@ -181,4 +181,3 @@ FORMATS: dict[str, Callable[[Path], StateDict]] = {
     "vgg19_torchvision": vgg19_torchvision,
     "efficientnet_lite0": efficientnet_lite0,
 }
-KEPT = ("torchscript",)  # no state dict: used as it was published

@@ -1,7 +1,8 @@
-"""Figures: for each task some test images, each a line of condition, photograph and what the methods made of it."""
+"""Figures: for each task some test images, each a line of its condition, what the methods made of it, the photograph."""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import matplotlib
 
@@ -15,44 +16,62 @@ from piti.data.conditions import CONDITIONS
 from piti.data.shards import Shards
 from piti.files import atomic, failure
 
+INCH = 1.4  # side of a picture
+
+
+class Column(NamedTuple):
+    """One column of a task: its pictures, or why there are none."""
+
+    heading: str
+    pictures: np.ndarray | None  # uint8 N×S×S×3
+    reason: str = ""
+
 
 def make_figure(
-    card: FigureCard, output: Path, conditions: Sequence[Path], photographs: Sequence[Path], samples: Sequence[Path]
+    card: FigureCard,
+    output: Path,
+    conditions: Sequence[Path],
+    photographs: Sequence[Path],
+    low_res: Sequence[Path],
+    samples: Sequence[Path],
 ) -> None:
-    """Write `output` (PNG). The files come strip by strip: one of conditions, one of photographs, its methods' samples."""
-    columns = 2 + max((len(strip.labels) for strip in card.strips), default=0)
-    lines = card.images * len(card.strips)
-    figure, axes = plt.subplots(max(lines, 1), columns, figsize=(1.7 * columns, 1.7 * max(lines, 1) + 0.5), squeeze=False)
-    for axis in axes.flat:
-        axis.set_axis_off()
-    made = iter(samples)
-    for number, (strip, condition, photograph) in enumerate(zip(card.strips, conditions, photographs, strict=True)):
+    """Write `output` (PNG). Files come strip by strip: one of conditions, one of photographs, its methods' samples."""
+    small, made = iter(low_res), iter(samples)
+    strips = []
+    for strip, condition, photograph in zip(card.strips, conditions, photographs, strict=True):
         files = [next(made) if digest else None for digest in strip.samples]
-        _draw(axes[number * card.images : (number + 1) * card.images], card, strip, condition, photograph, files)
-    figure.suptitle(card.title + (f"\n{card.note}" if card.note else ""), fontsize=9)
-    figure.tight_layout(pad=0.3, rect=(0, 0, 1, 0.97))
+        strips.append(columns(card, strip, condition, photograph, next(small) if strip.low_res else None, files))
+    rows, width = sum(_lines(card, strip) for strip in strips), max((len(strip) for strip in strips), default=1)
+    size = (INCH * width, INCH * max(rows, 1) + 0.25 * len(strips) + 0.4)
+    figure = plt.figure(figsize=size, layout="constrained")
+    heights = [_lines(card, strip) for strip in strips]
+    for part, strip in zip(np.atleast_1d(figure.subfigures(len(strips), height_ratios=heights)), strips, strict=True):
+        _draw(part.subplots(_lines(card, strip), width, squeeze=False), strip, card.crop)
+    figure.suptitle(card.title + (f" ({card.note})" if card.note else ""), fontsize=8)
     with atomic(output) as temporary:
         figure.savefig(temporary, format="png", dpi=150, metadata={"Software": None})
     plt.close(figure)
 
 
-def _draw(axes: np.ndarray, card: FigureCard, strip: Strip, condition: Path, photograph: Path, files: list) -> None:
-    """One task: a line for each of its images."""
+def columns(
+    card: FigureCard,
+    strip: Strip,
+    condition: Path,
+    photograph: Path,
+    low_res: Path | None,
+    files: Sequence[Path | None],
+) -> list[Column]:
+    """The columns of one task, for its chosen images."""
     stored, photographs = Shards(condition), Shards(photograph, "images")
-    ids = list(strip.ids) or _pick(photographs.ids, card.images, card.seed)
-    shown = [show_condition(stored[stored.rows(ids)], stored.kind), photographs[photographs.rows(ids)]]
-    reasons = ["", ""]
-    for file, reason in zip(files, strip.reasons, strict=True):
-        failed = failure(file) if file else reason
-        shown.append(None if failed else Shards(file, "images")[Shards(file).rows(ids)])
-        reasons.append(failed or "")
-    for column, (label, images) in enumerate(zip((strip.task, "Photograph", *strip.labels), shown, strict=True)):
-        axes[0, column].set_title(label, fontsize=8)
-        for row in range(len(ids)):
-            if images is None:
-                axes[row, column].text(0.5, 0.5, reasons[column], fontsize=6, ha="center", va="center", wrap=True)
-            else:
-                axes[row, column].imshow(images[row], interpolation="nearest")
+    ids = list(strip.ids) or pick(photographs.ids, card.images, card.seed)
+    found = [Column(strip.task, show_condition(stored[stored.rows(ids)], stored.kind))]
+    named = [("Low resolution", low_res, "")] if low_res else []
+    named += zip(strip.labels, files, strip.reasons, strict=True)
+    for heading, file, reason in named:
+        reason = failure(file) if file else reason
+        pictures = None if reason else Shards(file, "images")
+        found.append(Column(heading, None if reason else pictures[pictures.rows(ids)], reason or ""))
+    return [*found, Column("Photograph", photographs[photographs.rows(ids)])]
 
 
 def show_condition(stored: np.ndarray, kind: str) -> np.ndarray:
@@ -63,5 +82,33 @@ def show_condition(stored: np.ndarray, kind: str) -> np.ndarray:
     return np.rint((encoded.transpose(0, 2, 3, 1) + 1) * 127.5).astype(np.uint8)
 
 
-def _pick(ids: Sequence[str], count: int, seed: int) -> list[str]:
+def pick(ids: Sequence[str], count: int, seed: int) -> list[str]:
+    """Some ids, by seed, in their order."""
     return [ids[i] for i in sorted(np.random.default_rng(seed).choice(len(ids), min(count, len(ids)), replace=False))]
+
+
+def _lines(card: FigureCard, strip: list[Column]) -> int:
+    return len(strip[0].pictures) * (2 if card.crop else 1)
+
+
+def _draw(axes: np.ndarray, strip: list[Column], crop: float) -> None:
+    """One task: a line for each image, and under it, where a crop is asked for, its enlarged middle."""
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for place, column in enumerate(strip):
+        axes[0, place].set_title(column.heading, fontsize=7)
+        if column.pictures is None:
+            axes[0, place].text(0.5, 0.5, column.reason, fontsize=6, ha="center", va="center", wrap=True)
+            continue
+        shown = [
+            view for picture in column.pictures for view in ([picture, middle(picture, crop)] if crop else [picture])
+        ]
+        for axis, picture in zip(axes[:, place], shown, strict=True):
+            axis.imshow(picture, interpolation="nearest")
+
+
+def middle(picture: np.ndarray, part: float) -> np.ndarray:
+    """The square in the middle that takes `part` of the side."""
+    side = len(picture)
+    edge = round(side * (1 - part) / 2)
+    return picture[edge : side - edge, edge : side - edge]

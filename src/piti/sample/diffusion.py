@@ -4,23 +4,19 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from safetensors.torch import load_file
-from tqdm import tqdm
 
 from piti.cards import SampleCard
-from piti.data import shards
 from piti.data.conditions import CONDITIONS
-from piti.data.grid import grid
 from piti.data.shards import Shards
 from piti.diffusion import samplers
 from piti.diffusion.gaussian import GaussianDiffusion
 from piti.diffusion.guidance import guided
 from piti.diffusion.noise import ImageNoise
 from piti.diffusion.quantise import truncate_to_8_bit
-from piti.files import atomic
 from piti.networks.checkpoint import load
 from piti.networks.piti import PITI
+from piti.sample.shards import to_levels, to_range, write_pictures
 
 
 class Sampler:
@@ -85,21 +81,4 @@ def sample(
         pictures = sampler(ids, encoded, small)
         return to_levels(pictures if base else truncate_to_8_bit(pictures))
 
-    with tqdm(total=len(stored), desc="sample", unit="image") as bar:
-        shards.write(
-            output.parent, "images", stored.ids, make, card.shard_size, card.side, batch_size=batch_size, progress=bar.update
-        )
-    made = Shards(output)
-    with atomic(output.with_name("preview.png")) as temporary:
-        Image.fromarray(grid(made[range(min(16, len(made)))], 8)).save(temporary, format="png")
-
-
-def to_range(images: np.ndarray) -> torch.Tensor:
-    """uint8 N x S x S x 3 -> float32 N x 3 x S x S in [-1, 1]."""
-    return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
-
-
-def to_levels(pictures: torch.Tensor) -> np.ndarray:
-    """[-1, 1] N x 3 x S x S -> uint8 N x S x S x 3, rounded."""
-    levels = ((pictures.float().clamp(-1, 1) + 1) * 127.5).round().byte()
-    return levels.permute(0, 2, 3, 1).cpu().numpy()
+    write_pictures(output, stored.ids, make, card.side, card.shard_size, batch_size)

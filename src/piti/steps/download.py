@@ -11,7 +11,7 @@ def run(card: DownloadCard, output: Path) -> dict:
 
     source = Source(url=card.url, package=card.package, member=card.member, bytes=card.bytes, digest=card.digest)
     _, digest = fetch(source, output, output.parents[2] / "pins.json")
-    return {"sha256": digest}
+    return {"digest": digest}
 
 
 if __name__ == "__main__":

@@ -15,12 +15,13 @@ def run(
     conditions: list[Path],
     init: list[Path],
     perceptual: list[Path],
+    instances: list[Path],
     **options: int,
 ) -> dict:
     from piti.train.row import train_row
 
-    first = next(iter(init), None)
-    return train_row(card, output, images[0], conditions[0], first, next(iter(perceptual), None), **options)
+    more = [next(iter(paths), None) for paths in (init, perceptual, instances)]
+    return train_row(card, output, images[0], conditions[0], *more, **options)
 
 
 if __name__ == "__main__":
@@ -30,7 +31,7 @@ if __name__ == "__main__":
         TrainCard,
         run,
         inputs=["images", "conditions"],
-        optional=["init", "perceptual"],
+        optional=["init", "perceptual", "instances"],
         options=OPTIONS,
         siblings=["curve.csv"],
     )

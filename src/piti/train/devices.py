@@ -38,7 +38,6 @@ class Place:
         dist.all_reduce(tensor)
         return tensor / self.world
 
-
     def any(self, flag: bool, step: int) -> bool:
         """Whether any process says so. Several processes ask each other every tenth step only: it makes them wait."""
         if self.world == 1:

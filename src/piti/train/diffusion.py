@@ -1,10 +1,11 @@
-"""The objective of every diffusion row of models.yaml: priors, base models and upsamplers (paper 3.3; facts 1.1, 1.2)."""
+"""The objective of every diffusion row of models.yaml: priors, base models, upsamplers (paper 3.3; facts 1.1, 1.2)."""
 
 import contextlib
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import Dataset
 
 from piti.cards import TrainCard
 from piti.diffusion.gaussian import GaussianDiffusion
@@ -13,6 +14,8 @@ from piti.diffusion.noise import generator, key_seed
 from piti.diffusion.timesteps import LossSecondMomentSampler, UniformSampler
 from piti.files import InputError
 from piti.networks.adversarial import LOSSES
+from piti.networks.checkpoint import strip_text
+from piti.networks.glide import GLIDE
 from piti.networks.patch_discriminator import PatchDiscriminator
 from piti.networks.perceptual import PerceptualLoss
 from piti.train.devices import Place, autocast
@@ -25,6 +28,8 @@ class DiffusionObjective:
 
     `model` is what is trained and exported; `modules` is everything whose tensors belong to the resumable state.
     """
+
+    must_not_vanish = ()
 
     def __init__(
         self,
@@ -55,6 +60,7 @@ class DiffusionObjective:
                     f"micro_batch: found {micro_batch}, expected at least {training.batch // place.world}: "
                     "the discriminator is updated between the forward and the backward pass of a whole batch"
                 )
+            torch.manual_seed(key_seed(card.seed, "init", "discriminator"))
             self.discriminator = PatchDiscriminator(ndf=training.discriminator_width).to(place.device)
             self.optimizers["discriminator"] = torch.optim.Adam(
                 self.discriminator.parameters(), training.discriminator_lr, (0.9, 0.999), fused=fused
@@ -102,7 +108,9 @@ class DiffusionObjective:
         condition = part["condition"]
         inputs = (condition,) if condition.is_floating_point() else (condition, condition != 0)
         with autocast(self.place.device, self.training.precision):
-            output = self.network(x_t, self.diffusion.network_timesteps(part["t"]), *inputs, low_res=part.get("low_res"))
+            output = self.network(
+                x_t, self.diffusion.network_timesteps(part["t"]), *inputs, low_res=part.get("low_res")
+            )
         found = training_losses(self.diffusion, output.float(), part["x_start"], x_t, part["t"], part["noise"])
         losses = {"mse": found.mse, "vb": found.vb}
         if step < self.training.image_losses_from:
@@ -112,6 +120,7 @@ class DiffusionObjective:
                 losses["perceptual"] = self.training.perceptual_weight * self.perceptual(found.x_start, part["x_start"])
             if self.training.adversarial:
                 discriminator_loss, generator_loss = LOSSES[self.training.adversarial]
+                self.discriminator.requires_grad_(True)
                 terms = discriminator_loss(self.discriminator, part["x_start"], found.x_start, part["mix"])
                 self._step_discriminator(sum(terms.values()))
                 self.discriminator.requires_grad_(False)
@@ -124,9 +133,12 @@ class DiffusionObjective:
     def _step_discriminator(self, loss: Tensor) -> None:
         """One step on this batch, before the generator's term sees it (facts 1.2). Gradients are averaged by hand:
         the double backward of the gradient penalty does not go through DistributedDataParallel."""
-        self.discriminator.requires_grad_(True)
         parameters = list(self.discriminator.parameters())
         grads = torch.autograd.grad(loss, parameters)
         for parameter, grad in zip(parameters, grads, strict=True):
             parameter.grad = self.place.mean(grad)
         self.optimizers["discriminator"].step()
+
+    def exported(self, weights: dict[str, Tensor], batches: Dataset) -> dict[str, Tensor]:
+        """A model whole; of a prior the decoder, which is all that PITI takes from it."""
+        return strip_text(weights, "prior") if isinstance(self.model, GLIDE) else weights

@@ -6,24 +6,27 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
+from piti.baselines import build
 from piti.card import digest, dumps
 from piti.cards import TrainCard
 from piti.data.conditions import CONDITIONS
-from piti.data.degradation import degrade
+from piti.data.conditions.semantics import stored_as
 from piti.data.loader import Batches, subset
 from piti.data.resize import shrink
 from piti.data.shards import Shards
 from piti.diffusion.noise import key_seed
 from piti.files import atomic, write_failure, write_text
-from piti.networks.checkpoint import load, strip_text
+from piti.networks.checkpoint import load
 from piti.networks.glide import GLIDE
-from piti.networks.perceptual import PerceptualLoss
+from piti.networks.perceptual import PerceptualLoss, VGGFeatures
 from piti.networks.piti import PITI
-from piti.train.devices import place
+from piti.train.devices import Place, place
 from piti.train.diffusion import DiffusionObjective
+from piti.train.gan import GANObjective
 from piti.train.loop import Diverged, train
 from piti.train.run import Run
 from piti.train.state import exclusive
@@ -38,6 +41,7 @@ def train_row(
     conditions: Path,
     init: Path | None,
     perceptual: Path | None,
+    instances: Path | None,
     *,
     micro_batch: int,
     workers: int,
@@ -48,17 +52,20 @@ def train_row(
 ) -> dict:
     """Train, and write the averaged weights (safetensors) and the curve (CSV) beside them. Returns its history.
 
-    The resumable state lies in a folder beside the output's own; its name leaves out the number of steps.
+    The resumable state lies in a folder beside the output's own; its name leaves out the number of steps, so that a
+    training can be extended, except where the learning rate depends on it.
     """
     training = card.training
-    identity = digest(replace(card, training=replace(training, steps=0)))
+    identity = digest(card if card.gan else replace(card, training=replace(training, steps=0)))
     folder = output.parent.with_name(f"state-{identity}")
     with place() as here, exclusive(folder):
-        objective = DiffusionObjective(
-            card, initial_model(card, init), here, micro_batch, compile, perceptual_loss(card, perceptual)
-        )
+        batches = training_batches(card, images, conditions, instances, here)
+        if card.gan:
+            objective = GANObjective(card, build(card.gan), here, micro_batch, vgg_features(card, perceptual))
+        else:
+            loss = perceptual_loss(card, perceptual)
+            objective = DiffusionObjective(card, initial_model(card, init), here, micro_batch, compile, loss)
         run = Run(objective, here, folder, identity, training.steps, training.ema_rate)
-        batches = training_batches(card, Shards(images, "images"), Shards(conditions), here.rank, here.world)
         try:
             train(run, batches, workers, log_every, save_every, minutes)
         except Diverged as reason:
@@ -67,7 +74,7 @@ def train_row(
         if here.first:
             write_text(output.with_name("curve.csv"), curve(run.curve))
             with atomic(output) as temporary:
-                save_file(exported(run), temporary, {"card": dumps(card), "step": str(run.step)})
+                save_file(run.exported(batches), temporary, {"card": dumps(card), "step": str(run.step)})
         return {"history": run.history()}
 
 
@@ -87,31 +94,32 @@ def initial_model(card: TrainCard, init: Path | None) -> torch.nn.Module:
     return model
 
 
-def exported(run: Run) -> dict[str, torch.Tensor]:
-    """The averaged weights as others use them: a model whole, of a prior only the decoder."""
-    weights = run.exported()
-    return strip_text(weights, "prior") if isinstance(run.objective.model, GLIDE) else weights
+def training_batches(card: TrainCard, images: Path, conditions: Path, instances: Path | None, here: Place) -> Batches:
+    """The card's batches: the base model sees small pictures, the upsampler whole ones and a small input; a baseline
+    sees random crops, and of labels and sketches what is stored."""
+    training, photographs, stored = card.training, Shards(images, "images"), Shards(conditions)
 
+    def small(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        if not training.degradation:
+            return shrink(image[None], card.base_side)[0]
+        from piti.data.degradation import degrade  # its SciPy takes a second to import
 
-def training_batches(card: TrainCard, images: Shards, conditions: Shards, rank: int, world: int) -> Batches:
-    """The card's batches: the base model sees small pictures, the upsampler whole ones and a small input."""
-    training = card.training
-    factor = card.image_side // card.base_side
-
-    def small(image, rng):
-        return degrade(image, factor, rng) if training.degradation else shrink(image[None], card.base_side)[0]
+        return degrade(image, card.image_side // card.base_side, rng)
 
     return Batches(
-        images,
-        conditions,
+        photographs,
+        stored,
         seed=card.seed,
         batch_size=training.batch,
-        indices=subset(len(images), card.fraction),
+        indices=subset(len(photographs), card.fraction),
+        encode=stored_as(card.condition, card.sketch_input) if card.gan else None,
         flip=card.condition != "caption",
         condition_dropout=training.condition_dropout,
+        instances=Shards(instances, "instances") if instances else None,
+        crop=card.image_side if card.gan else 0,
         low_res=small if training.kind.endswith("upsampler") else None,
-        rank=rank,
-        world=world,
+        rank=here.rank,
+        world=here.world,
     )
 
 
@@ -120,6 +128,14 @@ def perceptual_loss(card: TrainCard, weights: Path | None) -> PerceptualLoss | N
     if not weights:
         return None
     return PerceptualLoss(load_file(weights), card.training.perceptual, *NETWORKS[card.perceptual_format])
+
+
+def vgg_features(card: TrainCard, weights: Path | None) -> VGGFeatures | None:
+    """The five feature maps that a baseline's losses compare; torchvision's VGG sees images as they are (facts 3.1)."""
+    if not weights:
+        return None
+    arch, convention = NETWORKS[card.perceptual_format]
+    return VGGFeatures(load_file(weights), arch=arch, convention="raw" if arch == "vgg19" else convention)
 
 
 def curve(rows: list[dict[str, float]]) -> str:

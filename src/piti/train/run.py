@@ -9,6 +9,7 @@ from typing import Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import Dataset
 
 from piti.files import InputError
 from piti.train import state
@@ -22,9 +23,15 @@ class Objective(Protocol):
     model: nn.Module  # averaged and exported
     modules: dict[str, nn.Module]  # everything with tensors of its own, the model among it
     optimizers: dict[str, torch.optim.Optimizer]
+    must_not_vanish: tuple[
+        str, ...
+    ]  # terms that are exactly zero, for a whole line of the curve, only in a dead training
 
     def update(self, batch: dict, step: int) -> dict[str, Tensor]:
         """Train one step on this process's part of the batch; return every loss term's mean, on the device."""
+
+    def exported(self, weights: dict[str, Tensor], batches: Dataset) -> dict[str, Tensor]:
+        """The averaged weights in the form that others use."""
 
 
 class Run:
@@ -72,6 +79,8 @@ class Run:
         term = min(firsts, key=firsts.get)
         if math.isfinite(firsts[term]):
             where = f"{term} is not finite at step {firsts[term]:.0f}"
+        elif vanished := [n for n in self.objective.must_not_vanish if n in self.sums and not self.sums[n].any()]:
+            where = f"{vanished[0]} is exactly zero at the {self.count} steps up to {self.step}"
         elif not torch.stack([t.isfinite().all() for t in self.ema.values()]).all():
             where = f"the weights are not finite at step {self.step}"
         else:
@@ -98,7 +107,7 @@ class Run:
         if about["step"] > self.steps:
             raise InputError(f"{self.path}: step: found {about['step']}, expected at most {self.steps}")
         for key, module in self.objective.modules.items():
-            module.load_state_dict(module.state_dict() | groups[f"module/{key}"])
+            module.load_state_dict(module.state_dict() | groups.get(f"module/{key}", {}))
         for key, optimizer in self.objective.optimizers.items():
             state.restore_optimizer(optimizer, self.names, groups.get(f"optimizer/{key}", {}))
         self.ema, self.sums = groups["ema"], groups.get("sums", {})
@@ -126,6 +135,7 @@ class Run:
         }
         return [*self.pieces, piece] if self.step > self.first else self.pieces
 
-    def exported(self) -> dict[str, Tensor]:
-        """The whole model, averaged weights in place of the trained ones."""
-        return {n: t.detach().cpu().contiguous() for n, t in (self.objective.model.state_dict() | self.ema).items()}
+    def exported(self, batches: Dataset) -> dict[str, Tensor]:
+        """The whole model, averaged weights in place of the trained ones, as the objective hands it on."""
+        weights = self.objective.exported(self.objective.model.state_dict() | self.ema, batches)
+        return {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}

@@ -14,12 +14,11 @@ from torch import Tensor
 
 from piti.files import InputError, atomic
 
-
 Groups = dict[str, dict[str, Tensor]]
 
 
 def save(path: Path, groups: Groups, about: dict) -> None:
-    """Write groups of tensors and a JSON-able `about` (step, curve, history). The file before stays until this is whole."""
+    """Write groups of tensors and a JSON-able `about` (step, curve, history). The old file stays until this is whole."""
     tensors = {
         f"{group}:{name}": tensor.detach().to("cpu").contiguous()
         for group, members in groups.items()

@@ -64,8 +64,8 @@ def test_counts_of_the_other_conditions(kind, channels, generator, discriminator
 def small(kind, seed=0, **changes):
     sizes = {
         Pix2PixHD: {"side": 32, "ngf": 8, "ndf": 8, "n_downsampling": 2, "n_blocks": 2, "lambda_vgg": 0},
-        SPADE: {"side": 32, "ngf": 2, "ndf": 8, "nhidden": 8, "lambda_vgg": 0},
-        OASIS: {"side": 64, "channels_G": 2, "channels_D": 8, "nhidden": 8, "z_dim": 2},
+        SPADE: {"side": 32, "ngf": 4, "ndf": 8, "nhidden": 16, "lambda_vgg": 0},
+        OASIS: {"side": 64, "channels_G": 4, "channels_D": 16, "nhidden": 8, "z_dim": 2},
     }[kind]
     card = {Pix2PixHD: Pix2PixHDConfig, SPADE: SPADEConfig, OASIS: OASISConfig}[kind]
     model = kind(card(**({"condition_channels": CLASSES} | sizes | changes)))
@@ -88,10 +88,12 @@ def train(model, semantics, image, steps, seed=1):
     for _ in range(steps):
         drawn = model.draw(generator, len(image))
         fake = model.generate(semantics, drawn)
+        model.discriminator.requires_grad_(False)
         for_generator = model.generator_loss(semantics, image, fake)
         optimizers["generator"].zero_grad()
         sum(for_generator.values()).backward()
         optimizers["generator"].step()
+        model.discriminator.requires_grad_(True)
         fake = model.discriminator_fake(semantics, fake, drawn)
         for_discriminator = model.discriminator_loss(semantics, image, fake, drawn)
         optimizers["discriminator"].zero_grad()
@@ -106,3 +108,140 @@ def psnr(fake, image):
 
 
 KINDS = pytest.mark.parametrize("kind", [Pix2PixHD, SPADE, OASIS])
+
+
+@pytest.mark.parametrize(
+    ("kind", "steps", "threshold", "changes"),
+    [
+        (Pix2PixHD, 60, 18, {"lr_generator": 2e-3, "lr_discriminator": 2e-3}),
+        (SPADE, 60, 16, {"lr_generator": 1e-3, "lr_discriminator": 4e-3}),
+        (OASIS, 45, 14, {"lr_generator": 2e-3, "lr_discriminator": 2e-3, "betas": (0.0, 0.9)}),
+    ],
+)
+def test_overfits_four_pairs(kind, steps, threshold, changes):
+    """PSNR from about 10 dB to beyond the threshold. OASIS has no term that compares pixels: its colours come last."""
+    model = small(kind, **changes)
+    if kind is OASIS:  # wake the two layers without spectral norm, whose tiny first weights would cost many steps
+        with torch.no_grad():
+            model.discriminator.layer_up_last.weight *= 30
+            model.generator.conv_img.weight *= 30
+    semantics, image = pairs(model.config.side)
+    with torch.no_grad():
+        before = psnr(model.generate(semantics, model.draw(torch.Generator(), len(image))), image)
+    assert before < threshold - 3
+    assert psnr(train(model, semantics, image, steps), image) > threshold
+
+
+@KINDS
+def test_everything_follows_from_the_generators(kind):
+    """Same seed, same weights and images after two steps, whatever the global generator does."""
+    results = []
+    for noise in (0, 1):
+        torch.manual_seed(noise)
+        model = small(kind)
+        results.append(train(model, *pairs(model.config.side), steps=2))
+    assert torch.equal(*results)
+
+
+@KINDS
+def test_each_loss_reaches_its_network_alone(kind):
+    model = small(kind)
+    semantics, image = pairs(model.config.side, count=2)
+    drawn = model.draw(torch.Generator(), len(image))
+    fake = model.discriminator_fake(semantics, model.generate(semantics, drawn), drawn)
+    losses = model.discriminator_loss(semantics, image, fake, drawn)
+    sum(losses.values()).backward()
+    assert not fake.requires_grad and all(loss.dtype == torch.float32 for loss in losses.values())
+    assert all(p.grad is not None for p in model.discriminator.parameters())
+    assert all(p.grad is None for p in model.generator.parameters())
+    losses = model.generator_loss(semantics, image, model.generate(semantics, drawn))
+    sum(losses.values()).backward()
+    assert all(p.grad.isfinite().all() for p in model.generator.parameters())
+
+
+@KINDS
+def test_bfloat16_autocast(kind):
+    model = small(kind)
+    semantics, image = pairs(model.config.side, count=2)
+    drawn = model.draw(torch.Generator(), len(image))
+    with torch.autocast("cpu", torch.bfloat16):
+        fake = model.generate(semantics, drawn)
+        losses = [
+            *model.generator_loss(semantics, image, fake).values(),
+            *model.discriminator_loss(semantics, image, fake.detach(), drawn).values(),
+        ]
+    sum(losses).backward()
+    assert fake.dtype == torch.float32
+    assert all(p.grad.isfinite().all() for p in model.parameters())
+
+
+@KINDS
+def test_generator_can_be_averaged(kind):
+    """A copy after a forward in train mode (spectral norm in torch's old form refuses that)."""
+    model = small(kind)
+    semantics, _ = pairs(model.config.side, count=2)
+    drawn = model.draw(torch.Generator(), 2)
+    model.generate(semantics, drawn)
+    twin = copy.deepcopy(model)
+    assert torch.equal(twin.eval().generate(semantics, drawn), model.eval().generate(semantics, drawn))
+
+
+def test_pix2pixhd_shows_the_discriminator_the_same_image_and_spade_a_new_one():
+    for kind, same in ((Pix2PixHD, True), (SPADE, False)):
+        model = small(kind)
+        semantics, _ = pairs(32, count=2)
+        fake = model.generate(semantics, {})
+        with torch.no_grad():
+            model.generator.conv_img.weight.mul_(2) if kind is SPADE else model.generator.model[-2].weight.mul_(2)
+        assert torch.equal(model.discriminator_fake(semantics, fake, {}), fake) is same
+
+
+def test_learning_rates():
+    constant, decaying = small(OASIS), small(Pix2PixHD)
+    assert constant.lr_factor(199, 200) == 1
+    assert [decaying.lr_factor(step, 200) for step in (0, 100, 150, 200)] == [1, 1, 0.5, 0]
+    rates = {name: optimizer.param_groups[0]["lr"] for name, optimizer in constant.optimizers().items()}
+    assert rates == {"generator": 1e-4, "discriminator": 4e-4}
+
+
+def test_vgg_is_a_term_where_it_is_asked_for():
+    model = small(SPADE, lambda_vgg=10.0)
+    semantics, image = pairs(32, count=2)
+    fake = model.generate(semantics, {})
+    losses = model.generator_loss(semantics, image, fake, vgg=lambda x: [x] * 5)
+    torch.testing.assert_close(losses["vgg"], 10 * 47 / 32 * F.l1_loss(fake, image))
+    assert model.uses_vgg and not small(OASIS).uses_vgg
+
+
+def test_refreshed_batch_norm_knows_the_batches():
+    model = small(OASIS)
+    semantics, _ = pairs(64, count=4)
+    noise = torch.zeros(4, 2)
+    refresh_batch_norm(model.generator, [(semantics, noise)] * 80)
+    norm, seen = model.generator.body[0].norm_0.first_norm, []
+    norm.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    model.generate(semantics, {"noise": noise})
+    torch.testing.assert_close(norm.running_mean, seen[0].mean(dim=(0, 2, 3)), rtol=1e-3, atol=1e-6)
+    torch.testing.assert_close(norm.running_var, seen[0].var(dim=(0, 2, 3)), rtol=1e-3, atol=1e-3)
+    assert not model.generator.training
+
+
+def test_released_coco_weights_read_our_label_maps():
+    model = small(SPADE, condition_channels=CLASSES + 1).eval()
+    ours, _ = pairs(32)
+    edges = torch.randint(2, (4, 1, 32, 32), generator=torch.Generator()).float()
+    theirs = torch.cat([ours.roll(-1, dims=1), edges], dim=1)  # void behind the classes
+    ours = torch.cat([ours, edges], dim=1)
+    expected = model.generate(theirs, {})
+    image = torch.randn(4, 3, 32, 32, generator=torch.Generator())
+    expected_logits = model.discriminator(torch.cat([theirs, image], dim=1))[0][-1]
+    for network in (model.generator, model.discriminator):
+        network.load_state_dict(void_first(network.state_dict(), CLASSES))
+    torch.testing.assert_close(model.generate(ours, {}), expected)
+    torch.testing.assert_close(model.discriminator(torch.cat([ours, image], dim=1))[0][-1], expected_logits)
+
+
+def test_side_that_cannot_be_halved_is_refused():
+    with pytest.raises(InputError, match="side: found 100, expected a multiple of 32"):
+        from_dict(SPADEConfig, {"side": 100})
+    assert from_dict(SPADEConfig, {"side": "64"}).side == 64

@@ -29,6 +29,7 @@ def test_shapes_and_types(many):
     assert found == [
         ((n, side, side, 3), np.uint8),
         ((n, side, side), np.uint8),
+        ((n, side, side), np.uint8),
         ((n, side, side), np.float32),
         ((n, side, side), bool),
         ((n, side, side, 3), np.float32),

@@ -14,6 +14,7 @@ class Scenes(NamedTuple):
 
     image: np.ndarray  # N×S×S×3 uint8 RGB
     classes: np.ndarray  # N×S×S uint8, place in CLASSES
+    instances: np.ndarray  # N×S×S uint8, 0 where there is no thing, else a number of its own in its scene
     depth: np.ndarray  # N×S×S float32 metres along the optical axis, 0 where not valid
     valid: np.ndarray  # N×S×S bool, False in the sky
     normal: np.ndarray  # N×S×S×3 float32, unit length; x right, y up, z towards the viewer; 0 where not valid
@@ -41,4 +42,5 @@ def _render(seed: int, indices: np.ndarray, side: int, style: str) -> Scenes:
     depth = np.where(valid, g.depth, 0).astype(np.float32)
     normal = np.where(valid[..., None], np.moveaxis(g.normal, 0, -1), np.float32(0))
     moods = np.concatenate([w.season, w.light, w.weather, w.develop], axis=1)[:, :, 0]
-    return Scenes(image, g.classes, depth, valid, normal, captions.describe(moods, g.classes, depth))
+    tokens = captions.describe(moods, g.classes, depth)
+    return Scenes(image, g.classes, g.instances, depth, valid, normal, tokens)

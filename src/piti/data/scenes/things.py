@@ -32,7 +32,10 @@ _HOLDS_SNOW = np.array([1, 1, 1, 1, 0.5, 0.6, 0.3], np.float32)  # by class from
 
 
 def place(g: SimpleNamespace, w: SimpleNamespace) -> None:
-    """Draw the things into the geometry buffer, nearest fragment first, and their shadows on the ground."""
+    """Draw the things into the geometry buffer, nearest fragment first, and their shadows on the ground.
+
+    Adds `g.instances`: 0 where there is no thing, else 1 + its place in the scene's list of things.
+    """
     side, n = g.side, len(w.horizon)
     t = w.things
     scene = np.broadcast_to(np.arange(n)[:, None], t.kind.shape)
@@ -46,7 +49,9 @@ def place(g: SimpleNamespace, w: SimpleNamespace) -> None:
         stands |= (t.kind == kind) & np.isin(below, ground)
     seen = np.flatnonzero((t.there & stands & (np.abs(centre) < 0.75)).ravel())
 
+    number = np.broadcast_to(np.arange(1, t.kind.shape[1] + 1, dtype=np.uint8), t.kind.shape)
     o = SimpleNamespace(scene=scene.ravel()[seen], kind=t.kind.ravel()[seen], looks=t.looks.reshape(-1, 8)[seen])
+    o.number = number.ravel()[seen]
     for name, value in (("z", t.z), ("foot", foot), ("centre", centre), ("height", t.height), ("width", t.width)):
         setattr(o, name, value.ravel()[seen].astype(np.float32))
     o.scale = w.focal[o.scene, 0, 0] / o.z  # picture heights per metre
@@ -55,11 +60,14 @@ def place(g: SimpleNamespace, w: SimpleNamespace) -> None:
     _shadows(g, w, o)
 
     parts = [_drawn(o, kind, side) for kind in SHAPES]
-    pixel, kind, depth, normal, albedo, glow = (np.concatenate(p, axis=-1) for p in zip(*parts, strict=True))
+    pixel, thing, depth, normal, albedo, glow = (np.concatenate(p, axis=-1) for p in zip(*parts, strict=True))
     nearest = g.depth.reshape(-1)
     np.minimum.at(nearest, pixel, depth)
     top = np.flatnonzero(depth == nearest[pixel])
-    pixel, kind, normal = pixel[top], kind[top], normal[:, top]
+    pixel, thing, normal = pixel[top], thing[top], normal[:, top]
+    kind = o.kind[thing]
+    g.instances = np.zeros_like(g.classes)
+    g.instances.reshape(-1)[pixel] = o.number[thing]
     g.classes.reshape(-1)[pixel] = kind
     g.normal.reshape(3, -1)[:, pixel] = normal / np.sqrt((normal * normal).sum(axis=0))
     g.albedo.reshape(3, -1)[:, pixel] = albedo[:, top]
@@ -69,12 +77,12 @@ def place(g: SimpleNamespace, w: SimpleNamespace) -> None:
 
 
 def _drawn(o: SimpleNamespace, kind: int, side: int) -> tuple[np.ndarray, ...]:
-    """Pixel, class, depth, normal, albedo and glow of every fragment of one kind of thing."""
+    """Pixel, thing (place in `o`), depth, normal, albedo and glow of every fragment of one kind of thing."""
     f = _fragments(o, np.flatnonzero(o.kind == kind), side)
     inside, out, normal, albedo, glow = SHAPES[kind](f, side)
     keep = np.flatnonzero(inside)
     depth = (f.z - out).astype(np.float32)[keep]
-    return f.pixel[keep], np.full(len(keep), kind, np.uint8), depth, normal[:, keep], albedo[:, keep], glow[keep]
+    return f.pixel[keep], f.index[keep], depth, normal[:, keep], albedo[:, keep], glow[keep]
 
 
 def _fragments(o: SimpleNamespace, which: np.ndarray, side: int) -> SimpleNamespace:

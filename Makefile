@@ -1,0 +1,36 @@
+# Two commands: `make reproduce` (the smoke preset, everything) and `make test`. Each sets itself up.
+PYTHON ?= $(firstword $(shell command -v python3.11 python3.12 python3.13 python3 2>/dev/null))
+BIN = .venv/bin
+READY = .venv/installed
+# One thread a job and two jobs at once beat two threads a job: tests run side by side too.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: reproduce mini test check bench clean
+
+reproduce: $(READY)
+	$(BIN)/python -m piti.reproduce smoke
+
+mini: $(READY)
+	$(BIN)/python -m piti.reproduce mini
+
+test: $(READY) check
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+check: $(READY)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/snakefmt --check Snakefile rules
+
+bench: $(READY)
+	$(BIN)/python -m bench
+
+# Reinstalled only when what is installed changes.
+$(READY): envs/requirements.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11, 3.12 or 3.13 is needed, found " + sys.version.split()[0] + "; try: make PYTHON=python3.12" if not (3, 11) <= sys.version_info < (3, 14) else 0)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --disable-pip-version-check -q -r envs/requirements.txt
+	$(BIN)/pip install --disable-pip-version-check -q --no-deps -e .
+	touch $@
+
+clean: # the environment; results are never removed
+	rm -rf .venv

@@ -1,0 +1,97 @@
+"""COCO's instance annotations: a split's file read once, the instances of one photograph drawn as a map."""
+
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from piti.files import InputError
+
+MOST = 255  # instances of a photograph, stored in a byte; COCO's fullest one has fewer than a hundred
+
+
+class Annotated(NamedTuple):
+    """The instances of one photograph, in the file's order."""
+
+    size: tuple[int, int]  # width, height
+    segmentations: list[list[np.ndarray] | dict]  # polygons K×2 (x, y), or a run-length encoding
+
+
+@lru_cache(maxsize=1)  # every record of a split asks for the same file, and COCO's takes half a minute
+def read(path: Path) -> dict[str, Annotated]:
+    """An `instances_*.json` by the stem of each photograph's file name. Raises InputError where it is not one."""
+    try:
+        content = json.loads(path.read_text(), object_hook=_lean)
+        images = content["images"]
+        by_id = {image["id"]: Annotated((image["width"], image["height"]), []) for image in images}
+        for annotation in content["annotations"]:
+            by_id[annotation["image_id"]].segmentations.append(annotation["segmentation"])
+        return {Path(image["file_name"]).stem: by_id[image["id"]] for image in images}
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file (expected COCO's instance annotations)") from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: not COCO's instance annotations ({type(error).__name__}: {error})") from None
+
+
+def _lean(entry: dict) -> dict:
+    """Of an annotation what is drawn, polygons as arrays: the file is never held as Python's numbers, thrice as big."""
+    if "segmentation" not in entry:
+        return entry
+    segmentation = entry["segmentation"]
+    if isinstance(segmentation, list):
+        segmentation = [np.array(polygon, np.float32).reshape(-1, 2) for polygon in segmentation]
+        if not all(len(polygon) and np.isfinite(polygon).all() for polygon in segmentation):
+            raise ValueError("a polygon without corners")
+    return {"image_id": entry["image_id"], "segmentation": segmentation}
+
+
+def draw(annotated: Annotated) -> np.ndarray:
+    """The instance map, uint8 height×width: 0 where there is none, else 1, 2, … in order, a later one on top.
+
+    Raises ValueError for too many instances and for a run-length encoding that does not fit the photograph.
+    """
+    width, height = annotated.size
+    if len(annotated.segmentations) > MOST:
+        raise ValueError(f"found {len(annotated.segmentations)} instances, expected at most {MOST}")
+    instances = np.zeros((height, width), np.uint8)
+    for number, segmentation in enumerate(annotated.segmentations, 1):
+        if isinstance(segmentation, dict):
+            instances[decode(segmentation, width, height)] = number
+        else:
+            for polygon in segmentation:
+                corners = np.clip(polygon, 0, annotated.size).astype(np.int32)  # the pixels that the corners lie in
+                cv2.fillPoly(instances, [corners], number)
+    return instances
+
+
+def decode(encoding: dict, width: int, height: int) -> np.ndarray:
+    """The mask of a run-length encoding, bool height×width: runs of False and True in turn, column by column."""
+    size, counts = encoding.get("size"), encoding.get("counts")
+    if size != [height, width]:
+        raise ValueError(f"run lengths for size {size}, expected {[height, width]}")
+    runs = np.array(_decompress(counts) if isinstance(counts, str) else counts)
+    if runs.dtype.kind != "i" or runs.min() < 0 or runs.sum() != width * height:
+        raise ValueError(f"run lengths {str(counts)[:40]}, expected whole numbers for {width * height} pixels")
+    return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(width, height).T
+
+
+def _decompress(text: str) -> list[int]:
+    """Run lengths from COCO's printable form: five bits a character (from "0"), low ones first, bit 5 for "goes on".
+
+    Numbers are signed; from the fourth on, each is the difference from the last but one.
+    """
+    runs: list[int] = []
+    number = shift = 0
+    for character in text.encode():
+        bits = character - ord("0")
+        number |= (bits & 31) << shift
+        shift += 5
+        if not bits & 32:
+            if bits & 16:
+                number -= 1 << shift
+            runs.append(number + (runs[-2] if len(runs) > 2 else 0))
+            number = shift = 0
+    return runs

@@ -1,0 +1,46 @@
+"""OASIS's losses: what balancing and LabelMix mean."""
+
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from piti.baselines.oasis import class_weights, labelmix_mask, segmentation_loss
+from piti.data.conditions.semantics import one_hot
+
+CLASSES = 5
+LABELS = st.lists(st.integers(0, CLASSES - 1), min_size=12, max_size=12).map(lambda v: torch.tensor(v).view(1, 3, 4))
+
+
+@given(LABELS)
+def test_present_classes_weigh_the_same_and_void_nothing(labels):
+    weights = class_weights(one_hot(labels, CLASSES))
+    present = labels[labels > 0].unique()
+    sums = torch.stack([weights[k] * (labels == k).sum() for k in range(CLASSES)])
+    assert weights[0] == 0
+    if len(present):
+        torch.testing.assert_close(sums[present], torch.full((len(present),), labels.numel() / len(present)))
+    assert sums.isfinite().all()
+
+
+@given(LABELS, st.lists(st.integers(0, 1), min_size=CLASSES, max_size=CLASSES))
+def test_labelmix_overwrites_in_place_as_the_release_does(labels, coins):
+    expected, remaining = labels.clone(), list(coins)
+    for k in labels.unique():  # ascending; later rounds see the values that earlier ones wrote
+        expected[expected == k] = remaining.pop(0)
+    mask = labelmix_mask(one_hot(labels, CLASSES), torch.tensor(coins))
+    assert torch.equal(mask[:, 0].long(), expected)
+
+
+def test_uniform_logits_cost_the_logarithm_of_the_classes():
+    labels = torch.tensor([[[1, 1], [2, 3]]])
+    semantics = one_hot(labels, CLASSES)
+    loss = segmentation_loss(torch.zeros(1, CLASSES + 1, 2, 2), semantics, class_weights(semantics))
+    torch.testing.assert_close(loss, torch.tensor(6.0).log())
+
+
+def test_void_pixels_have_no_gradient():
+    labels = torch.tensor([[[0, 1], [2, 0]]])
+    semantics = one_hot(labels, CLASSES)
+    logits = torch.randn(1, CLASSES + 1, 2, 2, generator=torch.Generator()).requires_grad_()
+    segmentation_loss(logits, semantics, class_weights(semantics)).backward()
+    assert torch.equal(logits.grad.abs().sum(1) > 0, labels > 0)

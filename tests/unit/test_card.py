@@ -1,0 +1,194 @@
+"""Cards: strict reading, coercion from strings, digests that move with what matters and with nothing else."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from piti.card import digest, dumps, from_dict, to_dict, unknown_key
+from piti.files import InputError
+
+
+@dataclass(frozen=True)
+class Part:
+    width: int = 4
+    rates: tuple[float, ...] = (0.5,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Whole:
+    name: str
+    lr: float = 1e-4
+    steps: int = 0
+    flip: bool = True
+    mode: Literal["sample", "channel", 3] = "sample"
+    limit: int | None = None
+    size: int | str = "auto"
+    part: Part = Part()
+    spare: Part | None = None
+    parts: tuple[Part, ...] = ()
+    ids: dict[str, tuple[int, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Twin:
+    """The same fields as Part, another meaning."""
+
+    width: int = 4
+    rates: tuple[float, ...] = (0.5,)
+
+
+floats = st.floats(allow_nan=False, allow_infinity=False).map(lambda x: x + 0.0)  # one zero: -0.0 equals 0.0
+parts = st.builds(Part, st.integers(), st.lists(floats).map(tuple))
+wholes = st.builds(
+    Whole,
+    name=st.text(),
+    lr=floats,
+    steps=st.integers(),
+    flip=st.booleans(),
+    mode=st.sampled_from(["sample", "channel", 3]),
+    limit=st.none() | st.integers(),
+    size=st.integers() | st.just("auto"),
+    part=parts,
+    spare=st.none() | parts,
+    parts=st.lists(parts, max_size=3).map(tuple),
+    ids=st.dictionaries(st.text(), st.lists(st.integers()).map(tuple), max_size=3),
+)
+
+
+def read(**data) -> Whole:
+    return from_dict(Whole, {"name": "a"} | data)
+
+
+# -- there and back ----------------------------------------------------------------------------------------------------
+
+
+@given(wholes)
+def test_a_card_survives_the_command_line(card):
+    again = from_dict(Whole, json.loads(dumps(card)))
+    assert again == card
+    assert digest(again) == digest(card)
+
+
+@given(wholes, wholes)
+def test_equal_digests_mean_equal_cards(one, other):
+    assert (digest(one) == digest(other)) == (one == other)
+
+
+def test_defaults_are_left_out():
+    assert to_dict(Whole(name="a")) == {"name": "a"}
+    assert to_dict(Whole(name="a", part=Part(width=5), ids={})) == {"name": "a", "part": {"width": 5}}
+
+
+def test_a_part_that_is_there_differs_from_none():
+    card = Whole(name="a", spare=Part())
+    assert to_dict(card)["spare"] == {}
+    assert from_dict(Whole, to_dict(card)) == card
+
+
+def test_digest_does_not_depend_on_the_order_of_keys():
+    assert digest(read(ids={"x": [1], "y": [2]}, steps=1)) == digest(read(steps=1, ids={"y": [2], "x": [1]}))
+
+
+def test_digest_holds_the_type():
+    assert to_dict(Part(width=5)) == to_dict(Twin(width=5))
+    assert digest(Part(width=5)) != digest(Twin(width=5))
+
+
+def test_digest_is_pinned():
+    card = Whole(name="é", lr=3.5e-5, part=Part(width=5), ids={"b": (1,), "a": ()})
+    assert digest(card) == "2563ba63f0"  # another rule would orphan every artefact on disk
+
+
+# -- coercion ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("key", "given", "got"),
+    [
+        ("steps", "4", 4),
+        ("steps", "1e3", 1000),
+        ("steps", 4.0, 4),
+        ("steps", 2**53 + 1, 2**53 + 1),
+        ("steps", str(2**53 + 1), 2**53 + 1),
+        ("lr", "1e-4", 1e-4),
+        ("lr", 1, 1.0),
+        ("flip", "False", False),
+        ("name", 25, "25"),
+        ("mode", "3", 3),
+        ("limit", None, None),
+        ("limit", "7", 7),
+        ("size", "7", 7),
+        ("size", "auto", "auto"),
+        ("part", {"width": "8"}, Part(width=8)),
+        ("parts", [{"width": 1}, {}], (Part(width=1), Part())),
+        ("ids", {3: ["4"]}, {"3": (4,)}),
+    ],
+)
+def test_coerced(key, given, got):
+    value = getattr(read(**{key: given}), key)
+    assert value == got
+    assert type(value) is type(got)
+
+
+@pytest.mark.parametrize(
+    ("key", "given", "words"),
+    [
+        ("steps", "many", ["steps", "'many'", "a whole number"]),
+        ("steps", 1.5, ["steps", "1.5", "a whole number"]),
+        ("steps", True, ["steps", "True", "a whole number"]),
+        ("steps", float("inf"), ["steps", "inf", "a whole number"]),
+        ("steps", None, ["steps", "None", "a whole number"]),
+        ("lr", [1], ["lr", "[1]", "a number"]),
+        ("lr", "nan", ["lr", "'nan'", "a number"]),
+        ("flip", 1, ["flip", "1", "true or false"]),
+        ("name", None, ["name", "None", "text"]),
+        ("mode", "chanel", ["mode", "'chanel'", "sample, channel, 3", "nearest: channel"]),
+        ("limit", "x", ["limit", "'x'", "a whole number"]),
+        ("size", [], ["size", "[]", "a whole number or text"]),
+        ("part", 3, ["part", "3", "keys and values"]),
+        ("parts", {}, ["parts", "{}", "a list"]),
+        ("parts", [{}, {"width": "x"}], ["parts[1].width", "'x'", "a whole number"]),
+        ("ids", [], ["ids", "[]", "keys and values"]),
+        ("ids", {"a": [None]}, ["ids.a[0]", "None", "a whole number"]),
+    ],
+)
+def test_refused_in_one_line_with_key_found_and_expected(key, given, words):
+    with pytest.raises(InputError) as refusal:
+        read(**{key: given})
+    text = str(refusal.value)
+    assert "\n" not in text
+    for word in words:
+        assert word in text
+
+
+def test_unknown_keys_are_refused_with_the_nearest():
+    with pytest.raises(InputError, match=r"^unknown key 'stepps'; nearest valid key: steps$"):
+        read(stepps=1)
+    with pytest.raises(InputError, match=r"^part: unknown key 'widht'; nearest valid key: width$"):
+        read(part={"widht": 1})
+
+
+def test_nothing_is_near_when_nothing_is_known():
+    assert unknown_key("a", []) == "unknown key 'a'"
+
+
+def test_a_missing_key_is_named():
+    with pytest.raises(InputError, match=r"^name: missing \(expected text\)$"):
+        from_dict(Whole, {})
+
+
+def test_what_a_card_refuses_itself_names_the_place():
+    @dataclass(frozen=True)
+    class Even:
+        side: int
+
+        def __post_init__(self):
+            if self.side % 2:
+                raise ValueError(f"side: found {self.side}, expected an even number")
+
+    with pytest.raises(InputError, match=r"^networks: side: found 3, expected an even number$"):
+        from_dict(Even, {"side": 3}, "networks")

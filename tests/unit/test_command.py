@@ -1,0 +1,168 @@
+"""A step's command line: bad input is one line and exit code 2; a failure is handed on; card.json says what was made."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import piti
+from piti import command
+from piti.card import digest
+from piti.files import InputError, failure, write_failure
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToyCard:
+    side: int
+    label: str = ""
+
+
+@pytest.fixture
+def call(monkeypatch, tmp_path):
+    """Run a step in this process: call(run, *arguments, **how) -> the output's path."""
+
+    def run_step(run, *arguments, card='{"side": 4}', **how):
+        output = tmp_path / "made" / "output.txt"
+        monkeypatch.setattr(sys, "argv", ["step", "--card", str(card), "--output", str(output), *map(str, arguments)])
+        # any real step's name will do: the digest of its code goes into card.json
+        command.step("piti.steps.score", "A toy.", ToyCard, run, **how)
+        return output
+
+    return run_step
+
+
+def write(card, output, **_):
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(f"{card.side}")
+
+
+def refused(capsys, call, *arguments, run=write, **how) -> str:
+    """The one line on stderr of a step that ends with exit code 2 and makes nothing."""
+    with pytest.raises(SystemExit) as end:
+        call(run, *arguments, **how)
+    assert end.value.code == 2
+    streams = capsys.readouterr()
+    assert streams.out == ""
+    (line,) = streams.err.splitlines()
+    return line
+
+
+def test_inputs_and_options_reach_the_work(call, tmp_path):
+    for name in ("a", "b", "c"):
+        (tmp_path / name).touch()
+    got = {}
+
+    def run(card, output, **given):
+        got.update(given)
+        write(card, output)
+
+    call(
+        run, "--real-ones", tmp_path / "a", tmp_path / "b", "--low-res", tmp_path / "c", "--batch-size", 8,
+        inputs=["real_ones"], optional=["low_res", "spare"], options={"batch_size": 2, "workers": 3},
+    )  # fmt: skip
+    assert got == {
+        "real_ones": [tmp_path / "a", tmp_path / "b"],
+        "low_res": [tmp_path / "c"],
+        "spare": [],
+        "batch_size": 8,
+        "workers": 3,
+    }
+
+
+def test_card_json_says_what_was_made(call, tmp_path):
+    (tmp_path / "a").touch()
+
+    def run(card, output, **given):
+        write(card, output)
+        return {"images": 7}
+
+    output = call(run, "--real", tmp_path / "a", inputs=["real"], optional=["spare"])
+    about = json.loads((output.parent / "card.json").read_text())
+    assert about["step"] == "score"
+    assert about["card"] == {"side": 4}
+    assert about["digest"] == digest(ToyCard(side=4))
+    assert about["inputs"] == {"real": [str(tmp_path / "a")]}
+    assert about["made"]["images"] == 7
+    assert about["made"].keys() >= {"code", "seconds", "python", "libraries", "commit"}
+
+
+def test_a_written_card_runs_the_step_again(call):
+    output = call(write)
+    again = call(write, card=output.parent / "card.json")
+    assert again.read_text() == "4"
+
+
+def test_missing_input_file(capsys, call, tmp_path):
+    path = tmp_path / "missing.h5"
+    assert refused(capsys, call, "--real", path, inputs=["real"]) == f"error: {path}: no such file or folder"
+    assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize(
+    ("card", "line"),
+    [
+        ('{"side": ', "error: --card: not JSON ("),
+        ("nowhere.json", "error: nowhere.json: no such file"),
+        ('{"sidee": 4}', "error: unknown key 'sidee'; nearest valid key: side"),
+        ('{"side": "big"}', "error: side: found 'big', expected a whole number"),
+        ("{}", "error: side: missing (expected a whole number)"),
+    ],
+)
+def test_bad_card(capsys, call, tmp_path, card, line):
+    assert refused(capsys, call, card=card).startswith(line)
+    assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize("content", ["3", "[1]", "not JSON"])
+def test_bad_card_file(capsys, call, tmp_path, content):
+    path = tmp_path / "card.json"
+    path.write_text(content)
+    assert refused(capsys, call, card=path).startswith("error: ")
+
+
+def test_input_that_the_work_refuses(capsys, call, tmp_path):
+    def run(card, output):
+        raise InputError("a.png: size: found 3x4, expected 4x4")
+
+    assert refused(capsys, call, run=run) == "error: a.png: size: found 3x4, expected 4x4"
+    assert not (tmp_path / "made").exists()
+
+
+def test_a_fault_is_not_dressed_up_as_bad_input(call):
+    def run(card, output):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        call(run)
+
+
+def test_a_failure_is_handed_on_without_work(call, tmp_path):
+    write_failure([tmp_path / "weights"], "diverged")
+
+    def run(card, output, **_):
+        pytest.fail("worked on a failure")
+
+    output = call(run, "--model", tmp_path / "weights", inputs=["model"], siblings=["curve.csv"])
+    assert failure(output) == "diverged"
+    assert failure(output.with_name("curve.csv")) == "diverged"
+    assert json.loads(output.with_name("card.json").read_text())["card"] == {"side": 4}
+
+
+def test_a_table_receives_failures_to_print_them(call, tmp_path):
+    write_failure([tmp_path / "score"], "diverged")
+    output = call(write, "--scores", tmp_path / "score", optional=["scores"], hands_on_failure=False)
+    assert failure(output) is None
+
+
+def test_a_real_step_in_its_own_process(tmp_path):
+    arguments = ["--card", '{"reel": ""}', "--real", tmp_path, "--fake", tmp_path, "--output", tmp_path / "score.json"]
+    environment = os.environ | {"PYTHONPATH": str(Path(piti.__file__).parents[1])}
+    line = [sys.executable, "-m", "piti.steps.score", *map(str, arguments)]
+    run = subprocess.run(line, capture_output=True, text=True, env=environment)
+    assert (run.returncode, run.stdout) == (2, "")
+    assert run.stderr == "error: unknown key 'reel'; nearest valid key: real\n"
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,178 @@
+"""Configuration: one order of authority, every key and name checked, refused in one line with the nearest valid one."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from piti.config import Config, load, merge, read_yaml
+from piti.files import InputError
+
+SHIPPED = Path(__file__).parents[2] / "config"
+PRESETS = sorted(path.stem for path in (SHIPPED / "presets").glob("*.yaml"))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """What ships, and one more preset, which says nothing."""
+    folder = shutil.copytree(SHIPPED, tmp_path / "config")
+    (folder / "presets/tiny.yaml").touch()
+    return folder
+
+
+def add(folder: Path, name: str, data: dict) -> None:
+    (folder / name).write_text(yaml.safe_dump(merge(read_yaml(folder / name), data)))
+
+
+def refusal(user: dict, folder: Path = SHIPPED) -> str:
+    with pytest.raises(InputError) as error:
+        load(user, folder)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+# -- one order of authority --------------------------------------------------------------------------------------------
+
+
+def test_user_over_preset_over_files_over_defaults(folder):
+    assert load({"preset": "tiny"}, folder).sampling.guidance == Config().sampling.guidance
+    add(folder, "models.yaml", {"sampling": {"guidance": 1.0, "eta": 0.1}})
+    assert load({"preset": "tiny"}, folder).sampling.guidance == 1.0
+    add(folder, "presets/tiny.yaml", {"sampling": {"guidance": 2.0}})
+    assert load({"preset": "tiny"}, folder).sampling.guidance == 2.0
+    config = load({"preset": "tiny", "sampling": {"guidance": 3.0}}, folder)
+    assert config.sampling.guidance == 3.0
+    assert config.sampling.eta == 0.1  # what upper layers leave alone stays
+
+
+def test_the_other_presets_stay_out(folder):
+    add(folder, "presets/tiny.yaml", {"shard_size": 1})
+    assert load({}, folder).shard_size == Config().shard_size
+
+
+def test_merge_joins_mappings_replaces_the_rest_and_changes_nothing():
+    below, above = {"a": {"x": 1, "y": [1, 2]}, "b": 1}, {"a": {"y": [3]}, "b": {"z": 1}}
+    assert merge(below, above) == {"a": {"x": 1, "y": [3]}, "b": {"z": 1}}
+    assert below == {"a": {"x": 1, "y": [1, 2]}, "b": 1}
+    assert above == {"a": {"y": [3]}, "b": {"z": 1}}
+
+
+def test_nested_values_may_arrive_as_strings_of_yaml():
+    as_strings = {"preset": "smoke", "models": "{stage1: {lr: 1e-3, steps: 7}}", "seeds": "[1, 2]", "min_images": "9"}
+    config = load(as_strings, SHIPPED)
+    assert (config.models["stage1"].lr, config.models["stage1"].steps) == (1e-3, 7)
+    assert config.seeds == (1, 2)
+    assert config.min_images == 9
+
+
+# -- what ships --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_shipped_presets_resolve(preset):
+    config = load({"preset": preset}, SHIPPED)
+    assert config.preset == preset
+    assert config.tables
+    assert config.figures
+
+
+def test_paper_is_the_default():
+    assert load({}, SHIPPED) == load({"preset": "paper"}, SHIPPED)
+
+
+def test_presets_keep_their_results_apart():
+    assert len({load({"preset": preset}, SHIPPED).results for preset in PRESETS}) == len(PRESETS)
+
+
+def test_presets_hold_amounts_and_sources_but_no_rows_tables_or_tasks():
+    """A preset may change what a row says, not add or drop one: the matrix is the same everywhere."""
+    configs = [load({"preset": preset}, SHIPPED) for preset in PRESETS]
+    for section in ("datasets", "weights", "models", "tasks", "methods", "extractors", "tables", "figures"):
+        assert len({tuple(getattr(config, section)) for config in configs}) == 1, section
+
+
+# -- refusals ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("user", "line"),
+    [
+        ({"presett": "smoke"}, "config: unknown key 'presett'; nearest valid key: preset"),
+        ({"models": {"stage1": {"setps": 3}}}, "models.stage1: unknown key 'setps'; nearest valid key: steps"),
+        ({"models": "{stage1: {setps: 3}}"}, "models.stage1: unknown key 'setps'; nearest valid key: steps"),
+        ({"machine": {"thread": 1}}, "machine: unknown key 'thread'; nearest valid key: threads"),
+        ({"networks": {"base": {"dropuot": 0}}}, "networks.base: unknown key 'dropuot'; nearest valid key: dropout"),
+        (
+            {"datasets": {"coco": {"archives": {"a.zip": {"url": [], "byte": 1}}}}},
+            "datasets.coco.archives.a.zip: unknown key 'byte'; nearest valid key: bytes",
+        ),
+    ],
+)
+def test_mistyped_key(user, line):
+    assert refusal(user) == line
+
+
+@pytest.mark.parametrize(
+    ("user", "line"),
+    [
+        ({"models": {"stage1": {"steps": "many"}}}, "models.stage1.steps: found 'many', expected a whole number"),
+        ({"models": {"stage1": {"lr": True}}}, "models.stage1.lr: found True, expected a number"),
+        ({"models": 3}, "models: found 3, expected keys and values"),
+        ({"seeds": 0}, "seeds: found 0, expected a list"),
+        ({"comparable": "perhaps"}, "comparable: found 'perhaps', expected true or false"),
+        ({"sampling": {"sampler": "dimm"}}, "sampling.sampler: found 'dimm', expected one of ancestral, ddim; nearest: "),
+    ],
+)  # fmt: skip
+def test_wrong_type(user, line):
+    assert refusal(user).startswith(line)
+
+
+def test_a_row_without_what_it_needs():
+    assert refusal({"models": {"new": {}}}).startswith("models.new.kind: missing (expected one of prior_base")
+
+
+@pytest.mark.parametrize("preset", ["paperr", 3, None, ["paper"]])
+def test_unknown_preset(preset):
+    assert refusal({"preset": preset}) == f"preset: found {preset!r}, expected one of {', '.join(PRESETS)}"
+
+
+@pytest.mark.parametrize(
+    ("user", "line"),
+    [
+        ({"models": {"two_stage": {"init": "stage11"}}}, "models.two_stage.init: unknown key 'stage11'; "),
+        ({"models": {"stage1": {"weights": "glide"}}}, "models.stage1.weights: unknown key 'glide'; "),
+        ({"tasks": {"ade20k_mask": {"dataset": "ade"}}}, "tasks.ade20k_mask.dataset: unknown key 'ade'; "),
+        ({"methods": {"ours": {"base": "tow_stage"}}}, "methods.ours.base: unknown key 'tow_stage'; "),
+        ({"methods": {"ours": {"upsampler": "up"}}}, "methods.ours.upsampler: unknown key 'up'; "),
+        ({"extractors": {"fid_c": "clip"}}, "extractors.fid_c: unknown key 'clip'; "),
+        ({"networks": {"hed": "hd"}}, "networks.hed: unknown key 'hd'; nearest valid key: hed"),
+        ({"tables": {"table1": {"rows": {"ours": {"method": "our"}}}}}, "tables.table1.rows.ours: unknown key 'our'"),
+        ({"tables": {"table1": {"run": {"metric": "fid"}}}}, "tables.table1.run: unknown key 'fid'; "),
+        ({"tables": {"table1": {"paper": {"us": []}}}}, "tables.table1.paper: unknown key 'us'; "),
+        ({"figures": {"figure3": {"tasks": ["coco"]}}}, "figures.figure3.tasks: unknown key 'coco'; "),
+        ({"figures": {"figure3": {"methods": ["our"]}}}, "figures.figure3.methods: unknown key 'our'; "),
+    ],
+)
+def test_unknown_name(user, line):
+    assert refusal(user).startswith(line)
+
+
+def test_the_papers_numbers_must_fill_their_row():
+    line = refusal({"tables": {"table1": {"paper": {"ours": ["8.9"]}}}})
+    assert line.startswith("tables.table1.paper.ours: found 1 values, expected ")
+
+
+@pytest.mark.parametrize("text", ["a: [", "a: b: c", "\t", "!!python/object/apply:os.getcwd []"])
+def test_broken_or_unsafe_yaml_is_refused_with_its_file(folder, text):
+    (folder / "models.yaml").write_text(text)
+    assert refusal({}, folder).startswith(f"{folder / 'models.yaml'}: not YAML (")
+
+
+def test_a_missing_file_is_named(folder):
+    with pytest.raises(InputError, match="no such file"):
+        read_yaml(folder / "nowhere.yaml")
+
+
+def test_an_empty_file_says_nothing(folder):
+    assert read_yaml(folder / "presets/tiny.yaml") == {}

@@ -1,0 +1,117 @@
+"""Files: whole or not at all; failure records handed on."""
+
+import hashlib
+
+import pytest
+
+from piti.files import (
+    InputError,
+    atomic,
+    atomic_folder,
+    failure,
+    file_digest,
+    pass_failure,
+    read_json,
+    write_failure,
+    write_json,
+)
+
+
+class Broken(Exception):
+    pass
+
+
+def test_atomic_makes_folders_and_leaves_one_file(tmp_path):
+    target = tmp_path / "new" / "x.txt"
+    with atomic(target) as temporary:
+        temporary.write_text("whole")
+        assert not target.exists()
+    assert target.read_text() == "whole"
+    assert list(target.parent.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("before", [None, "old"])
+def test_atomic_leaves_what_was_there_when_it_fails(tmp_path, before):
+    target = tmp_path / "x.txt"
+    if before:
+        target.write_text(before)
+    with pytest.raises(Broken), atomic(target) as temporary:
+        temporary.write_text("half")
+        raise Broken
+    assert [p.read_text() for p in tmp_path.iterdir()] == ([before] if before else [])
+
+
+def test_atomic_refuses_a_block_that_wrote_nothing(tmp_path):
+    with pytest.raises(FileNotFoundError), atomic(tmp_path / "x.txt"):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+def test_atomic_folder_replaces_the_whole_folder(tmp_path):
+    target = tmp_path / "folder"
+    for name in ("first", "second"):
+        with atomic_folder(target) as temporary:
+            (temporary / name).touch()
+    assert [p.name for p in target.iterdir()] == ["second"]
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_atomic_folder_leaves_what_was_there_when_it_fails(tmp_path):
+    target = tmp_path / "folder"
+    target.mkdir()
+    (target / "old").touch()
+    with pytest.raises(Broken), atomic_folder(target) as temporary:
+        (temporary / "half").touch()
+        raise Broken
+    assert [p.name for p in target.iterdir()] == ["old"]
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_json_there_and_back(tmp_path):
+    data = {"b": 1, "a": ["ü"]}
+    write_json(tmp_path / "x.json", data)
+    assert list(read_json(tmp_path / "x.json").items()) == list(data.items())
+
+
+@pytest.mark.parametrize("content", [None, b'{"a": ', b"\xff\xfe"])
+def test_unreadable_json_is_refused_in_one_line_with_its_name(tmp_path, content):
+    path = tmp_path / "x.json"
+    if content:
+        path.write_bytes(content)
+    with pytest.raises(InputError) as refusal:
+        read_json(path)
+    assert str(refusal.value).startswith(f"{path}: ")
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "md5"])
+def test_file_digest(tmp_path, algorithm):
+    path = tmp_path / "x"
+    path.write_bytes(b"abc" * 100_000)
+    assert file_digest(path, algorithm) == hashlib.new(algorithm, b"abc" * 100_000).hexdigest()
+
+
+def test_failure_is_told_from_a_real_artefact(tmp_path):
+    record, real, empty = tmp_path / "record", tmp_path / "real", tmp_path / "empty"
+    write_failure([record], "diverged: loss at step 3")
+    real.write_bytes(b"\x93weights")
+    empty.touch()
+    assert failure(record) == "diverged: loss at step 3"
+    assert failure(real) is None
+    assert failure(empty) is None
+
+
+def test_failure_is_handed_on_to_every_output(tmp_path):
+    bad, good = tmp_path / "bad", tmp_path / "good"
+    outputs = [tmp_path / "out" / "weights", tmp_path / "out" / "curve.csv"]
+    write_failure([bad], "diverged")
+    good.write_text("{}")
+    assert pass_failure([good, tmp_path / "folder that is none", bad], outputs)
+    assert [failure(path) for path in outputs] == ["diverged", "diverged"]
+
+
+def test_nothing_is_handed_on_without_a_failure(tmp_path):
+    good = tmp_path / "good"
+    good.write_text("{}")
+    assert not pass_failure([good, tmp_path], [tmp_path / "out"])
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,245 @@
+"""Stopping anywhere costs nothing: k + stop + k steps are 2k steps, bit for bit."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+import torch
+
+from piti.card import dumps
+from piti.files import InputError
+from piti.train import state
+from piti.train.loop import Stopped
+from piti.train.run import Run
+from tests.unit.train import tiny
+
+CARDS = {
+    "stage 1": tiny.card(trainable="encoder", steps=8, timestep_sampler="loss_second_moment", diffusion_steps=2),
+    "all, conditions dropped": tiny.card(steps=8, condition_dropout=0.3),
+    "prior": tiny.card("prior_base", steps=8, condition_dropout=0.3),
+    "upsampler": tiny.card(
+        "upsampler",
+        steps=8,
+        batch=2,
+        noise_schedule="linear",
+        degradation=True,
+        perceptual="conv2_2",
+        adversarial="wgan_gp",
+        discriminator_width=8,
+        image_losses_from=2,
+    ),
+}
+
+
+def stop_before(monkeypatch, step):
+    """SIGTERM comes while that step is made."""
+    advance = Run.advance
+
+    def advance_and_stop(run, batch):
+        if run.step == step:
+            signal.raise_signal(signal.SIGTERM)
+        advance(run, batch)
+
+    monkeypatch.setattr(Run, "advance", advance_and_stop)
+
+
+def saved_state(folder):
+    """Every tensor of the one state below `folder`, its step and its curve."""
+    (path,) = folder.glob("state-*/state.safetensors")
+    groups, about = state.load(path, torch.device("cpu"))
+    return groups, {key: about[key] for key in ("step", "count", "curve")}
+
+
+def assert_same_training(a: Path, b: Path):
+    """The same weights and curve, byte for byte, and the same state but for its history."""
+    assert a.with_name("curve.csv").read_text() == b.with_name("curve.csv").read_text()
+    assert a.read_bytes() == b.read_bytes()
+    (groups, about), (other_groups, other_about) = saved_state(a.parents[1]), saved_state(b.parents[1])
+    assert about == other_about
+    assert {k: v.keys() for k, v in groups.items()} == {k: v.keys() for k, v in other_groups.items()}
+    for group, tensors in groups.items():
+        for name, tensor in tensors.items():
+            assert torch.equal(tensor, other_groups[group][name]), f"{group}: {name}"
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_stopped_and_resumed_is_undisturbed(name, shards, tmp_path, monkeypatch):
+    card = CARDS[name]
+    whole = tiny.train(tmp_path / "whole", card, shards, log_every=3)
+    with monkeypatch.context() as patch, pytest.raises(Stopped) as stopped:
+        stop_before(patch, 3)  # stops after step 4, in the middle of a line of the curve
+        tiny.train(tmp_path / "parts", card, shards, log_every=3)
+    assert stopped.value.code == 75
+    assert saved_state(tmp_path / "parts")[1]["step"] == 4
+    assert not tiny.output(tmp_path / "parts", card).exists()
+    assert_same_training(whole, tiny.train(tmp_path / "parts", card, shards, log_every=3))
+
+
+def test_what_the_state_holds(shards, tmp_path):
+    """All that the next step depends on; the upsampler's run has everything there is."""
+    tiny.train(tmp_path, replace(CARDS["upsampler"], seed=2), shards)
+    groups, about = saved_state(tmp_path)
+    assert {"ema", "module/model", "module/discriminator", "optimizer/model", "optimizer/discriminator"} <= groups.keys()
+    assert (about["step"], about["count"]) == (8, 0)
+
+
+def test_extending_equals_training_at_once(shards, tmp_path):
+    short, long = tiny.card(steps=4, condition_dropout=0.3), tiny.card(steps=8, condition_dropout=0.3)
+    before = tiny.train(tmp_path / "parts", short, shards, log_every=2)
+    after = tiny.train(tmp_path / "parts", long, shards, log_every=2)
+    assert before != after and before.exists()  # the shorter training's weights stay
+    assert_same_training(tiny.train(tmp_path / "whole", long, shards, log_every=2), after)
+
+
+def test_a_finished_training_is_only_exported(shards, tmp_path, monkeypatch):
+    card = tiny.card(steps=2)
+    made = tiny.train(tmp_path, card, shards)
+    before = made.read_bytes()
+    made.unlink()
+    monkeypatch.setattr(Run, "advance", lambda *_: pytest.fail("trained again"))
+    assert tiny.train(tmp_path, card, shards).read_bytes() == before
+
+
+# -- states that must not be used ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def saved(shards, tmp_path):
+    """A card, and the state file of its training."""
+    card = tiny.card(steps=2)
+    tiny.train(tmp_path, card, shards)
+    (path,) = tmp_path.glob("state-*/state.safetensors")
+    return card, path
+
+
+def refusal(card, shards, folder):
+    tiny.output(folder, card).unlink(missing_ok=True)
+    with pytest.raises(InputError) as error:
+        tiny.train(folder, card, shards)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.9])
+def test_a_truncated_state_is_refused(saved, shards, tmp_path, share):
+    card, path = saved
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(share * len(whole))])
+    assert f"{path}: not a whole training state" in refusal(card, shards, tmp_path)
+
+
+def test_the_state_of_another_card_is_refused(saved, shards, tmp_path):
+    card, path = saved
+    other = replace(card, seed=2)
+    tiny.train(tmp_path, other, shards)
+    (others,) = set(tmp_path.glob("state-*/state.safetensors")) - {path}
+    others.write_bytes(path.read_bytes())
+    message = refusal(other, shards, tmp_path)
+    assert message.startswith(f"{others}: card: found the state of {path.parent.name.removeprefix('state-')}, expected")
+
+
+def test_a_state_beyond_the_last_step_is_refused(saved, shards, tmp_path):
+    card, path = saved
+    shorter = replace(card, training=replace(card.training, steps=1))
+    assert refusal(shorter, shards, tmp_path) == f"{path}: step: found 2, expected at most 1"
+
+
+# -- killed from outside -------------------------------------------------------------------------------------------
+
+
+def step_command(card, shards, output, **options):
+    """The step's own command line."""
+    images, conditions = tiny.inputs(card, shards)
+    files = {"--images": images, "--conditions": conditions, "--output": output}
+    arguments = [str(part) for pair in files.items() for part in pair]
+    arguments += [part for key, value in options.items() for part in (f"--{key.replace('_', '-')}", str(value))]
+    return [sys.executable, "-m", "piti.steps.train", "--card", dumps(card), *arguments]
+
+
+def wait_for_state(folder: Path, process) -> None:
+    while not list(folder.glob("state-*/state.safetensors")):
+        assert process.poll() is None, "ended before its first state"
+        time.sleep(0.01)
+
+
+def test_sigterm_to_the_step(shards, tmp_path):
+    card = tiny.card(trainable="encoder", steps=60, batch=2)
+    options = {"log_every": 7, "save_every": 5}
+    whole = tiny.train(tmp_path / "whole", card, shards, **options)
+    output = tiny.output(tmp_path / "parts", card)
+    run = {
+        "args": step_command(card, shards, output, **options),
+        "env": os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
+        "stderr": None,
+    }
+    with subprocess.Popen(**run) as process:
+        wait_for_state(tmp_path / "parts", process)
+        process.terminate()
+    assert process.returncode == 75
+    assert not output.exists()
+    subprocess.run(**run, check=True)
+    assert_same_training(whole, output)
+    pieces = json.loads(output.with_name("card.json").read_text())["made"]["history"]
+    assert len(pieces) == 2
+    assert (pieces[0]["from"], pieces[1]["from"], pieces[1]["to"]) == (0, pieces[0]["to"], 60)
+
+
+@pytest.fixture(scope="module")
+def children():
+    """Processes that have torch loaded when they start."""
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["tests.unit.train.tiny"])
+    return context
+
+
+def killed_while_saving(folder, card, shards, options, at):
+    """Train, and die by SIGKILL with half of the `at`-th state written."""
+    left, save_file = [at], state.save_file
+
+    def half(tensors, path, metadata):
+        save_file(tensors, path, metadata)
+        left[0] -= 1
+        if not left[0]:
+            os.truncate(path, path.stat().st_size // 2)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    state.save_file = half
+    tiny.train(folder, card, shards, **options)
+
+
+KILLED = tiny.card(steps=20, batch=2, timestep_sampler="loss_second_moment", diffusion_steps=2)
+KILLED_OPTIONS = {"log_every": 3, "save_every": 1}
+
+
+def test_sigkill_in_the_middle_of_a_save(shards, tmp_path, children):
+    for at in (1, 3):
+        child = children.Process(target=killed_while_saving, args=(tmp_path / "parts", KILLED, shards, KILLED_OPTIONS, at))
+        child.start()
+        child.join()
+        assert child.exitcode == -signal.SIGKILL
+    assert saved_state(tmp_path / "parts")[1]["step"] == 2  # the first one died before any state was whole
+    whole = tiny.train(tmp_path / "whole", KILLED, shards, **KILLED_OPTIONS)
+    assert_same_training(whole, tiny.train(tmp_path / "parts", KILLED, shards, **KILLED_OPTIONS))
+
+
+def test_sigkill_at_random_moments(shards, tmp_path, children):
+    whole, rng, last = tiny.train(tmp_path / "whole", KILLED, shards, **KILLED_OPTIONS), random.Random(0), 0
+    for _ in range(8):
+        child = children.Process(target=tiny.train, args=(tmp_path / "parts", KILLED, shards), kwargs=KILLED_OPTIONS)
+        child.start()
+        child.join(rng.uniform(0.2, 0.8))
+        child.kill()
+        child.join()
+        if list(tmp_path.glob("parts/state-*/state.safetensors")):
+            step = saved_state(tmp_path / "parts")[1]["step"]
+            assert step >= last
+            last = step
+    assert_same_training(whole, tiny.train(tmp_path / "parts", KILLED, shards, **KILLED_OPTIONS))
