@@ -42,7 +42,7 @@ def seconds(sizes: Sizes, device: torch.device, repeat: int) -> Iterator[Line]:
 
 
 def memory(sizes: Sizes, device: torch.device, repeat: int) -> Iterator[Line]:
-    """Peak memory of three steps in a process of their own."""
+    """Peak memory of two steps in a process of their own."""
     straight = in_a_process(peak, sizes, device, "straightforward")
     for precision in precisions(device):
         yield Line(f"stage1_memory_{precision}", "GB", in_a_process(peak, sizes, device, precision), straight, 1 / 0.75)
@@ -139,13 +139,13 @@ def in_a_process(function: Callable, *arguments: object) -> float:
 
 
 def peak(sizes: Sizes, device: torch.device, way: str) -> float:
-    """Peak memory, GB, of this process after three steps; of the device where it has memory of its own."""
+    """Peak memory, GB, of this process after two steps, the second with all states of the first in place; of the device where it has memory of its own."""
     model, batch = straightforward.model(sizes.unet, sizes.encoder), inputs(sizes)
     if way == "straightforward":
         step = straightforward_step(sizes, model, batch, device)
     else:
         step = our_step(sizes, way, model, batch, device)
-    for _ in range(3):
+    for _ in range(2):
         step()
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated() / 1e9

@@ -17,8 +17,10 @@ from piti.files import InputError
 T = TypeVar("T")
 
 
-def from_dict(cls: type[T], data: Any, where: str = "") -> T:
+def from_dict(cls: type[T], data: Any, where: str = "", base: T | None = None) -> T:
     """Build the dataclass `cls` from plain data, refusing unknown keys, missing keys and wrong types by name.
+
+    What the data leave out comes from `base`, else from the defaults: half a mapping changes half of a default part.
 
     Strings are coerced to the field's type where that is unambiguous ("4" for an int), because values given on a
     command line, and nested values handed on to cluster jobs, arrive as strings.
@@ -35,8 +37,13 @@ def from_dict(cls: type[T], data: Any, where: str = "") -> T:
     values = {}
     for name, field in fields.items():
         path = f"{where}.{name}" if where else name
-        if name in data:
+        default = field.default if base is None else getattr(base, name)
+        if name in data and dataclasses.is_dataclass(default):
+            values[name] = from_dict(type(default), data[name], path, default)
+        elif name in data:
             values[name] = _coerce(hints[name], data[name], path)
+        elif base is not None:
+            values[name] = default
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise InputError(f"{path}: missing (expected {_spell(hints[name])})")
     try:
@@ -52,16 +59,16 @@ def unknown_key(key: str, known: Any, where: str = "") -> str:
     return f"{where + ': ' if where else ''}unknown key {key!r}{hint}"
 
 
-def to_dict(card: Any) -> dict:
-    """The card as plain data, fields equal to their default left out: a new field with a default moves no digest."""
+def to_dict(card: Any, base: Any = None) -> dict:
+    """The card as plain data, what equals `base` or the default left out: a new field with a default moves no digest."""
     out = {}
     for field in dataclasses.fields(card):
         value = getattr(card, field.name)
-        if field.default is not dataclasses.MISSING and value == field.default:
-            continue
-        if field.default_factory is not dataclasses.MISSING and value == field.default_factory():
-            continue
-        out[field.name] = _plain(value)
+        default = field.default if base is None else getattr(base, field.name)
+        if default is dataclasses.MISSING and field.default_factory is not dataclasses.MISSING:
+            default = field.default_factory()
+        if value != default:
+            out[field.name] = to_dict(value, default) if dataclasses.is_dataclass(default) else _plain(value)
     return out
 
 

@@ -30,9 +30,7 @@ class Pix2PixHDConfig:
     lr_generator: float = 2e-4
     lr_discriminator: float = 2e-4
     betas: tuple[float, ...] = (0.5, 0.999)
-    batch: int = 1
-    epochs: int = 200
-    decay: float = 0.5  # last part of the training in which the learning rate falls linearly to 0
+    decay: float = 0.0  # last part of the training in which the learning rate falls linearly to 0
 
     def __post_init__(self):
         require_multiple(self.side, 2 ** (self.n_downsampling + self.n_local_enhancers))
@@ -56,9 +54,7 @@ class SPADEConfig:
     lr_generator: float = 1e-4  # two time scales
     lr_discriminator: float = 4e-4
     betas: tuple[float, ...] = (0.0, 0.9)  # the release's; the paper says (0, 0.999)
-    batch: int = 32
-    epochs: int = 200  # ADE20K; COCO-Stuff 100, Flickr 50
-    decay: float = 0.5  # ADE20K: over the last 100 epochs; COCO-Stuff and Flickr 0
+    decay: float = 0.0  # last part of the training in which the learning rate falls linearly to 0
 
     def __post_init__(self):
         require_multiple(self.side, 64 if self.num_upsampling_layers == "more" else 32)
@@ -78,10 +74,7 @@ class OASISConfig:
     lr_generator: float = 1e-4  # two time scales
     lr_discriminator: float = 4e-4
     betas: tuple[float, ...] = (0.0, 0.999)
-    batch: int = 32
-    epochs: int = 200  # ADE20K; COCO-Stuff 100
-    decay: float = 0.0  # constant learning rate
-    ema_rate: float = 0.9999
+    decay: float = 0.0  # last part of the training in which the learning rate falls linearly to 0
 
     def __post_init__(self):
         require_multiple(self.side, 64)

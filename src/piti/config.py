@@ -87,6 +87,12 @@ class Networks:
     spade: SPADEConfig = SPADEConfig()
     oasis: OASISConfig = OASISConfig()
 
+    def __post_init__(self):
+        if self.upsampler.in_channels != 6:
+            raise ValueError(
+                f"upsampler.in_channels: found {self.upsampler.in_channels}, expected 6: image and low_res"
+            )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Model(TrainingConfig):
@@ -94,6 +100,7 @@ class Model(TrainingConfig):
 
     init: str = ""  # empty (random), another row, or "released"
     epochs: dict[str, int] = field(default_factory=dict)  # data set -> epochs, where `steps` is 0
+    decay: dict[str, float] = field(default_factory=dict)  # data set -> last part of a baseline's steps with falling lr
     instances: tuple[str, ...] = ()  # data sets whose instance boundaries a baseline sees
     sketch_input: Literal["binary", "distance"] = "binary"  # how a baseline sees a sketch
     weights: str = ""  # the row is this entry of weights.yaml instead of being trained

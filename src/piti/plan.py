@@ -280,7 +280,12 @@ class Plan:
         networks, entry = self.config.networks, self.config.datasets[dataset]
         labels = entry.num_classes if condition == "mask" else 0
         channels = {"mask": labels + (dataset in model.instances), "sketch": 1, "geometry": 6}[condition]
-        sized = replace(getattr(networks, model.kind), condition_channels=channels, side=networks.image_side)
+        sized = replace(
+            getattr(networks, model.kind),
+            condition_channels=channels,
+            side=networks.image_side,
+            decay=model.decay.get(dataset, 0.0),
+        )
         sketch = model.sketch_input if condition == "sketch" else ""
         return GANConfig(**{model.kind: sized}), {"num_classes": labels, "sketch_input": sketch}
 

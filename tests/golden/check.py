@@ -112,8 +112,10 @@ def main() -> int:
     parser.add_argument("case", nargs="*", help="cases to run; all when none is named")
     arguments = parser.parse_args()
     functions, tolerances = registry()
-    failed = False
-    for case in load_cases(arguments.folder):
+    cases, failed = load_cases(arguments.folder), False
+    if unknown := set(arguments.case) - {case.name for case in cases}:
+        parser.error(f"{arguments.folder} has no case {', '.join(sorted(unknown))}")
+    for case in cases:
         if arguments.case and case.name not in arguments.case:
             continue
         function = find(functions, case.name)
@@ -123,13 +125,11 @@ def main() -> int:
         try:
             result = run(case, function, find(tolerances, case.name))
         except Exception as error:  # one broken case must not hide the others
-            result = Result(np.inf, Tolerance(), f"{type(error).__name__}: {str(error).strip().splitlines()[0:1]}")
+            result = Result(np.inf, Tolerance(), f"{type(error).__name__}: {' '.join(str(error).split())}"[:200])
         failed |= bool(result.complaint)
-        allowed = (
-            " ".join(f"{key} {value:.2g}" for key, value in result.tolerance._asdict().items() if value) or "exact"
-        )
+        allowed = " ".join(f"{key} {value:.2g}" for key, value in result.tolerance._asdict().items() if value)
         verdict = f"FAIL ({result.complaint})" if result.complaint else "ok"
-        print(f"{case.name:<28} {result.error:9.2e}  {allowed:<12} {verdict}", flush=True)
+        print(f"{case.name:<28} {result.error:9.2e}  {allowed or 'exact':<12} {verdict}", flush=True)
     return int(failed)
 
 

@@ -28,6 +28,7 @@ class Whole:
     limit: int | None = None
     size: int | str = "auto"
     part: Part = Part()
+    wide: Part = Part(width=64, rates=())
     spare: Part | None = None
     parts: tuple[Part, ...] = ()
     ids: dict[str, tuple[int, ...]] = field(default_factory=dict)
@@ -53,6 +54,7 @@ wholes = st.builds(
     limit=st.none() | st.integers(),
     size=st.integers() | st.just("auto"),
     part=parts,
+    wide=parts,
     spare=st.none() | parts,
     parts=st.lists(parts, max_size=3).map(tuple),
     ids=st.dictionaries(st.text(), st.lists(st.integers()).map(tuple), max_size=3),
@@ -87,6 +89,13 @@ def test_a_part_that_is_there_differs_from_none():
     card = Whole(name="a", spare=Part())
     assert to_dict(card)["spare"] == {}
     assert from_dict(Whole, to_dict(card)) == card
+
+
+def test_half_a_mapping_changes_half_of_a_default_part():
+    card = read(wide={"rates": [1]})
+    assert card.wide == Part(width=64, rates=(1.0,))
+    assert to_dict(card) == {"name": "a", "wide": {"rates": [1.0]}}
+    assert read(wide={"width": 4, "rates": [0.5]}).wide == Part()
 
 
 def test_digest_does_not_depend_on_the_order_of_keys():

@@ -13,7 +13,7 @@ The discriminator's parameters may be frozen (`requires_grad_(False)`) during th
 `semantics` is N×C×S×S (one-hot labels with instance boundaries, or a real-valued map), images are N×3×S×S in [-1,1].
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -76,16 +76,3 @@ class Baseline(nn.Module):
         """
         decaying = self.config.decay * total
         return min(1.0, (total - step) / decaying) if decaying else 1.0
-
-
-@torch.no_grad()
-def refresh_batch_norm(generator: nn.Module, inputs: Iterable[tuple[Tensor, ...]]) -> None:
-    """Bring an averaged generator's batch statistics up to date: one forward in train mode for each of `inputs`.
-
-    OASIS does so with about 50 training batches before the averaged weights are used (facts 3.3). The power iteration
-    of the spectral norms runs along. Leaves the generator in eval mode.
-    """
-    generator.train()
-    for arguments in inputs:
-        generator(*arguments)
-    generator.eval()

@@ -105,15 +105,3 @@ class SPADE(Baseline):
         on_real, on_fake, _ = ADVERSARIAL[self.config.gan_mode]
         fakes, reals = compare(self.discriminator, semantics, fake, image)
         return {"fake": adversarial_loss(on_fake, fakes).mean(), "real": adversarial_loss(on_real, reals).mean()}
-
-
-def void_first(state_dict: dict[str, Tensor], num_classes: int) -> dict[str, Tensor]:
-    """Weights released for COCO-Stuff, whose void is the last of `num_classes` labels, for our label maps (void 0)."""
-
-    def move(name: str, value: Tensor) -> Tensor:
-        if not name.endswith(("fc.weight", "mlp_shared.0.weight", "model0.0.weight")):
-            return value
-        labels, others = value[:, :num_classes], value[:, num_classes:]  # others: boundaries, image
-        return torch.cat([labels.roll(1, dims=1), others], dim=1)
-
-    return {name: move(name, value) for name, value in state_dict.items()}

@@ -20,7 +20,7 @@ class Annotated(NamedTuple):
     segmentations: list[list[np.ndarray] | dict]  # polygons K×2 (x, y), or a run-length encoding
 
 
-@lru_cache(maxsize=1)  # every record of a split asks for the same file, and COCO's takes half a minute
+@lru_cache(maxsize=1)  # every record of a split asks for the same file, and COCO's takes a minute
 def read(path: Path) -> dict[str, Annotated]:
     """An `instances_*.json` by the stem of each photograph's file name. Raises InputError where it is not one."""
     try:
@@ -45,24 +45,27 @@ def _lean(entry: dict) -> dict:
         segmentation = [np.array(polygon, np.float32).reshape(-1, 2) for polygon in segmentation]
         if not all(len(polygon) and np.isfinite(polygon).all() for polygon in segmentation):
             raise ValueError("a polygon without corners")
+    elif not isinstance(segmentation, dict):
+        raise ValueError(f"segmentation {str(segmentation)[:40]}, expected polygons or run lengths")
     return {"image_id": entry["image_id"], "segmentation": segmentation}
 
 
-def draw(annotated: Annotated) -> np.ndarray:
-    """The instance map, uint8 height×width: 0 where there is none, else 1, 2, … in order, a later one on top.
+def draw(segmentations: list[list[np.ndarray] | dict], size: tuple[int, int]) -> np.ndarray:
+    """The instance map of a photograph of `size` (width, height), uint8 height×width.
 
+    0 where there is none, else 1, 2, … in order, a later one on top.
     Raises ValueError for too many instances and for a run-length encoding that does not fit the photograph.
     """
-    width, height = annotated.size
-    if len(annotated.segmentations) > MOST:
-        raise ValueError(f"found {len(annotated.segmentations)} instances, expected at most {MOST}")
+    width, height = size
+    if len(segmentations) > MOST:
+        raise ValueError(f"found {len(segmentations)} instances, expected at most {MOST}")
     instances = np.zeros((height, width), np.uint8)
-    for number, segmentation in enumerate(annotated.segmentations, 1):
+    for number, segmentation in enumerate(segmentations, 1):
         if isinstance(segmentation, dict):
             instances[decode(segmentation, width, height)] = number
         else:
             for polygon in segmentation:
-                corners = np.clip(polygon, 0, annotated.size).astype(np.int32)  # the pixels that the corners lie in
+                corners = np.clip(polygon, 0, size).astype(np.int32)  # the pixels that the corners lie in
                 cv2.fillPoly(instances, [corners], number)
     return instances
 

@@ -214,7 +214,7 @@ def read_instances(record: Record, side: int) -> np.ndarray:
             f"{record.instances}: {record.image.name}: found {_spell(annotated.size)}, expected {_spell(size)}"
         )
     try:
-        drawn = instances.draw(annotated)
+        drawn = instances.draw(annotated.segmentations, size)
     except ValueError as error:
         raise InputError(f"{record.instances}: {record.image.name}: {error}") from None
     return _nearest(drawn, side)

@@ -69,6 +69,23 @@ def piti(path: Path) -> StateDict:
     return state_dict
 
 
+def spade_coco(path: Path) -> StateDict:
+    """SPADE's generator for COCO-Stuff, whose void is the last of 183 labels, for our label maps, whose void is 0."""
+    return void_first(torch_file(path), 183)
+
+
+def void_first(state_dict: StateDict, num_classes: int) -> StateDict:
+    """Move the last of the `num_classes` label channels, of every layer that sees the condition, to the front."""
+
+    def move(name: str, value: Tensor) -> Tensor:
+        if not name.endswith(("fc.weight", "mlp_shared.0.weight", "model0.0.weight")):
+            return value
+        labels, others = value[:, :num_classes], value[:, num_classes:]  # others: boundaries, image
+        return torch.cat([labels.roll(1, dims=1), others], dim=1)
+
+    return {name: move(name, value) for name, value in state_dict.items()}
+
+
 def hed_torch(path: Path) -> StateDict:
     """The BSDS500 weights of pytorch-hed, which say `module` where the network's names have `net` (facts 5)."""
     return _checked_hed({name.replace("module", "net", 1): value for name, value in torch_file(path).items()}, path)
@@ -174,6 +191,7 @@ FORMATS: dict[str, Callable[[Path], StateDict]] = {
     "torch": torch_file,
     "glide": glide,
     "piti": piti,
+    "spade_coco": spade_coco,
     "openai_clip": openai_clip,
     "hed_torch": hed_torch,
     "hed_keras_h5": hed_keras_h5,

@@ -1,4 +1,4 @@
-"""Figures: for each task some test images, each a line of its condition, what the methods made of it, the photograph."""
+"""Figures: for each task some test images, each a line: condition, what the methods made of it, photograph."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from torch.utils.data import DataLoader, Dataset
+from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from piti.train.run import Run
@@ -26,6 +27,7 @@ class Stopped(SystemExit):
 def train(run: Run, batches: Dataset, workers: int, log_every: int, save_every: int, minutes: float = 0) -> None:
     """Train to the last step, then save. `batches[step]` is a batch; `minutes`: stop in time, 0 for no limit.
 
+    Every `log_every` steps a line of the curve is closed and goes to TensorBoard (events/ beside the state).
     Raises Diverged or Stopped.
     """
     if run.step == run.steps:
@@ -37,6 +39,7 @@ def train(run: Run, batches: Dataset, workers: int, log_every: int, save_every: 
         num_workers=workers,
         pin_memory=run.place.device.type == "cuda",
     )
+    events = SummaryWriter(run.path.with_name("events"), purge_step=run.step) if run.place.first else None
     deadline = time.time() + 60 * minutes if minutes else math.inf
     with (
         stop_signal() as stopped,
@@ -52,11 +55,16 @@ def train(run: Run, batches: Dataset, workers: int, log_every: int, save_every: 
             if (log or save) and (reason := run.failure()):
                 raise Diverged(reason)
             if log:
-                bar.set_postfix({name: f"{value:.3g}" for name, value in run.log().items()}, refresh=False)
+                means = run.log()
+                bar.set_postfix({name: f"{value:.3g}" for name, value in means.items()}, refresh=False)
+                for name, value in means.items() if events else ():
+                    events.add_scalar(name, value, run.step)
             if save:
                 run.save()
             if stop:
                 raise Stopped
+    if events:
+        events.close()
 
 
 @contextlib.contextmanager

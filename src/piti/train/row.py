@@ -62,6 +62,8 @@ def train_row(
         batches = training_batches(card, images, conditions, instances, here)
         if card.gan:
             objective = GANObjective(card, build(card.gan), here, micro_batch, vgg_features(card, perceptual))
+            if init:
+                load(objective.model, load_file(init), str(init))
         else:
             loss = perceptual_loss(card, perceptual)
             objective = DiffusionObjective(card, initial_model(card, init), here, micro_batch, compile, loss)

@@ -62,7 +62,7 @@ class Run:
         self.count += 1
         for name, value in terms.items():
             value = value.detach().double()
-            self.sums[name] = self.sums.get(name, 0) + value
+            self.sums[name] = self.sums.pop(name, 0) + value  # pop: the terms' order, also after a resume
             here = torch.where(value.isfinite(), math.inf, float(self.step))
             self.bad[name] = torch.minimum(self.bad.get(name, here), here)
 
@@ -110,7 +110,8 @@ class Run:
             module.load_state_dict(module.state_dict() | groups.get(f"module/{key}", {}))
         for key, optimizer in self.objective.optimizers.items():
             state.restore_optimizer(optimizer, self.names, groups.get(f"optimizer/{key}", {}))
-        self.ema, self.sums = groups["ema"], groups.get("sums", {})
+        self.ema = {name: groups["ema"][name] for name in self.trained}  # in the order of `trained`; a file has its own
+        self.sums = groups.get("sums", {})
         self.step, self.count, self.curve, self.pieces = (about[key] for key in ("step", "count", "curve", "pieces"))
 
     def _kept(self, module: nn.Module) -> dict[str, Tensor]:

@@ -18,7 +18,7 @@ Groups = dict[str, dict[str, Tensor]]
 
 
 def save(path: Path, groups: Groups, about: dict) -> None:
-    """Write groups of tensors and a JSON-able `about` (step, curve, history). The old file stays until this is whole."""
+    """Write groups of tensors and a JSON-able `about` (step, curve, history). The file before stays."""
     tensors = {
         f"{group}:{name}": tensor.detach().to("cpu").contiguous()
         for group, members in groups.items()

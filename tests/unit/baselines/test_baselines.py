@@ -8,14 +8,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from piti.baselines.contract import refresh_batch_norm
 from piti.baselines.oasis import OASIS
 from piti.baselines.pix2pixhd import Pix2PixHD
-from piti.baselines.spade import SPADE, void_first
+from piti.baselines.spade import SPADE
 from piti.card import from_dict
 from piti.cards_baselines import OASISConfig, Pix2PixHDConfig, SPADEConfig
 from piti.data.conditions.semantics import one_hot
 from piti.files import InputError
+from piti.networks.pretrained import void_first
 
 KEYS = json.loads((Path(__file__).parents[2] / "golden/data/full_keys.json").read_text())
 CLASSES = 4
@@ -115,11 +115,11 @@ KINDS = pytest.mark.parametrize("kind", [Pix2PixHD, SPADE, OASIS])
     [
         (Pix2PixHD, 60, 18, {"lr_generator": 2e-3, "lr_discriminator": 2e-3}),
         (SPADE, 60, 16, {"lr_generator": 1e-3, "lr_discriminator": 4e-3}),
-        (OASIS, 45, 14, {"lr_generator": 2e-3, "lr_discriminator": 2e-3, "betas": (0.0, 0.9)}),
+        (OASIS, 55, 15, {"lr_generator": 2e-3, "lr_discriminator": 2e-3, "betas": (0.0, 0.9)}),
     ],
 )
 def test_overfits_four_pairs(kind, steps, threshold, changes):
-    """PSNR from about 10 dB to beyond the threshold. OASIS has no term that compares pixels: its colours come last."""
+    """PSNR beyond the threshold. OASIS has no term that compares pixels: its colours come last."""
     model = small(kind, **changes)
     if kind is OASIS:  # wake the two layers without spectral norm, whose tiny first weights would cost many steps
         with torch.no_grad():
@@ -128,7 +128,7 @@ def test_overfits_four_pairs(kind, steps, threshold, changes):
     semantics, image = pairs(model.config.side)
     with torch.no_grad():
         before = psnr(model.generate(semantics, model.draw(torch.Generator(), len(image))), image)
-    assert before < threshold - 3
+    assert before < 13.6  # what the mean colour of all pairs would reach
     assert psnr(train(model, semantics, image, steps), image) > threshold
 
 
@@ -211,19 +211,6 @@ def test_vgg_is_a_term_where_it_is_asked_for():
     losses = model.generator_loss(semantics, image, fake, vgg=lambda x: [x] * 5)
     torch.testing.assert_close(losses["vgg"], 10 * 47 / 32 * F.l1_loss(fake, image))
     assert model.uses_vgg and not small(OASIS).uses_vgg
-
-
-def test_refreshed_batch_norm_knows_the_batches():
-    model = small(OASIS)
-    semantics, _ = pairs(64, count=4)
-    noise = torch.zeros(4, 2)
-    refresh_batch_norm(model.generator, [(semantics, noise)] * 80)
-    norm, seen = model.generator.body[0].norm_0.first_norm, []
-    norm.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-    model.generate(semantics, {"noise": noise})
-    torch.testing.assert_close(norm.running_mean, seen[0].mean(dim=(0, 2, 3)), rtol=1e-3, atol=1e-6)
-    torch.testing.assert_close(norm.running_var, seen[0].var(dim=(0, 2, 3)), rtol=1e-3, atol=1e-3)
-    assert not model.generator.training
 
 
 def test_released_coco_weights_read_our_label_maps():

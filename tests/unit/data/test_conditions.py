@@ -80,6 +80,20 @@ def test_boundary_is_where_a_neighbour_differs():
     assert torch.equal(boundary(labels)[0, 0], expected)
 
 
+def test_an_instance_has_a_boundary_of_its_own_and_covers_the_labels_below_it():
+    labels, instances = torch.full((2, 1, 6, 8), 3, dtype=torch.uint8)
+    labels[0, :, 4:] = 1  # a label seam, half of it below the first instance
+    instances[:] = 0
+    instances[0, :3, 2:6] = 1
+    instances[0, :3, 6:] = 2  # next to the first
+    expected = torch.zeros(6, 8)
+    expected[:3, [1, 2, 5, 6]] = 1
+    expected[2:4, 2:] = 1
+    expected[3:, 3:5] = 1
+    assert torch.equal(boundary(labels, instances)[0, 0], expected)
+    assert torch.equal(boundary(labels, torch.zeros_like(labels)), boundary(labels))
+
+
 def test_binary_sketch_keeps_its_bits():
     bits = torch.from_numpy(stored("sketch"))
     assert torch.equal(binary(bits)[:, 0], bits.float())

@@ -4,22 +4,18 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
-from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 import torch
+from tests.unit.train import tiny
 
-from piti.card import dumps
 from piti.files import InputError
 from piti.train import state
 from piti.train.loop import Stopped
 from piti.train.run import Run
-from tests.unit.train import tiny
 
 CARDS = {
     "stage 1": tiny.card(trainable="encoder", steps=8, timestep_sampler="loss_second_moment", diffusion_steps=2),
@@ -34,13 +30,13 @@ CARDS = {
         perceptual="conv2_2",
         adversarial="wgan_gp",
         discriminator_width=8,
-        image_losses_from=2,
+        image_losses_from=1,
     ),
 }
 
 
-def stop_before(monkeypatch, step):
-    """SIGTERM comes while that step is made."""
+def stop_during(monkeypatch, step):
+    """SIGTERM comes during that step."""
     advance = Run.advance
 
     def advance_and_stop(run, batch):
@@ -74,11 +70,12 @@ def assert_same_training(a: Path, b: Path):
 def test_stopped_and_resumed_is_undisturbed(name, shards, tmp_path, monkeypatch):
     card = CARDS[name]
     whole = tiny.train(tmp_path / "whole", card, shards, log_every=3)
-    with monkeypatch.context() as patch, pytest.raises(Stopped) as stopped:
-        stop_before(patch, 3)  # stops after step 4, in the middle of a line of the curve
-        tiny.train(tmp_path / "parts", card, shards, log_every=3)
-    assert stopped.value.code == 75
-    assert saved_state(tmp_path / "parts")[1]["step"] == 4
+    for step in (1, 4):  # before the curve's first line, and in the middle of its second
+        with monkeypatch.context() as patch, pytest.raises(Stopped) as stopped:
+            stop_during(patch, step)
+            tiny.train(tmp_path / "parts", card, shards, log_every=3)
+        assert stopped.value.code == 75
+        assert saved_state(tmp_path / "parts")[1]["step"] == step + 1
     assert not tiny.output(tmp_path / "parts", card).exists()
     assert_same_training(whole, tiny.train(tmp_path / "parts", card, shards, log_every=3))
 
@@ -87,7 +84,13 @@ def test_what_the_state_holds(shards, tmp_path):
     """All that the next step depends on; the upsampler's run has everything there is."""
     tiny.train(tmp_path, replace(CARDS["upsampler"], seed=2), shards)
     groups, about = saved_state(tmp_path)
-    assert {"ema", "module/model", "module/discriminator", "optimizer/model", "optimizer/discriminator"} <= groups.keys()
+    assert {
+        "ema",
+        "module/model",
+        "module/discriminator",
+        "optimizer/model",
+        "optimizer/discriminator",
+    } <= groups.keys()
     assert (about["step"], about["count"]) == (8, 0)
 
 
@@ -155,49 +158,25 @@ def test_a_state_beyond_the_last_step_is_refused(saved, shards, tmp_path):
 # -- killed from outside -------------------------------------------------------------------------------------------
 
 
-def step_command(card, shards, output, **options):
-    """The step's own command line."""
-    images, conditions = tiny.inputs(card, shards)
-    files = {"--images": images, "--conditions": conditions, "--output": output}
-    arguments = [str(part) for pair in files.items() for part in pair]
-    arguments += [part for key, value in options.items() for part in (f"--{key.replace('_', '-')}", str(value))]
-    return [sys.executable, "-m", "piti.steps.train", "--card", dumps(card), *arguments]
-
-
 def wait_for_state(folder: Path, process) -> None:
     while not list(folder.glob("state-*/state.safetensors")):
-        assert process.poll() is None, "ended before its first state"
+        assert process.is_alive(), "ended before its first state"
         time.sleep(0.01)
 
 
-def test_sigterm_to_the_step(shards, tmp_path):
-    card = tiny.card(trainable="encoder", steps=60, batch=2)
-    options = {"log_every": 7, "save_every": 5}
-    whole = tiny.train(tmp_path / "whole", card, shards, **options)
-    output = tiny.output(tmp_path / "parts", card)
-    run = {
-        "args": step_command(card, shards, output, **options),
-        "env": os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
-        "stderr": None,
-    }
-    with subprocess.Popen(**run) as process:
-        wait_for_state(tmp_path / "parts", process)
-        process.terminate()
-    assert process.returncode == 75
+def test_sigterm_to_the_step(shards, tmp_path, children):
+    card, options = tiny.card(trainable="encoder", steps=40, batch=1), {"log_every": 7, "save_every": 5}
+    whole, output = tmp_path / "whole/a/weights.safetensors", tmp_path / "parts/a/weights.safetensors"
+    assert children.step(card, shards, whole, **options).join() == 0
+    child = children.step(card, shards, output, **options)
+    wait_for_state(tmp_path / "parts", child)
+    child.terminate()
+    assert child.join() == 75
     assert not output.exists()
-    subprocess.run(**run, check=True)
+    assert children.step(card, shards, output, **options).join() == 0
     assert_same_training(whole, output)
-    pieces = json.loads(output.with_name("card.json").read_text())["made"]["history"]
-    assert len(pieces) == 2
-    assert (pieces[0]["from"], pieces[1]["from"], pieces[1]["to"]) == (0, pieces[0]["to"], 60)
-
-
-@pytest.fixture(scope="module")
-def children():
-    """Processes that have torch loaded when they start."""
-    context = get_context("forkserver")
-    context.set_forkserver_preload(["tests.unit.train.tiny"])
-    return context
+    first, second = json.loads(output.with_name("card.json").read_text())["made"]["history"]
+    assert (first["from"], second["from"], second["to"]) == (0, first["to"], 40)
 
 
 def killed_while_saving(folder, card, shards, options, at):
@@ -215,16 +194,14 @@ def killed_while_saving(folder, card, shards, options, at):
     tiny.train(folder, card, shards, **options)
 
 
-KILLED = tiny.card(steps=20, batch=2, timestep_sampler="loss_second_moment", diffusion_steps=2)
+KILLED = tiny.card(steps=12, batch=1, timestep_sampler="loss_second_moment", diffusion_steps=2)
 KILLED_OPTIONS = {"log_every": 3, "save_every": 1}
 
 
 def test_sigkill_in_the_middle_of_a_save(shards, tmp_path, children):
     for at in (1, 3):
-        child = children.Process(target=killed_while_saving, args=(tmp_path / "parts", KILLED, shards, KILLED_OPTIONS, at))
-        child.start()
-        child.join()
-        assert child.exitcode == -signal.SIGKILL
+        child = children.start(killed_while_saving, tmp_path / "parts", KILLED, shards, KILLED_OPTIONS, at)
+        assert child.join() == -signal.SIGKILL
     assert saved_state(tmp_path / "parts")[1]["step"] == 2  # the first one died before any state was whole
     whole = tiny.train(tmp_path / "whole", KILLED, shards, **KILLED_OPTIONS)
     assert_same_training(whole, tiny.train(tmp_path / "parts", KILLED, shards, **KILLED_OPTIONS))
@@ -232,10 +209,9 @@ def test_sigkill_in_the_middle_of_a_save(shards, tmp_path, children):
 
 def test_sigkill_at_random_moments(shards, tmp_path, children):
     whole, rng, last = tiny.train(tmp_path / "whole", KILLED, shards, **KILLED_OPTIONS), random.Random(0), 0
-    for _ in range(8):
-        child = children.Process(target=tiny.train, args=(tmp_path / "parts", KILLED, shards), kwargs=KILLED_OPTIONS)
-        child.start()
-        child.join(rng.uniform(0.2, 0.8))
+    for _ in range(6):
+        child = children.start(tiny.train, tmp_path / "parts", KILLED, shards, **KILLED_OPTIONS)
+        time.sleep(rng.uniform(0.1, 0.6))
         child.kill()
         child.join()
         if list(tmp_path.glob("parts/state-*/state.safetensors")):

@@ -88,7 +88,7 @@ def train(folder: Path, card: TrainCard, shards: dict[str, Path], init: Path | N
         "minutes": 0,
     } | options
     perceptual = vgg(folder / "vgg.safetensors") if card.perceptual else None
-    train_row(card, output(folder, card), *inputs(card, shards), init, perceptual, **options)
+    train_row(card, output(folder, card), *inputs(card, shards), init, perceptual, None, **options)
     return output(folder, card)
 
 
@@ -96,7 +96,10 @@ def vgg(path: Path) -> Path:
     """Random weights for the perceptual loss."""
     draw = torch.Generator().manual_seed(0)
     widths = {0: (64, 3), 2: (64, 64), 5: (128, 64), 7: (128, 128)}  # the layers up to conv2_2
-    weights = {f"features.{i}.weight": torch.randn(*w, 3, 3, generator=draw) / (9 * w[1]) ** 0.5 for i, w in widths.items()}
+    weights = {
+        f"features.{i}.weight": torch.randn(*w, 3, 3, generator=draw) / (9 * w[1]) ** 0.5 for i, w in widths.items()
+    }
     weights |= {f"features.{i}.bias": torch.zeros(w[0]) for i, w in widths.items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
     save_file(weights, path)
     return path

@@ -1,0 +1,63 @@
+"""What a user types resolves at the root of a fresh clone: no data, GPU or network needed, and no time either.
+
+Each dry run is forced (-F), so that it plans everything whatever has been made here already.
+"""
+
+import re
+import time
+from collections import Counter
+
+import pytest
+
+from piti.config import load
+from piti.plan import Plan
+from tests.house import PRESETS, ROOT, run
+
+
+def dry_run(*arguments: str) -> str:
+    """What `snakemake -n -F …` prints."""
+    asked = run("-m", "snakemake", "-n", "-F", *arguments)
+    assert asked.returncode == 0, asked.stdout + asked.stderr
+    return asked.stdout
+
+
+def jobs(printed: str) -> dict[str, int]:
+    """Rule -> number of jobs, from the table that Snakemake prints."""
+    return {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", printed, re.M)}
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_all_makes_what_the_plan_holds(preset):
+    began = time.monotonic()
+    printed = dry_run("all", "--config", f"preset={preset}")
+    assert time.monotonic() - began < 30  # 3 to 5 s on a quiet machine; the aim is 10 s
+    config = load({"preset": preset}, ROOT / "config")
+    planned = Counter(step for step, _ in Plan(config).artefacts)
+    assert {rule: count for rule, count in jobs(printed).items() if rule in planned} == planned
+    assert f" {config.results}/table1.csv" in printed
+
+
+def test_short_names_and_files_are_targets():
+    found = jobs(dry_run("table1", "tables", "figures", "figure3", "results/table1.csv"))
+    assert {"table1", "tables", "figures", "figure3"} <= found.keys()
+    assert "all" not in found
+
+
+@pytest.mark.skipif(not (ROOT / "slurm").exists(), reason="no profile `slurm` at the root yet")
+def test_slurm_profile():
+    assert jobs(dry_run("--profile", "slurm", "all"))["train"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "line"),
+    [
+        ("presett=smoke", "config: unknown key 'presett'; nearest valid key: preset"),
+        ("preset=smok", f"preset: found 'smok', expected one of {', '.join(PRESETS)}"),
+        ("models={stage1: {setps: 3}}", "models.stage1: unknown key 'setps'; nearest valid key: steps"),
+    ],
+)
+def test_mistyped_settings_are_refused(setting, line):
+    asked = run("-m", "snakemake", "-n", "--config", setting)
+    assert asked.returncode != 0
+    assert f"configuration: {line}" in asked.stdout + asked.stderr
+    assert "Traceback" not in asked.stderr

@@ -1,0 +1,239 @@
+"""The plan: what a change of the configuration makes anew, what it keeps, and what it cannot make."""
+
+import re
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from piti.cards import Cell
+from piti.config import Config, load
+from piti.plan import Plan
+
+SHIPPED = Path(__file__).parents[2] / "config"
+PRESETS = sorted(path.stem for path in (SHIPPED / "presets").glob("*.yaml"))
+TASK = "ade20k_mask"
+
+
+def plan(**user) -> Plan:
+    return Plan(load(user, SHIPPED))
+
+
+def folders(of: Plan) -> dict[str, set[str]]:
+    """ "leg/name" -> the digests planned under that name, tables and figures left out."""
+    found = defaultdict(set)
+    for artefact in of.artefacts.values():
+        if artefact.step not in ("make_table", "make_figure"):
+            found[f"{artefact.leg}/{artefact.name}"].add(artefact.digest)
+    return dict(found)
+
+
+def moved(before: Plan, after: Plan) -> set[str]:
+    """The names whose digests differ between two plans."""
+    old, new = folders(before), folders(after)
+    return {name for name in old.keys() | new.keys() if old.get(name) != new.get(name)}
+
+
+def made_from(of: Plan, *names: str) -> set[str]:
+    """These names and the names of everything that is made from them, directly or not."""
+    artefacts = list(of.artefacts.values())
+    found = {a.path for a in artefacts if f"{a.leg}/{a.name}" in names}
+    assert found
+    while True:
+        more = {a.path for a in artefacts if found & {p for paths in a.inputs.values() for p in paths}} | found
+        if more == found:
+            kept = [a for a in artefacts if a.path in found and a.step not in ("make_table", "make_figure")]
+            return {f"{a.leg}/{a.name}" for a in kept}
+        found = more
+
+
+@pytest.fixture(scope="module")
+def paper() -> Plan:
+    return plan()
+
+
+def cells(of: Plan) -> dict[tuple[str, str], Cell]:
+    """The cells of Table 1 by row and column."""
+    return {(cell.row, cell.column): cell for cell in of.tables["table1"].card.cells}
+
+
+# -- every preset ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_paths_hold_their_digest_and_nothing_is_made_twice(preset):
+    made = plan(preset=preset)
+    paths = [artefact.path for artefact in made.artefacts.values()]
+    assert len(paths) == len(set(paths))
+    for (step, digest), artefact in made.artefacts.items():
+        assert (artefact.step, artefact.digest) == (step, digest)
+        assert artefact.path.split("/")[-2] == digest
+        assert re.fullmatch("[0-9a-f]{10}", digest)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_input_is_an_artefact_of_the_plan(preset):
+    made = plan(preset=preset)
+    paths = {artefact.path for artefact in made.artefacts.values()}
+    for artefact in made.artefacts.values():
+        for inputs in artefact.inputs.values():
+            assert paths.issuperset(inputs)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_everything_planned_leads_to_a_table_or_figure(preset):
+    made = plan(preset=preset)
+    by_path = {artefact.path: artefact for artefact in made.artefacts.values()}
+    todo, reached = [*made.tables.values(), *made.figures.values()], set()
+    while todo:
+        artefact = todo.pop()
+        if artefact.path not in reached:
+            reached.add(artefact.path)
+            todo += [by_path[path] for paths in artefact.inputs.values() for path in paths]
+    assert reached == by_path.keys()
+
+
+def test_a_plan_is_the_same_every_time(paper):
+    assert list(paper.artefacts.items()) == list(plan().artefacts.items())
+
+
+# -- what a change moves -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("row", ["two_stage", "stage1", "upsampler", "scratch"])
+def test_a_learning_rate_moves_what_is_made_from_its_row_and_nothing_else(paper, row):
+    rows = [name for name in folders(paper) if re.fullmatch(rf"models/{row}(-.*)?", name)]
+    assert moved(paper, plan(models={row: {"lr": 0.5}})) == made_from(paper, *rows)
+
+
+def test_stage_1_is_kept_when_stage_2_changes(paper):
+    changed = moved(paper, plan(models={"two_stage": {"steps": 7}}))
+    assert f"models/two_stage-{TASK}" in changed
+    assert f"models/stage1-{TASK}" not in changed
+
+
+def test_sampling_options_keep_every_model(paper):
+    changed = moved(paper, plan(sampling={"guidance": 1.0}))
+    assert changed
+    assert not [name for name in changed if name.split("/")[0] in ("models", "shards", "sketches", "weights")]
+
+
+@pytest.mark.parametrize(
+    "user",
+    [
+        {"machine": {"threads": 9, "micro_batch": 3, "sample_batch": 5, "compile": True, "save_every": 1}},
+        {"tasks": {TASK: {"label": "Another label"}}},
+        {"methods": {"ours": {"label": "Another label"}}},
+        {"datasets": {"ade20k": {"licence": "another"}}},
+        {"note": "printed with every table", "comparable": False},
+        {"tables": {"table1": {"title": "Another title"}}},
+    ],
+    ids=lambda user: next(iter(user)),
+)
+def test_what_says_nothing_about_the_work_moves_nothing_that_costs(paper, user):
+    assert not moved(paper, plan(**user))
+
+
+def test_comments_and_order_of_keys_move_nothing(paper, tmp_path):
+    for path in [*SHIPPED.glob("*.yaml"), *SHIPPED.glob("presets/*.yaml")]:
+        copy = tmp_path / path.relative_to(SHIPPED)
+        copy.parent.mkdir(exist_ok=True)
+        copy.write_text("# a comment\n" + path.read_text() + "\n# another\n")
+    assert Plan(load({}, tmp_path)).artefacts == paper.artefacts
+
+
+def test_the_code_is_part_of_a_card_only_where_the_preset_says_so(paper):
+    assert not any(artefact.card.code for artefact in paper.artefacts.values())
+    smoke = plan(preset="smoke")
+    assert all(artefact.card.code for artefact in smoke.artefacts.values() if artefact.step != "download")
+
+
+# -- what is shared ----------------------------------------------------------------------------------------------------
+
+
+def test_tables_and_figures_share_their_runs(paper):
+    """Nothing that only one of them asks for is made twice: all of them together make no more than each alone."""
+    keys = set()
+    for name in paper.config.tables:
+        alone = Config(**vars(paper.config) | {"tables": {name: paper.config.tables[name]}, "figures": {}})
+        keys |= Plan(alone).artefacts.keys()
+    for name in paper.config.figures:
+        alone = Config(**vars(paper.config) | {"tables": {}, "figures": {name: paper.config.figures[name]}})
+        keys |= Plan(alone).artefacts.keys()
+    assert keys == paper.artefacts.keys()
+
+
+def test_one_prior_serves_all_tasks_and_shares():
+    priors = {
+        name: digests for name, digests in folders(plan(preset="smoke")).items() if name.startswith("models/prior")
+    }
+    assert priors.keys() == {"models/prior_base", "models/prior_upsampler"}
+    assert all(len(digests) == 1 for digests in priors.values())
+
+
+# -- seeds and shares --------------------------------------------------------------------------------------------------
+
+
+def test_seeds_stand_in_paths_and_share_the_data(paper):
+    twice = plan(seeds=[0, 1])
+    one, two = folders(paper), folders(twice)
+    for name, digests in one.items():
+        drawn_by_seed = name.split("/")[0] in ("models", "sampled", "upsampled", "generated", "scores")
+        assert digests < two[name] if drawn_by_seed else digests <= two[name], name
+    cell = cells(twice)["Ours", "ADE20K"]
+    assert cell.seeds == (0, 1)
+    assert len(set(cell.scores)) == 2
+
+
+def test_a_share_of_the_pairs_stands_in_the_name_of_what_it_trains(paper):
+    share = {"method": "ours", "task": TASK, "fraction": 0.125}
+    part = plan(tables={"table1": {"rows": {"part": share}}})
+    new = {name for name in moved(paper, part) if name.split("/")[0] == "models"}
+    assert f"models/two_stage-{TASK}-12.5" in new
+    assert all(name.endswith("-12.5") for name in new)
+
+
+# -- sources -----------------------------------------------------------------------------------------------------------
+
+
+def test_without_a_source_a_column_says_so_and_the_rest_is_made():
+    planned = cells(plan(datasets={"flickr": {"path": None, "archives": {}}}))
+    flickr = [cell for (_, column), cell in planned.items() if column == "Flickr (Mask)"]
+    assert {cell.reason for cell in flickr} == {"no source configured"}
+    assert not any(cell.scores for cell in flickr)
+    assert all(cell.scores for (_, column), cell in planned.items() if column == "ADE20K")
+
+
+def test_a_source_given_later_moves_nothing_else(paper):
+    after = plan(datasets={"flickr": {"path": "/data/photographs"}})
+    assert {name for name in moved(paper, after) if "flickr" not in name} == set()
+    given = {a.given["root"] for a in after.artefacts.values() if a.given and a.name.startswith("flickr")}
+    assert given == {"/data/photographs"}
+
+
+def test_a_path_takes_the_place_of_downloads(paper):
+    fetched = {"downloads/coco", "data/coco"}
+    assert fetched <= folders(paper).keys()
+    assert not fetched & folders(plan(datasets={"coco": {"path": "/data/coco"}})).keys()
+
+
+def test_a_substitution_stands_in_the_cell():
+    cell = cells(plan(datasets={"flickr": {"path": "/data/photographs"}}))["Ours", "Flickr (Mask)"]
+    assert cell.scores
+    assert "proprietary" in cell.substitution
+
+
+def test_a_method_that_cannot_take_a_condition_has_a_dash(paper):
+    cell = cells(paper)["OASIS", "COCO (Sketch)"]
+    assert (cell.reason, cell.scores) == ("-", ())
+
+
+def test_released_weights_take_the_place_of_training(paper):
+    released = {"two_stage": {"init": "released", "steps": 0}}
+    name = f"released_{TASK}_base"
+    without = cells(plan(models=released))
+    assert without["Ours", "ADE20K"].reason == f"no released weights ({name} in weights.yaml)"
+    assert without["Ours (from scratch)", "ADE20K"].scores
+    after = plan(models=released, weights={name: {"format": "piti", "path": "/data/base.pt"}})
+    assert cells(after)["Ours", "ADE20K"].scores
+    assert f"models/two_stage-{TASK}" in folders(paper).keys() - folders(after).keys()
