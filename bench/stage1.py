@@ -24,7 +24,7 @@ from piti.train.diffusion import DiffusionObjective
 Step = Callable[[], Tensor]  # trains once; returns the encoder's deepest gradient
 
 AIMS = {"fp32": 1.4, "bf16": 2.5}
-TOLERANCES = {"fp32": 1e-3, "bf16": 0.1}
+TOLERANCES = {"fp32": 1e-3, "bf16": 0.3}  # of one gradient, after all layers forward and back
 
 
 def seconds(sizes: Sizes, device: torch.device, repeat: int) -> Iterator[Line]:
@@ -139,7 +139,10 @@ def in_a_process(function: Callable, *arguments: object) -> float:
 
 
 def peak(sizes: Sizes, device: torch.device, way: str) -> float:
-    """Peak memory, GB, of this process after two steps, the second with all states of the first in place; of the device where it has memory of its own."""
+    """Peak memory, GB, of this process after two steps: the first one makes the optimizer's state.
+
+    It is the device's memory where that has its own.
+    """
     model, batch = straightforward.model(sizes.unet, sizes.encoder), inputs(sizes)
     if way == "straightforward":
         step = straightforward_step(sizes, model, batch, device)

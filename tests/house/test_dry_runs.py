@@ -11,7 +11,7 @@ import pytest
 
 from piti.config import load
 from piti.plan import Plan
-from tests.house import PRESETS, ROOT, run
+from tests.house import ROOT, run
 
 
 def dry_run(*arguments: str) -> str:
@@ -26,7 +26,7 @@ def jobs(printed: str) -> dict[str, int]:
     return {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", printed, re.M)}
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", ["paper", "smoke"])
 def test_all_makes_what_the_plan_holds(preset):
     began = time.monotonic()
     printed = dry_run("all", "--config", f"preset={preset}")
@@ -43,7 +43,6 @@ def test_short_names_and_files_are_targets():
     assert "all" not in found
 
 
-@pytest.mark.skipif(not (ROOT / "slurm").exists(), reason="no profile `slurm` at the root yet")
 def test_slurm_profile():
     assert jobs(dry_run("--profile", "slurm", "all"))["train"]
 
@@ -52,7 +51,6 @@ def test_slurm_profile():
     ("setting", "line"),
     [
         ("presett=smoke", "config: unknown key 'presett'; nearest valid key: preset"),
-        ("preset=smok", f"preset: found 'smok', expected one of {', '.join(PRESETS)}"),
         ("models={stage1: {setps: 3}}", "models.stage1: unknown key 'setps'; nearest valid key: steps"),
     ],
 )

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+import yaml
 
 from tests.house import ROOT, RULES, run
 
@@ -26,6 +27,13 @@ def test_a_rule_says_one_name_everywhere(rule):
     assert set(named) == {rule}
     assert "\n    log:\n" in block
     assert "2> {log}" in block
+
+
+@pytest.mark.parametrize("profile", (ROOT / "config" / "profiles").glob("*/*.yaml"), ids=lambda path: path.parent.name)
+def test_profiles_name_rules_that_are_there(profile):
+    settings = yaml.safe_load(profile.read_text())
+    for key in ("set-resources", "set-threads"):
+        assert settings.get(key, {}).keys() <= BLOCKS.keys()
 
 
 @pytest.mark.parametrize("name", STEPS)

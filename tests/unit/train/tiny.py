@@ -14,7 +14,7 @@ from piti.data.resize import shrink
 from piti.data.shards import write
 from piti.train.row import train_row
 
-SIDE, BASE_SIDE = 64, 16
+SIDE, BASE_SIDE = 32, 16
 UNET = UNetConfig(
     model_channels=16,
     channel_mult=(1, 2),
@@ -23,8 +23,8 @@ UNET = UNetConfig(
     num_head_channels=16,
     token_width=32,
 )
-UPSAMPLER = replace(UNET, in_channels=6, patch_size=4)
-ENCODER = EncoderConfig(side=SIDE, strides=3, width=32, layers=1, heads=2)
+UPSAMPLER = replace(UNET, in_channels=6, patch_size=2)
+ENCODER = EncoderConfig(side=SIDE, strides=2, width=32, layers=1, heads=2)
 TEXT = TextConfig(width=32, layers=1, heads=2, context=scenes.LENGTH, vocabulary=len(scenes.VOCABULARY))
 
 
