@@ -22,8 +22,8 @@ localrules:
 rule all:
     default_target: True
     input:
-        tables=[f"{RESULTS}/{table}.csv" for table in plan.tables],
-        figures=[f"{RESULTS}/{figure}.png" for figure in plan.figures],
+        tables=[f"{RESULTS}/{table}.csv" for table in planned_tables],
+        figures=[f"{RESULTS}/{figure}.png" for figure in planned_figures],
 
 
 rule tables:
@@ -37,7 +37,7 @@ rule figures:
 
 
 # Short names are targets too: `snakemake table1`.
-for target, suffix in [(t, "csv") for t in plan.tables] + [(f, "png") for f in plan.figures]:
+for target, suffix in [(t, "csv") for t in planned_tables] + [(f, "png") for f in planned_figures]:
 
     rule:
         name:

@@ -16,14 +16,14 @@ from snakemake.exceptions import WorkflowError
 from piti.card import dumps
 from piti.config import load
 from piti.files import InputError
-from piti.plan import Plan
+from piti.plan import resolve
 
 try:
     settings = load(config, Path(workflow.basedir) / "config")
 except InputError as error:
     raise WorkflowError(f"configuration: {error}")
 
-plan = Plan(settings)
+plan, planned_tables, planned_figures = resolve(settings)
 machine = settings.machine
 RESULTS = settings.results
 DOWNLOADS = settings.downloads

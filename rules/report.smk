@@ -35,7 +35,7 @@ rule make_figure:
 
 
 def beside(wildcards):
-    table = Path(plan.tables[wildcards.table].path)
+    table = Path(planned_tables[wildcards.table].path)
     return {"table": table, "long": table.with_name("long.csv"), "markdown": table.with_name("table.md")}
 
 
@@ -47,7 +47,7 @@ rule publish_table:
         long=f"{RESULTS}/{{table}}.long.csv",
         markdown=f"{RESULTS}/{{table}}.md",
     wildcard_constraints:
-        table="|".join(plan.tables) or "none",
+        table="|".join(planned_tables) or "none",
     localrule: True
     shell:
         "cp {input.table} {output.table} && cp {input.long} {output.long} && cp {input.markdown} {output.markdown}"
@@ -55,11 +55,11 @@ rule publish_table:
 
 rule publish_figure:
     input:
-        lambda w: plan.figures[w.figure].path,
+        lambda w: planned_figures[w.figure].path,
     output:
         f"{RESULTS}/{{figure}}.png",
     wildcard_constraints:
-        figure="|".join(plan.figures) or "none",
+        figure="|".join(planned_figures) or "none",
     localrule: True
     shell:
         "cp {input} {output}"

@@ -92,8 +92,7 @@ class Batches(torch.utils.data.Dataset):
         image = augmented(self.images[self.rows[chosen]])
         batch = {"ids": [self.ids[i] for i in chosen], "image": _to_range(image)}
         if self.condition is not None:
-            stored = _flip(self.condition[self.condition_rows[chosen]], flipped)
-            condition = self.encode(stored)
+            condition = self.encode(augmented(self.condition[self.condition_rows[chosen]]))
             condition[dropped] = self.null
             batch["condition"] = torch.from_numpy(condition)
         if self.instances is not None:
@@ -105,7 +104,7 @@ class Batches(torch.utils.data.Dataset):
         return batch
 
     def _cropped(self, stored: np.ndarray, step: int) -> np.ndarray:
-        """A square of side `crop` of each item, at a place that follows from (seed, step)."""
+        """A square of side `crop` of each item, at a place that follows from (seed, step); without `crop` all of it."""
         if not self.crop:
             return stored
         spare = stored.shape[1] - self.crop + 1

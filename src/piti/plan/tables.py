@@ -1,0 +1,67 @@
+"""Tables: which score stands in which cell, or why none does."""
+
+from dataclasses import replace
+
+from piti.cards import Cell, TableCard
+from piti.config import Run
+from piti.plan.core import Artefact, Plan, Unavailable
+
+
+def table(plan: Plan, name: str) -> Artefact:
+    """A table of the configuration: its cells' scores, or their reasons."""
+    config, grid = plan.config, plan.config.tables[name]
+    cells, scores = [], []
+    for row, row_run in grid.rows.items():
+        for index, (column, column_run) in enumerate(grid.columns.items()):
+            found, made = cell(plan, join(grid.run, row_run, column_run))
+            paper = grid.paper[row][index] if row in grid.paper else "-"
+            cells.append(
+                replace(found, row=label(plan, row_run, row), column=label(plan, column_run, column), paper=paper)
+            )
+            scores.extend(made)
+    card = TableCard(
+        name=name,
+        title=grid.title,
+        preset=config.preset,
+        comparable=config.comparable,
+        note=config.note,
+        rows=tuple(label(plan, run, key) for key, run in grid.rows.items()),
+        columns=tuple(label(plan, run, key) for key, run in grid.columns.items()),
+        cells=tuple(cells),
+    )
+    return plan.add("make_table", "tables", name, "table.csv", card, {"scores": scores})
+
+
+def cell(plan: Plan, run: Run) -> tuple[Cell, list[Artefact]]:
+    """One cell, its place in the table still empty, and its scores, one for each seed."""
+    config = plan.config
+    dataset = config.datasets[config.tasks[run.task].dataset]
+    found = Cell(
+        row="",
+        column="",
+        extractor=config.extractors[run.metric],
+        run=f"{run.method}/{run.task}/{run.fraction or 1:.0%}",
+        substitution="" if dataset.scenes and not dataset.path else dataset.substitution,
+    )
+    try:
+        made = [plan.score(run, seed) for seed in config.seeds]
+    except Unavailable as reason:
+        return replace(found, reason=str(reason)), []
+    return replace(found, scores=tuple(s.digest for s in made), seeds=config.seeds), made
+
+
+def label(plan: Plan, run: Run, key: str) -> str:
+    """What a row or column is called: its own label, else its method's or its task's."""
+    if run.label:
+        return run.label
+    if run.method:
+        return plan.config.methods[run.method].label
+    return plan.config.tasks[run.task].label if run.task else key
+
+
+def join(*runs: Run) -> Run:
+    """Later runs fill in and override earlier ones."""
+    values = {}
+    for run in runs:
+        values |= {key: value for key, value in vars(run).items() if value not in ("", None)}
+    return Run(**values)
