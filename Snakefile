@@ -11,12 +11,14 @@ include: "rules/train.smk"
 include: "rules/sample.smk"
 include: "rules/evaluate.smk"
 include: "rules/report.smk"
+include: "rules/study.smk"
 
 
 localrules:
     all,
     tables,
     figures,
+    report,
 
 
 rule all:
@@ -24,6 +26,8 @@ rule all:
     input:
         tables=[f"{RESULTS}/{table}.csv" for table in planned_tables],
         figures=[f"{RESULTS}/{figure}.png" for figure in planned_figures],
+        study=f"{RESULTS}/study",
+        report=f"{RESULTS}/report.html",
 
 
 rule tables:
@@ -34,6 +38,11 @@ rule tables:
 rule figures:
     input:
         rules.all.input.figures,
+
+
+rule report:
+    input:
+        rules.all.input.report,
 
 
 # Short names are targets too: `snakemake table1`.

@@ -25,6 +25,5 @@ def hed(sizes: Sizes, device: torch.device, repeat: int) -> Iterator[Line]:
         device,
         repeat,
         tolerance=1e-4,
-        aim=1.0,
         images=len(photographs),
     )

@@ -39,7 +39,7 @@ def compare(
     repeat: int,
     *,
     tolerance: float,
-    aim: float,
+    aim: float | None = None,
     images: int = 0,
 ) -> Line:
     """Check that both ways agree, then time them: seconds, or images/s where one call makes `images` of them."""
@@ -55,7 +55,7 @@ def race(
     repeat: int,
     *,
     difference: float,
-    aim: float,
+    aim: float | None = None,
     images: int = 0,
 ) -> Line:
     """`compare` without the check, for ways that draw random numbers of their own once they are timed."""

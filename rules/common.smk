@@ -16,7 +16,7 @@ from snakemake.exceptions import WorkflowError
 from piti.card import dumps
 from piti.config import load
 from piti.files import InputError
-from piti.plan import resolve
+from piti.plan import report as plan_report, resolve  # `report` is Snakemake's own word
 
 try:
     settings = load(config, Path(workflow.basedir) / "config")
@@ -53,7 +53,7 @@ def command(step):
     def arguments(wildcards):
         found = artefact(step, wildcards)
         named = found.inputs | {key: [given] for key, given in found.given.items()}
-        options = [f"--{key.replace('_', '-')} {' '.join(map(shlex.quote, paths))}" for key, paths in named.items()]
+        options = [f"--{key.replace('_', '-')} {' '.join(map(shlex.quote, paths))}" for key, paths in named.items() if paths]
         return f"python -m piti.steps.{step} --card {shlex.quote(dumps(found.card))} {' '.join(options)}"
 
     return arguments

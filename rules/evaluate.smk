@@ -33,3 +33,18 @@ rule score:
         step=command("score"),
     shell:
         "{params.step} --output {output} 2> {log}"
+
+
+rule compare_scores:
+    input:
+        unpack(files("compare_scores")),
+    output:
+        path("claims", "claims.json"),
+    log:
+        log_of("compare_scores"),
+    localrule: True
+    threads: machine.threads
+    params:
+        step=command("compare_scores"),
+    shell:
+        "{params.step} --output {output} 2> {log}"

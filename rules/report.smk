@@ -63,3 +63,32 @@ rule publish_figure:
     localrule: True
     shell:
         "cp {input} {output}"
+
+
+planned_report = plan_report(plan, planned_tables, planned_figures)
+
+
+rule make_report:
+    input:
+        unpack(files("make_report")),
+        deviations=f"{workflow.basedir}/DEVIATIONS.md",
+    output:
+        path("reports", "report.html"),
+    log:
+        log_of("make_report"),
+    localrule: True
+    threads: machine.threads
+    params:
+        step=command("make_report"),
+    shell:
+        "{params.step} --deviations {input.deviations} --output {output} 2> {log}"
+
+
+rule publish_report:
+    input:
+        planned_report.path,
+    output:
+        f"{RESULTS}/report.html",
+    localrule: True
+    shell:
+        "cp {input} {output}"

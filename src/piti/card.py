@@ -60,7 +60,7 @@ def unknown_key(key: str, known: Any, where: str = "") -> str:
 
 
 def to_dict(card: Any, base: Any = None) -> dict:
-    """The card as plain data, what equals `base` or the default left out: a new field with a default moves no digest."""
+    """The card as plain data, without what equals `base` or the default: a new field with a default moves no digest."""
     out = {}
     for field in dataclasses.fields(card):
         value = getattr(card, field.name)

@@ -64,7 +64,8 @@ class SamplingConfig:
 
     guidance: float = 0.3  # w of equation 7; the release's s is 1 + w. *assumed*: the release's default s is 1.3
     normalise: Literal["none", "sample", "channel"] = "sample"  # equation 8: axes of its mean and deviation
-    sampler: Literal["ancestral", "ddim"] = "ancestral"  # the release's p_sample_loop
+    base_sampler: Literal["ancestral", "ddim"] = "ancestral"  # the release's p_sample_loop
+    upsampler_sampler: Literal["ancestral", "ddim"] = "ancestral"  # as the release; GLIDE's notebook has ddim
     eta: float = 0.0  # of DDIM
     base_respacing: str = "250"  # paper 4.1
     upsampler_respacing: str = "fast27"  # paper 4.1: 27 steps
@@ -96,6 +97,7 @@ class TrainingConfig:
     adversarial_weight: float = 0.01
     discriminator_lr: float = 1e-5
     discriminator_width: int = 64
+    clamp_x_start: bool = True  # hold the prediction to [-1, 1] before those losses
     image_losses_from: int = 100  # first step of the perceptual and adversarial losses
 
 
@@ -262,6 +264,7 @@ class Cell:
     seeds: tuple[int, ...] = ()
     extractor: str = ""
     run: str = ""  # method/task/share, as a person would ask for it
+    selected: bool = False  # the scores are alternatives of which the best on the test set is shown
     reason: str = ""
     substitution: str = ""
 
@@ -307,3 +310,90 @@ class FigureCard(Card):
     seed: int
     strips: tuple[Strip, ...]
     crop: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contestant:
+    """One method of the user study: the digest of its samples, or the reason why there are none."""
+
+    method: str
+    samples: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyCard(Card):
+    """A user study: pairs of pictures, each of one condition, by Ours and by an opponent."""
+
+    ours: Contestant
+    against: tuple[Contestant, ...]
+    pairs: int  # of each comparison
+    seed: int
+    page: str  # digest of the page's own files; every vote carries it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """One opponent in Table 2."""
+
+    over: str
+    label: str
+    paper: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TallyCard(Card):
+    """The count of a user study's votes."""
+
+    name: str
+    title: str
+    preset: str
+    comparable: bool
+    note: str
+    ours: str  # label
+    study: str
+    comparisons: tuple[Comparison, ...]
+    votes: str = ""  # digest of the vote files; empty: there is no folder of them
+    substitution: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ordering:
+    """Two runs of which one should have the lower score on a task: their scores, one a seed, or why there are none."""
+
+    less: str  # labels
+    than: str
+    task: str
+    less_scores: tuple[str, ...] = ()  # digests, in the order of the rule's files
+    than_scores: tuple[str, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClaimCard(Card):
+    """One ordering that the paper states, on all tasks that it states it for."""
+
+    name: str
+    text: str
+    orderings: tuple[Ordering, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClaimsCard(Card):
+    """All orderings that the paper states."""
+
+    claims: tuple[ClaimCard, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportCard(Card):
+    """The report: what it shows, and what the code is now, so that an edit makes a new one."""
+
+    title: str
+    preset: str
+    note: str
+    comparable: bool
+    tables: tuple[str, ...]  # digests, in the order of the rule's files
+    figures: tuple[str, ...]
+    claims: str
+    code_now: dict[str, str]  # step -> digest of its code

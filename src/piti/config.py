@@ -48,7 +48,6 @@ class Dataset:
     scenes: Scenes | None = None
     archives: dict[str, Archive] = field(default_factory=dict)
     exclude: tuple[str, ...] = ()  # ids left out
-    captions: bool = False
     substitution: str = ""  # why this is not the paper's data, if it is not
     licence: str = ""
 
@@ -123,6 +122,7 @@ class Method:
     base: str = ""
     upsampler: str = ""
     generator: str = ""  # a baseline, in place of base and upsampler
+    best_of: tuple[str, ...] = ()  # other methods, of which each cell takes the best score: selection on the test set
     conditions: tuple[str, ...] = ("mask", "sketch", "geometry")  # its other cells read "-"
 
 
@@ -162,6 +162,29 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Study:
+    """The user study of Table 2: which of two pictures of one condition do people find more realistic?"""
+
+    title: str
+    task: str
+    method: str  # whose preference is counted
+    against: dict[str, str]  # opponent -> the paper's preference for the method, %
+    pairs: int = 50  # of each comparison; *assumed*: the paper's 3,000 votes, 20 people and 3 comparisons give 50 each
+    seed: int = 0  # draws the pairs
+    votes: str = ""  # folder of vote files; empty: none yet
+
+
+@dataclass(frozen=True)
+class Claim:
+    """An ordering that the paper states: on every task each run scores lower than the next."""
+
+    text: str
+    order: tuple[Run, ...]
+    tasks: tuple[str, ...]
+    metric: str = "fid_c"
+
+
+@dataclass(frozen=True)
 class Machine:
     """How the work is done, never what comes out of it: none of this is part of a card."""
 
@@ -198,6 +221,9 @@ class Config:
     extractors: dict[str, str] = field(default_factory=dict)
     tables: dict[str, Table] = field(default_factory=dict)
     figures: dict[str, Figure] = field(default_factory=dict)
+    study: Study | None = None
+    claims: dict[str, Claim] = field(default_factory=dict)
+    missing: Literal["make", "blank"] = "make"  # what nobody has made yet: make it, or leave it blank
     machine: Machine = Machine()
 
 
@@ -264,6 +290,8 @@ def _check_names(config: Config) -> None:
         known(method.base, f"methods.{name}.base", config.models)
         known(method.upsampler, f"methods.{name}.upsampler", config.models)
         known(method.generator, f"methods.{name}.generator", config.models)
+        for other in method.best_of:
+            known(other, f"methods.{name}.best_of", config.methods)
     for name, extractor in config.extractors.items():
         known(extractor, f"extractors.{name}", config.weights)
     known(config.networks.hed, "networks.hed", config.weights)
@@ -281,8 +309,18 @@ def _check_names(config: Config) -> None:
                 raise InputError(
                     f"tables.{name}.paper.{row}: found {len(values)} values, expected {len(table.columns)}"
                 )
+    if config.study:
+        known(config.study.task, "study.task", config.tasks)
+        for method in (config.study.method, *config.study.against):
+            known(method, "study", config.methods)
     for name, figure in config.figures.items():
         for task in figure.tasks:
             known(task, f"figures.{name}.tasks", config.tasks)
         for method in figure.methods:
             known(method, f"figures.{name}.methods", config.methods)
+    for name, claim in config.claims.items():
+        known(claim.metric, f"claims.{name}.metric", config.extractors)
+        for task in claim.tasks:
+            known(task, f"claims.{name}.tasks", config.tasks)
+        for run in claim.order:
+            known(run.method, f"claims.{name}.order", config.methods)

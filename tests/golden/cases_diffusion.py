@@ -126,7 +126,7 @@ def losses(case: Case) -> dict[str, np.ndarray]:
             (gradient,) = torch.autograd.grad(total.mean(), model_out, retain_graph=True)
             out |= {f"{label}_{word}_mse": loss.mse, f"{label}_{word}_vb": vb}
             out |= {f"{label}_{word}_loss": total, f"{label}_{word}_grad_model_out": gradient}
-        out[f"{label}_x0hat"] = loss.x_start
+        out[f"{label}_x0hat"] = loss.x_start.clamp(-1, 1)
         bound = variational_bound(diffusion, model_out, x["x0"], x_t, t)
         out[f"{label}_kl_loss"] = bound * diffusion.num_timesteps
         last = diffusion.alphas_cumprod[-1]

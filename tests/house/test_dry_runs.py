@@ -10,7 +10,7 @@ from collections import Counter
 import pytest
 
 from piti.config import load
-from piti.plan import Plan
+from piti.plan import resolve
 from tests.house import ROOT, run
 
 
@@ -32,7 +32,8 @@ def test_all_makes_what_the_plan_holds(preset):
     printed = dry_run("all", "--config", f"preset={preset}")
     assert time.monotonic() - began < 30  # 3 to 5 s on a quiet machine; the aim is 10 s
     config = load({"preset": preset}, ROOT / "config")
-    planned = Counter(step for step, _ in Plan(config).artefacts)
+    plan, _, _ = resolve(config)
+    planned = Counter(step for step, _ in plan.artefacts)
     assert {rule: count for rule, count in jobs(printed).items() if rule in planned} == planned
     assert f" {config.results}/table1.csv" in printed
 
@@ -41,6 +42,16 @@ def test_short_names_and_files_are_targets():
     found = jobs(dry_run("table1", "tables", "figures", "figure3", "results/table1.csv"))
     assert {"table1", "tables", "figures", "figure3"} <= found.keys()
     assert "all" not in found
+
+
+def test_typed_settings_beat_a_configfile_beats_the_preset(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("{preset: smoke, results: results/file, downloads: results/elsewhere}")
+    printed = dry_run("table1", "--configfile", str(file), "--config", "results=results/typed")
+    assert " results/typed/table1.csv" in printed
+    assert " results/elsewhere/" in printed
+    assert "draw_scenes" in jobs(printed)
+    assert "results/file/" not in printed
 
 
 def test_slurm_profile():

@@ -9,16 +9,17 @@ import yaml
 from piti.schema import FILE, schema
 from tests.house import ROOT
 
-SHIPPED = [*(ROOT / "config").glob("*.yaml"), *(ROOT / "config" / "presets").glob("*.yaml")]
+SCHEMA = schema()
+SHIPPED = sorted([*(ROOT / "config").glob("*.yaml"), *(ROOT / "config" / "presets").glob("*.yaml")])
 
 
 def test_schema_is_up_to_date():
-    assert json.loads(FILE.read_text()) == schema(), "run `python -m piti.schema`"
+    assert json.loads(FILE.read_text()) == SCHEMA, "run `python -m piti.schema`"
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_schema_accepts_what_ships(path):
-    jsonschema.validate(yaml.safe_load(path.read_text()), schema())
+    jsonschema.validate(yaml.safe_load(path.read_text()), SCHEMA)
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
@@ -41,10 +42,10 @@ def test_editors_find_the_schema(path):
 )
 def test_schema_refuses(data):
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(data, schema())
+        jsonschema.validate(data, SCHEMA)
 
 
 def test_hovering_shows_the_comment():
-    definitions = schema()["$defs"]
+    definitions = SCHEMA["$defs"]
     assert definitions["Machine"]["properties"]["compile"]["description"] == "torch.compile"
     assert all(definition["description"] for definition in definitions.values())

@@ -129,8 +129,8 @@ def test_every_key_is_read_somewhere():
 # -- the project speaks of itself only ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", TEXT_FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_no_machine_stands_in_the_text(path):
-    folders = r"/(?:work|root|opt|home/\w+)/" + ("" if "tests" in path.parts else r"|/tmp/\w")
-    machine = re.search(folders, path.read_text())
-    assert not machine, machine[0]
+def test_no_machine_stands_in_the_text():
+    for path in TEXT_FILES:
+        folders = r"/(?:work|root|opt|home/\w+)/" + ("" if "tests" in path.parts else r"|/tmp/\w")
+        found = re.search(folders, path.read_text())
+        assert not found, f"{path}: {found[0]}"

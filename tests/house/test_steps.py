@@ -29,11 +29,10 @@ def test_a_rule_says_one_name_everywhere(rule):
     assert "2> {log}" in block
 
 
-@pytest.mark.parametrize("profile", (ROOT / "config" / "profiles").glob("*/*.yaml"), ids=lambda path: path.parent.name)
-def test_profiles_name_rules_that_are_there(profile):
-    settings = yaml.safe_load(profile.read_text())
-    for key in ("set-resources", "set-threads"):
-        assert settings.get(key, {}).keys() <= BLOCKS.keys()
+def test_profiles_give_resources_to_rules_that_are_there():
+    for profile in (*ROOT.glob("profiles/*/*.yaml"), *ROOT.glob("config/profiles/*/*.yaml")):
+        settings = yaml.safe_load(profile.read_text())
+        assert settings.get("set-resources", {}).keys() <= BLOCKS.keys(), profile
 
 
 @pytest.mark.parametrize("name", STEPS)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from piti.card import digest, dumps, from_dict, to_dict, unknown_key
@@ -68,6 +68,7 @@ def read(**data) -> Whole:
 # -- there and back ----------------------------------------------------------------------------------------------------
 
 
+@settings(deadline=None)
 @given(wholes)
 def test_a_card_survives_the_command_line(card):
     again = from_dict(Whole, json.loads(dumps(card)))
@@ -75,6 +76,7 @@ def test_a_card_survives_the_command_line(card):
     assert digest(again) == digest(card)
 
 
+@settings(deadline=None)
 @given(wholes, wholes)
 def test_equal_digests_mean_equal_cards(one, other):
     assert (digest(one) == digest(other)) == (one == other)

@@ -1,4 +1,4 @@
-"""A step's command line: bad input is one line and exit code 2; a failure is handed on; card.json says what was made."""
+"""The command line of a step: bad input is one line and exit code 2, failures are handed on, card.json says it all."""
 
 import json
 import os

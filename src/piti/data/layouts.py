@@ -88,11 +88,6 @@ def check_count(found: int, expected: int | None, where: str) -> str | None:
     return f"{where}: found {found} photographs, the full data set has {expected}"
 
 
-def subset(records: Sequence[T], fraction: float) -> list[T]:
-    """An evenly spaced part of a sorted list: every 4th for 0.25, every 2nd for 0.5 (facts 1.7)."""
-    return [r for i, r in enumerate(records) if math.floor(i * fraction) > math.floor((i - 1) * fraction)]
-
-
 def _ade20k(root: Path, split: str) -> Iterator[Record]:
     if (root / "ADEChallengeData2016").is_dir():  # the archive as extracted
         root = root / "ADEChallengeData2016"

@@ -9,7 +9,7 @@ from piti.diffusion.gaussian import GaussianDiffusion, spread
 
 
 class Losses(NamedTuple):
-    """Per sample (B), and the prediction of x_start, clamped to [-1, 1], for losses on images."""
+    """Per sample (B), and the prediction of x_start, for losses on images."""
 
     mse: torch.Tensor
     vb: torch.Tensor
@@ -38,7 +38,7 @@ def training_losses(
     return Losses(
         mse=mean_flat((noise - epsilon) ** 2),
         vb=variational_bound(diffusion, frozen, x_start, x_t, t) * (diffusion.num_timesteps / 1000),
-        x_start=diffusion.predict_x_start(x_t, t, epsilon).clamp(-1, 1),
+        x_start=diffusion.predict_x_start(x_t, t, epsilon),
     )
 
 

@@ -1,19 +1,22 @@
 """The plan: configuration in; every artefact with its card, its inputs and its path out.
 
-`resolve` asks for all tables and figures; the Snakefile's rules look up in the plan what a path needs.
+`resolve` asks for all tables and figures, `report` for the page that shows them; the Snakefile's rules look up in the
+plan what a path needs.
 """
 
 from piti.config import Config
 from piti.plan.core import Artefact, Plan, Unavailable
 from piti.plan.figures import figure
+from piti.plan.report import report
+from piti.plan.study import tally
 from piti.plan.tables import table
 
-__all__ = ["Artefact", "Plan", "Unavailable", "resolve"]
+__all__ = ["Artefact", "Plan", "Unavailable", "report", "resolve"]
 
 
 def resolve(config: Config) -> tuple[Plan, dict[str, Artefact], dict[str, Artefact]]:
     """The plan of everything, and what it is for: tables and figures by name."""
     plan = Plan(config)
-    tables = {name: table(plan, name) for name in config.tables}
+    tables = {name: table(plan, name) for name in config.tables} | ({"table2": tally(plan)} if config.study else {})
     figures = {name: figure(plan, name) for name in config.figures}
-    return plan, tables, figures
+    return plan, dict(sorted(tables.items())), figures

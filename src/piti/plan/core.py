@@ -7,6 +7,7 @@ at all, `Unavailable` carries the reason up to the table cell that wanted it.
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from piti.card import digest
 from piti.cards import (
@@ -78,6 +79,12 @@ class Plan:
             files = {k: tuple(a.path for a in v) for k, v in (inputs or {}).items()}
             self.artefacts[key] = Artefact(step, leg, name, card, path, files, given or {})
         return self.artefacts[key]
+
+    def present(self, artefact: Artefact) -> Artefact:
+        """The artefact itself, to be shown. With `missing: blank`, Unavailable where nobody has made it yet."""
+        if self.config.missing == "blank" and not Path(artefact.path).exists():
+            raise Unavailable("missing")
+        return artefact
 
     # -- data ------------------------------------------------------------------------------------------------------
 

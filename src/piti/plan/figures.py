@@ -34,12 +34,13 @@ def strip(plan: Plan, entry: Figure, task: str) -> tuple[Strip, dict[str, list[A
     """The pictures of one task, and the files they come from. Raises Unavailable where the task has no data."""
     config, seed = plan.config, plan.config.seeds[0]
     dataset, condition = config.tasks[task].dataset, config.tasks[task].condition
-    conditions, photographs = plan.packed(dataset, "test", condition), plan.packed(dataset, "test", "images")
-    low_res = [plan.base_samples(entry.methods[-1], task, 1.0, seed)] if entry.low_res else []
+    conditions = plan.present(plan.packed(dataset, "test", condition))
+    photographs = plan.present(plan.packed(dataset, "test", "images"))
+    low_res = [plan.present(plan.base_samples(entry.methods[-1], task, 1.0, seed))] if entry.low_res else []
     samples, reasons = [], []
     for method in entry.methods:
         try:
-            samples.append(plan.samples(method, task, 1.0, seed))
+            samples.append(plan.present(plan.samples(method, task, 1.0, seed)))
             reasons.append("")
         except Unavailable as reason:
             samples.append(None)

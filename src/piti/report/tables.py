@@ -22,9 +22,10 @@ def make_table(card: TableCard, output: Path, scores: Sequence[Path]) -> None:
         rows.append(_row(card, cell, [next(files) for _ in cell.scores]))
     long = pd.DataFrame(rows)
     _check_comparable(card, long)
-    wide = long.pivot(index="row", columns="column", values="shown").loc[list(card.rows), list(card.columns)]
+    shown = long.assign(shown=[shown_value(row) for row in rows])
+    wide = shown.pivot(index="row", columns="column", values="shown").loc[list(card.rows), list(card.columns)]
     wide.index.name = wide.columns.name = None
-    write_text(output.with_name("long.csv"), long.drop(columns="shown").to_csv(index=False))
+    write_text(output.with_name("long.csv"), long.to_csv(index=False))
     write_text(output.with_name("table.md"), _markdown(card, long, wide))
     write_text(output, wide.to_csv(index_label="Method"))
 
@@ -33,30 +34,48 @@ def _row(card: TableCard, cell: Cell, files: list[Path]) -> dict:
     """One line of the long table: the mean over the seeds, or the reason why there is none."""
     reasons = [reason for file in files if (reason := failure(file))]
     found = [] if reasons else [read_json(file) for file in files]
-    value = statistics.mean(score["value"] for score in found) if found else None
+    if cell.selected and found:
+        found = [min(found, key=lambda score: score["value"])]
+    low, high = interval(found) if found else (None, None)
     reason = f"failed: {reasons[0]}" if reasons else cell.reason
-    one = found[0] if found else {}
+    one = found[0] if found else {"extractor": {}}
     return {
         "row": cell.row,
         "column": cell.column,
-        "value": value,
+        "value": statistics.mean(score["value"] for score in found) if found else None,
         "paper": cell.paper,
-        "low": statistics.mean(score["interval"][0] for score in found) if found else None,
-        "high": statistics.mean(score["interval"][1] for score in found) if found else None,
+        "low": low,
+        "high": high,
         "kid": statistics.mean(score["kid"] for score in found) if found else None,
         "n": one.get("n"),
-        "extractor": one["extractor"]["name"] if found else cell.extractor,
-        "layer": one["extractor"]["layer"] if found else None,
+        "extractor": one["extractor"].get("name", cell.extractor),
+        "layer": one["extractor"].get("layer"),
         "reference": one.get("reference"),
         "seeds": " ".join(map(str, cell.seeds)),
         "preset": card.preset,
         "comparable": "yes" if card.comparable and not cell.substitution else "no",
         "substitution": cell.substitution,
+        "selected": f"best of {len(cell.scores)} on the test set" if cell.selected else "",
         "run": cell.run,
         "card": " ".join(cell.scores),
         "reason": reason,
-        "shown": f"{value:.1f}" if found else reason or "-",
     }
+
+
+def shown_value(row: dict) -> str:
+    """The cell as people read it: a number, or why there is none."""
+    return row["reason"] or "-" if row["value"] is None else f"{row['value']:.1f}"
+
+
+def interval(scores: list[dict]) -> tuple[float, float]:
+    """95 % bounds: Student's t over the training seeds; for a single one its own jackknife over the images."""
+    if len(scores) == 1:
+        return tuple(scores[0]["interval"])
+    from scipy.stats import t  # a second, wanted here only
+
+    values = [score["value"] for score in scores]
+    half = t.ppf(0.975, len(values) - 1) * statistics.stdev(values) / len(values) ** 0.5
+    return statistics.mean(values) - half, statistics.mean(values) + half
 
 
 def _check_comparable(card: TableCard, long: pd.DataFrame) -> None:
@@ -83,6 +102,8 @@ def _markdown(card: TableCard, long: pd.DataFrame, wide: pd.DataFrame) -> str:
             facts.append(f"{name} {', '.join(dict.fromkeys(str(v).removesuffix('.0') for v in made[key]))}")
     facts.append("comparable with the paper: " + ", ".join(sorted(set(long["comparable"]))))
     lines += ["", "; ".join(facts) + "."]
+    for row in dict.fromkeys(long[long["selected"] != ""]["row"]):
+        lines.append(f"\n{row}: selected on the test set.")
     for column, group in long[long["substitution"] != ""].groupby("column"):
         lines.append(f"\n{column}: other data than the paper's ({group['substitution'].iloc[0]}).")
     return "\n".join(lines) + "\n"

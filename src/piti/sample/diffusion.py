@@ -31,6 +31,7 @@ class Sampler:
         self.upsampler = bool(card.low_res)
         respacing = config.upsampler_respacing if self.upsampler else config.base_respacing
         self.diffusion = GaussianDiffusion(card.noise_schedule, card.diffusion_steps, respacing, device)
+        self.ddim = (config.upsampler_sampler if self.upsampler else config.base_sampler) == "ddim"
         self.guidance = 0.0 if self.upsampler else config.guidance  # the upsampler is not guided
         null = torch.ones(1, channels, encoder.side, encoder.side, device=device)
         with torch.inference_mode(), self._precision():
@@ -60,7 +61,7 @@ class Sampler:
 
             if self.guidance:
                 denoiser = guided(denoiser, self.guidance, config.normalise)
-            if config.sampler == "ddim":
+            if self.ddim:
                 return samplers.ddim(denoiser, self.diffusion, x, noise, config.eta)
             return samplers.ancestral(denoiser, self.diffusion, x, noise)
 

@@ -115,18 +115,17 @@ class DiffusionObjective:
         losses = {"mse": found.mse, "vb": found.vb}
         if step < self.training.image_losses_from:
             return losses
+        predicted = found.x_start.clamp(-1, 1) if self.training.clamp_x_start else found.x_start
         with autocast(self.place.device, self.training.precision):
             if self.perceptual:
-                losses["perceptual"] = self.training.perceptual_weight * self.perceptual(found.x_start, part["x_start"])
+                losses["perceptual"] = self.training.perceptual_weight * self.perceptual(predicted, part["x_start"])
             if self.training.adversarial:
                 discriminator_loss, generator_loss = LOSSES[self.training.adversarial]
                 self.discriminator.requires_grad_(True)
-                terms = discriminator_loss(self.discriminator, part["x_start"], found.x_start, part["mix"])
+                terms = discriminator_loss(self.discriminator, part["x_start"], predicted, part["mix"])
                 self._step_discriminator(sum(terms.values()))
                 self.discriminator.requires_grad_(False)
-                losses["adversarial"] = self.training.adversarial_weight * generator_loss(
-                    self.discriminator, found.x_start
-                )
+                losses["adversarial"] = self.training.adversarial_weight * generator_loss(self.discriminator, predicted)
                 losses["discriminator"] = {f"discriminator_{name}": value for name, value in terms.items()}
         return losses
 

@@ -16,6 +16,8 @@ from piti.train import state
 from piti.train.devices import Place
 from piti.train.ema import ema_update
 
+COLLAPSE_STEPS = 5
+
 
 class Objective(Protocol):
     """What is trained, one step at a time."""
@@ -79,7 +81,7 @@ class Run:
         term = min(firsts, key=firsts.get)
         if math.isfinite(firsts[term]):
             where = f"{term} is not finite at step {firsts[term]:.0f}"
-        elif vanished := [n for n in self.objective.must_not_vanish if n in self.sums and not self.sums[n].any()]:
+        elif vanished := self._vanished():
             where = f"{vanished[0]} is exactly zero at the {self.count} steps up to {self.step}"
         elif not torch.stack([t.isfinite().all() for t in self.ema.values()]).all():
             where = f"the weights are not finite at step {self.step}"
@@ -87,6 +89,11 @@ class Run:
             return None
         good = state.load(self.path, torch.device("cpu"))[1]["step"] if self.path.exists() else 0
         return f"diverged: {where}; last good state: step {good}"
+
+    def _vanished(self) -> list[str]:
+        """Terms that must not vanish and did, over enough steps in a row: one saturated batch is no collapse."""
+        names = self.objective.must_not_vanish if self.count >= COLLAPSE_STEPS else ()
+        return [name for name in names if name in self.sums and not self.sums[name].any()]
 
     def save(self) -> None:
         """Write the whole state; the one before stays until this one is complete."""
@@ -116,11 +123,10 @@ class Run:
 
     def _kept(self, module: nn.Module) -> dict[str, Tensor]:
         """A module's tensors, but for frozen parameters: those come from where they came from."""
-        frozen = {name for name, parameter in module.named_parameters() if parameter not in self._optimized()}
+        groups = [group for optimizer in self.objective.optimizers.values() for group in optimizer.param_groups]
+        optimized = {parameter for group in groups for parameter in group["params"]}
+        frozen = {name for name, parameter in module.named_parameters() if parameter not in optimized}
         return {name: tensor for name, tensor in module.state_dict().items() if name not in frozen}
-
-    def _optimized(self) -> set[Tensor]:
-        return {p for o in self.objective.optimizers.values() for group in o.param_groups for p in group["params"]}
 
     def history(self) -> list[dict]:
         """Which processes did which steps, for how long: hosts, devices, jobs, seconds."""

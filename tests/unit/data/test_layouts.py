@@ -97,14 +97,9 @@ def test_missing_folder_and_empty_split(tmp_path):
         layouts.scan("folder", tmp_path, "train")
 
 
-def test_counts_and_subsets():
+def test_counts():
     assert layouts.check_count(5, 5, "x") is None and layouts.check_count(5, None, "x") is None
     assert "found 4" in layouts.check_count(4, 5, "x")
-    whole = list(range(1000))
-    assert layouts.subset(whole, 0.25) == whole[::4]
-    assert layouts.subset(whole, 0.5) == whole[::2]
-    assert layouts.subset(whole, 1) == whole
-    assert len(layouts.subset(whole, 0.3)) == 300
 
 
 # -- reading ---------------------------------------------------------------------------------------------------------

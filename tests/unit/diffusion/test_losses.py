@@ -41,11 +41,10 @@ def test_the_bound_trains_the_variance_only():
     assert (vb[:, 3:].flatten(1).abs().sum(1) > 0).all() and not vb[:, :3].any()
 
 
-def test_images_for_other_losses_are_clamped_and_differentiable():
+def test_images_for_other_losses_are_differentiable():
     x_start, x_t, t, noise = batch()
     output = torch.zeros(4, 6, 8, 8, dtype=torch.float64, requires_grad=True)
     predicted = training_losses(DIFFUSION, output, x_start, x_t, t, noise).x_start
-    assert predicted.abs().max() == 1
     assert torch.autograd.grad(predicted[1].sum(), output)[0][1, :3].any()
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.torch import save_file
+from torch import nn
 
 from piti.card import digest
 from piti.cards import EncoderConfig, TextConfig, TrainCard, TrainingConfig, UNetConfig
@@ -103,3 +104,9 @@ def vgg(path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(weights, path)
     return path
+
+
+def stirred(module: nn.Module) -> dict[str, torch.Tensor]:
+    """The weights of a module as if it had been trained: no layer is zero, as some are in a new one."""
+    torch.manual_seed(0)
+    return {name: tensor + 0.1 * torch.randn(tensor.shape) for name, tensor in module.state_dict().items()}

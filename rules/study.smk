@@ -1,0 +1,48 @@
+# The user study: a page that asks people, and the count of their votes. Table 2 is published like every other table.
+
+
+rule make_study:
+    input:
+        unpack(files("make_study")),
+    output:
+        key=path("studies", "key.json"),
+        page=directory(path("studies", "page")),
+    log:
+        log_of("make_study"),
+    localrule: True
+    params:
+        step=command("make_study"),
+    shell:
+        "{params.step} --output {output.key} 2> {log}"
+
+
+rule tally_study:
+    input:
+        unpack(files("tally_study")),
+    output:
+        table=path("tables", "table.csv"),
+        long=path("tables", "long.csv"),
+        markdown=path("tables", "table.md"),
+    log:
+        log_of("tally_study"),
+    wildcard_constraints:
+        name="table2",
+    localrule: True
+    params:
+        step=command("tally_study"),
+    shell:
+        "{params.step} --output {output.table} 2> {log}"
+
+
+# The page alone is published: the key stays where it was made.
+rule publish_study:
+    input:
+        Path(planned_tables["table2"].inputs["study"][0]).with_name("page"),
+    output:
+        directory(f"{RESULTS}/study"),
+    localrule: True
+    shell:
+        "cp -r {input} {output}"
+
+
+ruleorder: tally_study > make_table

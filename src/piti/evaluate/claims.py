@@ -1,0 +1,57 @@
+"""Does an ordering that the paper states hold here? Decided by paired differences of scores."""
+
+import statistics
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from scipy.special import stdtrit
+
+from piti.cards import ClaimsCard, Ordering
+from piti.evaluate.score import difference
+from piti.files import InputError, failure, read_json, write_json
+
+HELD, NOT_HELD, UNDECIDED, UNCHECKED = "held", "not held", "undecided", "cannot be checked"
+
+
+def check_claims(card: ClaimsCard, output: Path, less: Sequence[Path], than: Sequence[Path]) -> None:
+    """Write every claim with its verdict. The score files come ordering by ordering, one a seed on either side."""
+    lower, higher = iter(less), iter(than)
+    checked = []
+    for claim in card.claims:
+        found = [check(ordering, lower, higher) for ordering in claim.orderings]
+        verdict = conclude([one["verdict"] for one in found])
+        checked.append({"name": claim.name, "text": claim.text, "verdict": verdict, "orderings": found})
+    write_json(output, {"claims": checked})
+
+
+def check(ordering: Ordering, lower: Iterator[Path], higher: Iterator[Path]) -> dict:
+    """One ordering: verdict, and value and 95 % interval of the difference less - than, or the reason for none."""
+    pairs = [(next(lower), next(higher)) for _ in ordering.less_scores]
+    found = {"less": ordering.less, "than": ordering.than, "task": ordering.task}
+    failed = [reason for pair in pairs for file in pair if (reason := failure(file))]
+    if reason := ordering.reason or (f"failed: {failed[0]}" if failed else ""):
+        return found | {"verdict": UNCHECKED, "reason": reason}
+    try:
+        differences = [difference(read_json(a), read_json(b)) for a, b in pairs]
+    except InputError as error:
+        return found | {"verdict": UNCHECKED, "reason": str(error)}
+    value, (low, high) = statistics.mean(d["value"] for d in differences), interval(differences)
+    verdict = HELD if high < 0 else NOT_HELD if low > 0 else UNDECIDED
+    return found | {"verdict": verdict, "reason": "", "value": value, "interval": [low, high], "seeds": len(pairs)}
+
+
+def interval(differences: list[dict]) -> tuple[float, float]:
+    """95 % bounds: Student's t over the training seeds; for a single one its own jackknife over the images."""
+    if len(differences) == 1:
+        return tuple(differences[0]["interval"])
+    values = [each["value"] for each in differences]
+    reach = stdtrit(len(values) - 1, 0.975) * statistics.stdev(values) / len(values) ** 0.5
+    return statistics.mean(values) - reach, statistics.mean(values) + reach
+
+
+def conclude(verdicts: Sequence[str]) -> str:
+    """A claim is held if all its orderings are, and not held as soon as one is not."""
+    for verdict in (NOT_HELD, UNCHECKED, UNDECIDED):
+        if verdict in verdicts:
+            return verdict
+    return HELD

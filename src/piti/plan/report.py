@@ -1,0 +1,57 @@
+"""The report: which claims it checks, and what it shows."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+from piti.cards import ClaimCard, ClaimsCard, Ordering, ReportCard
+from piti.config import Claim, Run
+from piti.plan.core import Artefact, Plan
+from piti.plan.tables import cell, join, label
+from piti.provenance import code_digest
+
+TITLE = "PITI: Pretraining is All You Need for Image-to-Image Translation, regenerated"
+
+
+def report(plan: Plan, tables: dict[str, Artefact], figures: dict[str, Artefact]) -> Artefact:
+    """The page that shows the tables, the figures and the claims."""
+    config, checked = plan.config, claims(plan)
+    steps = sorted({step for step, _ in plan.artefacts})
+    card = ReportCard(
+        title=TITLE,
+        preset=config.preset,
+        note=config.note,
+        comparable=config.comparable,
+        tables=tuple(t.digest for t in tables.values()),
+        figures=tuple(f.digest for f in figures.values()),
+        claims=checked.digest,
+        code_now={step: code_digest(f"piti.steps.{step}") for step in steps},
+    )
+    inputs = {"tables": tables.values(), "figures": figures.values(), "claims": [checked]}
+    return plan.add("make_report", "reports", "report", "report.html", card, inputs)
+
+
+def claims(plan: Plan) -> Artefact:
+    """All claims, compared score by score."""
+    cards, inputs = [], {"less": [], "than": []}
+    for name, claim in plan.config.claims.items():
+        orderings = []
+        for task in claim.tasks:
+            for less, than in pairwise(claim.order):
+                orderings.append(ordering(plan, claim, task, less, than, inputs))
+        cards.append(ClaimCard(name=name, text=claim.text, orderings=tuple(orderings)))
+    return plan.add("compare_scores", "claims", "claims", "claims.json", ClaimsCard(claims=tuple(cards)), inputs)
+
+
+def ordering(plan: Plan, claim: Claim, task: str, less: Run, than: Run, inputs: dict[str, list[Artefact]]) -> Ordering:
+    """One run below another on a task. Their scores, if both have one a seed, join `inputs`."""
+    found = Ordering(less=label(plan, less, ""), than=label(plan, than, ""), task=plan.config.tasks[task].label)
+    scores = []
+    for run, name in ((less, found.less), (than, found.than)):
+        measured, made = cell(plan, join(run, Run(task=task, metric=claim.metric)))
+        if measured.reason or measured.selected:
+            return replace(found, reason=f"{name}: {measured.reason or 'selected on the test set'}")
+        scores.append(made)
+    inputs["less"] += scores[0]
+    inputs["than"] += scores[1]
+    lower, higher = (tuple(score.digest for score in made) for made in scores)
+    return replace(found, less_scores=lower, than_scores=higher)

@@ -1,0 +1,64 @@
+"""The chain behind a number: every artefact on the way to it, read from the cards that lie beside each."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from piti.files import failure, read_json
+
+
+@dataclass(frozen=True)
+class Link:
+    """One artefact: what its card.json says. A path that no step has made (a user's own data) has no step."""
+
+    path: str  # its main file or folder
+    step: str = ""
+    digest: str = ""
+    card: dict = field(default_factory=dict)
+    made: dict = field(default_factory=dict)
+    inputs: dict[str, list[str]] = field(default_factory=dict)
+    failed: str = ""  # why there is only a failure record
+
+    @property
+    def name(self) -> str:
+        """As people call it: "two_stage-ade20k_mask"."""
+        return Path(self.path).parts[-3] if self.step else self.path
+
+    @property
+    def parents(self) -> list[str]:
+        return [path for paths in self.inputs.values() for path in paths]
+
+
+def read_chain(path: str | Path, links: dict[str, Link]) -> Link:
+    """The artefact at `path`. It and everything that it was made from, directly or not, join `links` by path."""
+    path = Path(path)
+    if str(path) not in links:
+        about = path.with_name("card.json")
+        if not about.exists():
+            links[str(path)] = Link(str(path))
+        else:
+            said = read_json(about)
+            failed = failure(path) or "" if path.is_file() else ""
+            link = Link(str(path), *(said[key] for key in ("step", "digest", "card", "made", "inputs")), failed)
+            links[link.path] = link
+            for parent in link.parents:
+                read_chain(parent, links)
+    return links[str(path)]
+
+
+def ancestors(link: Link, links: dict[str, Link]) -> list[Link]:
+    """A link and all it was made from, each once, what was made last first."""
+    found, todo = {}, [link]
+    while todo:
+        link = todo.pop(0)
+        if link.path not in found:
+            found[link.path] = link
+            todo += [links[parent] for parent in link.parents]
+    return list(found.values())
+
+
+def fields(card: dict, under: str = "") -> dict[str, object]:
+    """A card flattened: {"training.steps": 20}."""
+    flat = {}
+    for key, value in card.items():
+        flat |= fields(value, f"{under}{key}.") if isinstance(value, dict) else {f"{under}{key}": value}
+    return flat

@@ -1,0 +1,164 @@
+"""The report: tables, claims, figures, curves and the chain behind each number, in one self-contained page."""
+
+import base64
+import csv
+import html
+import io
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+from PIL import Image
+
+from piti.cards import ReportCard
+from piti.files import InputError, read_json, write_text
+from piti.report import curves
+from piti.report.chain import Link, ancestors, fields, read_chain
+
+TEMPLATE = Path(__file__).with_name("report.html.j2")
+WIDTH = 1600  # px; figures are shown no wider
+FACTS = {"extractor": "features of", "n": "n =", "seeds": "training seeds", "comparable": "comparable with the paper:"}
+
+
+def make_report(
+    card: ReportCard,
+    output: Path,
+    claims: Sequence[Path],
+    deviations: Sequence[Path],
+    tables: Sequence[Path],
+    figures: Sequence[Path],
+) -> None:
+    """Write `output`. All it says about how a number was made comes from the card.json files on the way to it."""
+    links: dict[str, Link] = {}
+    shown = {
+        "card": card,
+        "tables": [show_table(read_chain(path, links), links) for path in tables],
+        "claims": read_json(claims[0])["claims"],
+        "claims_link": read_chain(claims[0], links),
+        "figures": [show_figure(read_chain(path, links)) for path in figures],
+        "assumed": list(assumed(deviations[0])),
+    }
+    trainings = [link for link in links.values() if link.step == "train"]
+    shown |= {
+        "curves": {row: data_uri(curves.draw(group), "png") for row, group in curves.by_row(trainings).items()},
+        "links": sorted((link for link in links.values() if link.step), key=lambda link: (link.step, link.name)),
+        "given": sorted(link.path for link in links.values() if not link.step),
+        "environments": environments(links.values()),
+        "cost": cost(links.values()),
+        "ancestors": lambda link: ancestors(link, links),
+        "parents": lambda link: [links[path] for path in link.parents],
+        "fields": fields,
+        "stale": lambda link: stale(card, link),
+        "out_of_date": lambda found: any(stale(card, link) for one in found for link in ancestors(one, links)),
+    }
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["code"] = code
+    write_text(output, environment.from_string(TEMPLATE.read_text()).render(shown))
+
+
+def stale(card: ReportCard, link: Link) -> bool:
+    """Whether the code of the step that made an artefact has changed since."""
+    return link.step in card.code_now and link.made["code"] != card.code_now[link.step]
+
+
+# -- tables and figures ----------------------------------------------------------------------------------------------
+
+
+def show_table(link: Link, links: dict[str, Link]) -> dict:
+    """A table of scores with its cells in a grid; any other table as its CSV says."""
+    shown = {"link": link, "name": link.card["name"], "title": link.card["title"], "facts": [], "notes": []}
+    if "cells" not in link.card:
+        head, *rows = csv.reader(io.StringIO(Path(link.path).read_text()))
+        return shown | {"columns": head, "rows": [(row[0], row[1:]) for row in rows], "plain": True}
+    files, cells = iter(link.inputs.get("scores", [])), {}
+    long = read_csv(Path(link.path).with_name("long.csv"))
+    for cell, row in zip(link.card["cells"], long, strict=True):
+        found = [links[next(files)] for _ in cell.get("scores", [])]
+        cells[row["row"], row["column"]] = show_cell(row) | {"scores": found}
+    made = [row for row in long if row["value"]]
+    notes = [f"{row['row']}: {row['selected']}" for row in long if row.get("selected")]
+    notes += [
+        f"{row['column']}: other data than the paper's ({row['substitution']})" for row in long if row["substitution"]
+    ]
+    return shown | {
+        "columns": ["Method", *link.card["columns"]],
+        "rows": [(row, [cells[row, column] for column in link.card["columns"]]) for row in link.card["rows"]],
+        "plain": False,
+        "facts": [
+            f"{said} {', '.join(dict.fromkeys(row[key] for row in made))}" for key, said in FACTS.items() if made
+        ],
+        "notes": list(dict.fromkeys(notes)),
+    }
+
+
+def show_cell(row: dict[str, str]) -> dict:
+    """Ours and the paper's number, their difference and our interval, from a line of the long table."""
+    if not row["value"]:
+        return {"value": "", "reason": row["reason"] or "-", "paper": row["paper"]}
+    value = float(row["value"])
+    difference = f"{value - float(row['paper']):+.1f}" if re.fullmatch(r"[\d.]+", row["paper"]) else ""
+    interval = f"{float(row['low']):.1f} to {float(row['high']):.1f}"
+    return {"value": f"{value:.1f}", "paper": row["paper"], "difference": difference, "interval": interval}
+
+
+def show_figure(link: Link) -> dict:
+    """A figure as people see it on a page: no wider than a screen."""
+    found = {"link": link, "name": link.name, "title": link.card["title"], "picture": ""}
+    if link.failed:
+        return found
+    with Image.open(link.path) as image:
+        picture = image.convert("RGB")
+    picture.thumbnail((WIDTH, 100 * WIDTH))
+    encoded = io.BytesIO()
+    picture.save(encoded, format="webp", quality=88)
+    return found | {"picture": data_uri(encoded.getvalue(), "webp"), "width": picture.width, "height": picture.height}
+
+
+def data_uri(content: bytes, kind: str) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    with open(path, newline="") as handle:
+        return [row | {"n": row["n"].removesuffix(".0")} for row in csv.DictReader(handle)]
+
+
+# -- what else there is to know --------------------------------------------------------------------------------------
+
+
+def assumed(path: Path) -> Iterator[list[str]]:
+    """The rows of the table below "## Assumed" in DEVIATIONS.md: what, key, reason."""
+    _, _, section = path.read_text().partition("\n## Assumed\n")
+    rows = [line.strip(" |").split(" | ") for line in section.split("\n## ")[0].splitlines() if line.startswith("|")]
+    if len(rows) < 3:
+        raise InputError(f"{path}: Assumed: found no table, expected what, key and reason")
+    yield from rows[2:]  # below the heading and its rule
+
+
+def environments(links: Iterable[Link]) -> Counter[tuple[str, ...]]:
+    """(Python, libraries, system, commit) -> number of artefacts made there."""
+    found = Counter()
+    for link in links:
+        if link.step:
+            made = link.made
+            libraries = ", ".join(f"{name} {version}" for name, version in made["libraries"].items() if version)
+            commit = (made["commit"] or "unknown")[:10] + (", edited since" if made["dirty"] else "")
+            found[made["python"], libraries, made["platform"], commit] += 1
+    return found
+
+
+def cost(links: Iterable[Link]) -> dict[str, tuple[int, float]]:
+    """Step -> number of artefacts and their seconds."""
+    seconds = defaultdict(list)
+    for link in links:
+        if link.step:
+            seconds[link.step].append(link.made["seconds"])
+    return {step: (len(each), sum(each)) for step, each in sorted(seconds.items())}
+
+
+def code(text: str) -> Markup:
+    """Markdown's `code` as HTML; everything else is escaped."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text)))

@@ -1,0 +1,119 @@
+"""Count the votes of a user study: Table 2."""
+
+import csv
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+from scipy.stats import binomtest
+
+from piti.cards import Comparison, TallyCard
+from piti.files import InputError, read_json, write_text
+
+# Mechanical Turk's names for the columns of the page's own export.
+TURK = {"Input.pair": "pair", "Answer.choice": "choice", "WorkerId": "voter"}
+NO_VOTES = "no votes yet"
+
+
+class Vote(NamedTuple):
+    """One accepted vote."""
+
+    voter: str
+    over: str  # the opponent
+    for_ours: bool
+
+
+def tally_study(card: TallyCard, output: Path, study: Sequence[Path], votes: Sequence[Path]) -> dict:
+    """Write `output` (table.csv), long.csv and table.md; return how many votes were rejected, by reason.
+
+    study: the key that make_study wrote. votes: folder of CSV files, exported by the page or by Mechanical Turk.
+    Raises InputError where that is no folder. Every rejected row is named on stderr.
+    """
+    key = read_json(study[0])
+    for folder in votes:
+        if not folder.is_dir():
+            raise InputError(f"{folder}: found a file, expected a folder of CSV files")
+    accepted, rejected = count(votes, key["pairs"])
+    long = pd.DataFrame([_row(card, one, accepted, key["left_out"].get(one.over, "")) for one in card.comparisons])
+    wide = long[["opponent", "shown", "interval", "voters", "n", "paper"]].set_axis(
+        [f"{card.ours} over", "Preference (%)", "95% interval", "Voters", "Votes", "Paper (%)"], axis=1
+    )
+    write_text(output.with_name("long.csv"), long.drop(columns=["opponent", "shown", "interval"]).to_csv(index=False))
+    write_text(output.with_name("table.md"), _markdown(card, wide, rejected))
+    write_text(output, wide.to_csv(index=False))
+    return {"rejected": dict(rejected)}
+
+
+def count(folders: Sequence[Path], pairs: dict[str, dict]) -> tuple[list[Vote], Counter]:
+    """The votes that count, and how many do not: malformed, on a foreign pair, or a voter's second on one pair."""
+    accepted, seen, rejected = [], defaultdict(set), Counter()
+    for where, row in _rows(folders):
+        voter, token, choice = (row.get(name, "") for name in ("voter", "pair", "choice"))
+        if not voter or not token or choice not in ("left", "right"):
+            reason, text = "malformed", f"found {row}, expected voter, pair, and choice left or right"
+        elif token not in pairs:
+            reason, text = "foreign pair", f"found {token!r}, expected a pair of this study"
+        elif token in seen[voter]:
+            reason, text = "duplicate", f"{voter!r} has voted on {token!r} before; the first vote counts"
+        else:
+            seen[voter].add(token)
+            accepted.append(Vote(voter, pairs[token]["over"], choice == pairs[token]["ours"]))
+            continue
+        rejected[reason] += 1
+        print(f"{where}: {reason}: {text}", file=sys.stderr)
+    return accepted, rejected
+
+
+def _rows(folders: Sequence[Path]) -> Iterator[tuple[str, dict[str, str]]]:
+    """Place and values of every line, file by file by name; what cannot be read is an empty line."""
+    for file in sorted(file for folder in folders for file in folder.glob("*.csv")):
+        try:
+            with open(file, newline="", encoding="utf-8-sig") as handle:
+                reader = csv.DictReader(handle, strict=True)
+                for row in reader:
+                    whole = None not in row and None not in row.values()  # neither too many values nor too few
+                    named = {TURK.get(name, name): value.strip() for name, value in row.items()} if whole else {}
+                    yield f"{file}:{reader.line_num}", named
+        except (UnicodeDecodeError, csv.Error) as error:
+            yield f"{file} ({error})", {}
+
+
+def _row(card: TallyCard, one: Comparison, accepted: Sequence[Vote], left_out: str) -> dict:
+    """One comparison: the share of votes for Ours in percent, its Wilson interval, or why there is none."""
+    votes = [vote for vote in accepted if vote.over == one.over]
+    reason = left_out or ("" if votes else NO_VOTES)
+    made = {"value": None, "low": None, "high": None, "n": "-", "voters": "-", "shown": reason, "interval": "-"}
+    if not reason:
+        wins = binomtest(sum(vote.for_ours for vote in votes), len(votes))
+        interval = wins.proportion_ci(method="wilson")
+        value, low, high = (100 * share for share in (wins.statistic, interval.low, interval.high))
+        voters = len({vote.voter for vote in votes})
+        made = {"value": value, "low": low, "high": high, "n": len(votes), "voters": voters}
+        made |= {"shown": f"{value:.1f}", "interval": f"{low:.1f} to {high:.1f}"}
+    return {
+        "row": f"{card.ours} over {one.label}",
+        "column": "preference",
+        "opponent": one.label,
+        "paper": one.paper,
+        **made,
+        "preset": card.preset,
+        "comparable": "yes" if card.comparable and not card.substitution else "no",
+        "substitution": card.substitution,
+        "card": card.study,
+        "reason": reason,
+    }
+
+
+def _markdown(card: TallyCard, wide: pd.DataFrame, rejected: Counter) -> str:
+    """The table, with what one must know to read it."""
+    lines = [f"# {card.name}: {card.title}", ""]
+    lines += [f"**{card.note}**", ""] if card.note else []
+    lines += [f"| {' | '.join(map(str, line))} |" for line in (wide.columns, ["---"] * wide.shape[1], *wide.values)]
+    refused = ", ".join(f"{number} {reason}" for reason, number in sorted(rejected.items())) or "none"
+    lines += ["", f"Preset {card.preset}; Wilson's interval, every vote on its own; votes rejected: {refused}."]
+    if card.substitution:
+        lines += ["", f"Other data than the paper's ({card.substitution})."]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,75 @@
+"""How a training ends badly: divergence is a record in place of the weights, and what was saved stays good."""
+
+import json
+
+import pytest
+import torch
+
+from piti.files import failure
+from piti.train import state
+from piti.train.run import Run
+from tests.unit.train import tiny
+
+
+def records(weights):
+    """The failure records of the weights and the curve, which must be the same."""
+    reason = failure(weights)
+    assert reason == failure(weights.with_name("curve.csv"))
+    return reason
+
+
+def test_an_infinite_loss_is_a_record_and_the_last_state_is_finite(shards, tmp_path, children):
+    card, weights = tiny.card(lr=1e30, steps=6), tmp_path / "a/weights.safetensors"
+    assert children.step(card, shards, weights, save_every=1, log_every=3).join() == 0
+    assert records(weights) == "diverged: mse is not finite at step 2; last good state: step 1"
+    assert json.loads(weights.with_name("card.json").read_text())["made"]["history"][-1]["to"] == 2
+    (path,) = tmp_path.glob("state-*/state.safetensors")
+    groups, about = state.load(path, torch.device("cpu"))
+    assert about["step"] == 1
+    assert all(tensor.isfinite().all() for tensors in groups.values() for tensor in tensors.values())
+
+
+def test_the_first_bad_step_is_named_though_it_is_seen_later(shards, tmp_path):
+    weights = tiny.train(tmp_path, tiny.card(lr=1e30, steps=6), shards, log_every=4)
+    assert records(weights) == "diverged: mse is not finite at step 2; last good state: step 0"
+    assert not list(tmp_path.glob("state-*/state.safetensors"))
+
+
+def test_weights_that_only_the_last_update_spoils(shards, tmp_path, monkeypatch):
+    advance = Run.advance
+
+    def advance_and_spoil(run, batch):
+        advance(run, batch)
+        next(iter(run.ema.values())).view(-1)[-1] = torch.inf
+
+    monkeypatch.setattr(Run, "advance", advance_and_spoil)
+    weights = tiny.train(tmp_path, tiny.card(steps=1), shards)
+    assert records(weights) == "diverged: the weights are not finite at step 1; last good state: step 0"
+
+
+@pytest.mark.parametrize("adversarial", ["wgan_gp", "log_gan"])
+def test_a_discriminator_that_diverges(shards, tmp_path, adversarial):
+    card = tiny.card(
+        "upsampler",
+        steps=3,
+        batch=2,
+        adversarial=adversarial,
+        discriminator_lr=1e30,
+        discriminator_width=8,
+        image_losses_from=1,
+    )
+    reason = records(tiny.train(tmp_path, card, shards, save_every=1))
+    assert reason == "diverged: adversarial is not finite at step 2; last good state: step 1"
+
+
+def test_the_curve_has_a_mean_a_line_and_no_number_before_a_term_begins(shards, tmp_path):
+    card = tiny.card("upsampler", steps=4, batch=2, perceptual="conv2_2", image_losses_from=2)
+    alone = tiny.train(tmp_path / "alone", card, shards, log_every=1).with_name("curve.csv").read_text().splitlines()
+    pairs = tiny.train(tmp_path / "pairs", card, shards, log_every=2).with_name("curve.csv").read_text().splitlines()
+    assert alone[0] == pairs[0] == "step,mse,vb,perceptual"
+    assert [line.split(",")[3] == "" for line in alone[1:]] == [True, True, False, False]
+    alone, pairs = ([line.split(",") for line in lines[1:]] for lines in (alone, pairs))
+    for first, second, mean in zip(alone[::2], alone[1::2], pairs, strict=True):
+        assert mean[0] == second[0]
+        for a, b, c in zip(first[1:], second[1:], mean[1:], strict=True):
+            assert (a, b, c) == ("", "", "") or float(c) == pytest.approx((float(a) + float(b)) / 2, rel=1e-6)
