@@ -27,7 +27,7 @@ plan, planned_tables, planned_figures = resolve(settings)
 machine = settings.machine
 RESULTS = settings.results
 DOWNLOADS = settings.downloads
-GPUS = (1 if glob("/dev/nvidia[0-9]*") else 0) if machine.gpus == "auto" else int(machine.gpus)
+GPUS = (1 if glob("/dev/nvidia[0-9]*") else 0) if machine.gpus == "auto" else machine.gpus
 
 
 wildcard_constraints:
@@ -53,8 +53,12 @@ def command(step):
     def arguments(wildcards):
         found = artefact(step, wildcards)
         named = found.inputs | {key: [given] for key, given in found.given.items()}
-        options = [f"--{key.replace('_', '-')} {' '.join(map(shlex.quote, paths))}" for key, paths in named.items() if paths]
-        return f"python -m piti.steps.{step} --card {shlex.quote(dumps(found.card))} {' '.join(options)}"
+        options = [
+            f"--{key.replace('_', '-')} {' '.join(map(shlex.quote, paths))}" for key, paths in named.items() if paths
+        ]
+        several = step == "train" and GPUS > 1
+        launch = f"torchrun --standalone --nproc-per-node={GPUS}" if several else "python"
+        return f"{launch} -m piti.steps.{step} --card {shlex.quote(dumps(found.card))} {' '.join(options)}"
 
     return arguments
 

@@ -18,4 +18,4 @@ rule train:
         step=command("train"),
         compile=int(machine.compile),
     shell:
-        "{params.step} --micro-batch {machine.micro_batch} --workers {machine.workers} --compile {params.compile} --log-every {machine.log_every} --save-every {machine.save_every} --output {output.weights} 2> {log}"
+        "{params.step} --micro-batch {machine.micro_batch} --workers {machine.workers} --compile {params.compile} --log-every {machine.log_every} --save-every {machine.save_every} --minutes {machine.minutes} --output {output.weights} 2> {log}"

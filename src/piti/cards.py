@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from piti.card import digest
 from piti.cards_baselines import OASISConfig, Pix2PixHDConfig, SPADEConfig
 
 
@@ -200,6 +201,12 @@ class TrainCard(Card):
     init: str = ""
     perceptual: str = ""  # digest of the weights behind the perceptual loss
     perceptual_format: str = ""
+
+    @property
+    def identity(self) -> str:
+        """Names the saved state. The number of steps is left out, so that a training can be extended, except where
+        the learning rate depends on it."""
+        return digest(self if self.gan else replace(self, training=replace(self.training, steps=0)))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ the dataclasses below, which are also the source of the editor schema in config/
 import copy
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_type_hints
 
 import yaml
 
@@ -188,7 +188,7 @@ class Claim:
 class Machine:
     """How the work is done, never what comes out of it: none of this is part of a card."""
 
-    gpus: str = "auto"  # GPUs a training or sampling job asks for; auto: 1 where this machine has one, else 0
+    gpus: int | Literal["auto"] = "auto"  # GPUs a training or sampling job asks for; auto: 1 where this machine has one, else 0
     threads: int = 1  # CPU threads a job
     workers: int = 0  # data-loading processes a training job
     micro_batch: int = 16  # images on a device at once in training; the rest of the batch by accumulation
@@ -196,6 +196,7 @@ class Machine:
     compile: bool = False  # torch.compile
     log_every: int = 200  # training steps
     save_every: int = 5000  # training steps between saved states
+    minutes: int = 0  # a training job saves its state and ends with exit code 75 after so long; 0: no limit
 
 
 @dataclass(frozen=True)
@@ -231,14 +232,24 @@ PARTS = ("datasets.yaml", "weights.yaml", "models.yaml", "experiments.yaml")
 
 
 def read_yaml(path: Path) -> dict:
-    """Read one YAML file, safely. Raises InputError naming the file."""
+    """Read one YAML file of keys and values, safely. Raises InputError naming the file."""
     try:
-        data = yaml.safe_load(path.read_text())
+        data = parse_yaml(path.read_text(encoding="utf-8"), str(path))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not text in UTF-8 ({error.reason} at byte {error.start})") from None
+    if not isinstance(data or {}, dict):
+        raise InputError(f"{path}: found {type(data).__name__}, expected keys and values")
     return data or {}
+
+
+def parse_yaml(text: str, where: str) -> Any:
+    """YAML, safely. Raises InputError in one line."""
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"{where}: not YAML ({' '.join(str(error).split())})") from None
 
 
 def load(user: dict[str, Any], folder: Path) -> Config:
@@ -246,11 +257,12 @@ def load(user: dict[str, Any], folder: Path) -> Config:
 
     Nested values may arrive as strings of YAML, which is how Snakemake hands --config on to cluster jobs.
     """
-    user = {key: yaml.safe_load(value) if isinstance(value, str) else value for key, value in user.items()}
-    known = {f.name for f in Config.__dataclass_fields__.values()}
-    for key in user:
+    known = get_type_hints(Config)
+    for key, value in user.items():
         if key not in known:
             raise InputError(unknown_key(key, known, "config"))
+        if isinstance(value, str) and known[key] is not str:
+            user = user | {key: parse_yaml(value, key)}
     presets = sorted(p.stem for p in (folder / "presets").glob("*.yaml"))
     preset = user.get("preset", "paper")
     if preset not in presets:
@@ -280,7 +292,14 @@ def _check_names(config: Config) -> None:
         if name and not any(name in a for a in among):
             raise InputError(unknown_key(name, [k for a in among for k in a], where))
 
+    if not config.seeds:
+        raise InputError("seeds: found none, expected at least one")
     for name, model in config.models.items():
+        seen = [name]
+        while (init := config.models[seen[-1]].init) in config.models:
+            if init in seen:
+                raise InputError(f"models.{name}.init: found a circle ({' <- '.join([*seen, init])})")
+            seen.append(init)
         if model.init != "released":
             known(model.init, f"models.{name}.init", config.models)
         known(model.weights, f"models.{name}.weights", config.weights)

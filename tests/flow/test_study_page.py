@@ -123,7 +123,7 @@ def test_a_rater_votes_and_the_table_appears(study, tmp_path):
 
 
 @pytest.mark.parametrize(("width", "height", "phone"), [(1280, 800, False), (360, 640, True), (640, 360, True)])
-def test_both_pictures_fit_on_the_screen(study, tmp_path, width, height, phone):
+def test_everything_fits_on_the_screen(study, tmp_path, width, height, phone):
     with browser(tmp_path) as window:
         window.resize(width, height, phone)
         window.open(f"file://{study}/page/index.html")
@@ -131,11 +131,11 @@ def test_both_pictures_fit_on_the_screen(study, tmp_path, width, height, phone):
         window.click("form .main")
         shown(window)
         window.screenshot(tmp_path / "pair.png")
-        boxes = window.run(
-            "return [...document.querySelectorAll('.pair img')].map(i => i.getBoundingClientRect().toJSON())"
-        )
-        assert window.run("return document.documentElement.scrollWidth") <= width
+        script = "return [...document.querySelectorAll('#vote :is(button, img)')].map(e => e.getBoundingClientRect())"
+        boxes = window.run(script)
     for box in boxes:
+        assert box["left"] >= 0
         assert box["top"] >= 0
+        assert box["right"] <= width
         assert box["bottom"] <= height
-        assert box["width"] >= 0.3 * min(width, height)
+    assert max(box["width"] for box in boxes) >= 0.6 * min(width, height)

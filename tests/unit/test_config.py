@@ -121,7 +121,10 @@ def test_mistyped_key(user, line):
         ({"models": 3}, "models: found 3, expected keys and values"),
         ({"seeds": 0}, "seeds: found 0, expected a list"),
         ({"comparable": "perhaps"}, "comparable: found 'perhaps', expected true or false"),
-        ({"sampling": {"sampler": "dimm"}}, "sampling.sampler: found 'dimm', expected one of ancestral, "),
+        (
+            {"tasks": {"ade20k_mask": {"condition": "msk"}}},
+            "tasks.ade20k_mask.condition: found 'msk', expected one of mask, ",
+        ),
     ],
 )
 def test_wrong_type(user, line):
@@ -176,3 +179,22 @@ def test_a_missing_file_is_named(folder):
 
 def test_an_empty_file_says_nothing(folder):
     assert read_yaml(folder / "presets/tiny.yaml") == {}
+
+
+def test_text_stays_text():
+    assert load({"preset": "smoke", "note": "a note: with a colon"}, SHIPPED).note == "a note: with a colon"
+
+
+@pytest.mark.parametrize(
+    "user, says",
+    [
+        ({"models": "{stage1: ["}, "models: not YAML"),
+        ({"models": {"stage1": {"init": "two_stage"}}}, "found a circle"),
+        ({"machine": {"gpus": "many"}}, "machine.gpus"),
+        ({"seeds": []}, "seeds: found none"),
+    ],
+)
+def test_what_would_break_later_is_refused_at_once(user, says):
+    with pytest.raises(InputError, match=says) as refusal:
+        load({"preset": "smoke"} | user, SHIPPED)
+    assert "\n" not in str(refusal.value)

@@ -5,11 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.house.pin import SHOWN, costly
 
 from piti.cards import Cell
 from piti.config import load
 from piti.plan import Plan, resolve
-from tests.house.pin import SHOWN, costly
 
 SHIPPED = Path(__file__).parents[2] / "config"
 PRESETS = sorted(path.stem for path in (SHIPPED / "presets").glob("*.yaml"))

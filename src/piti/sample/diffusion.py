@@ -27,18 +27,16 @@ class Sampler:
         encoder = card.encoder.with_channels(channels)
         self.model = PITI(card.unet, encoder)
         load(self.model, load_file(weights), str(weights))
-        self.model.requires_grad_(False).eval().to(device, memory_format=torch.channels_last)
+        dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[config.precision]  # cast once; autocast would each step
+        self.model.requires_grad_(False).eval().to(device, dtype, memory_format=torch.channels_last)
         self.upsampler = bool(card.low_res)
         respacing = config.upsampler_respacing if self.upsampler else config.base_respacing
         self.diffusion = GaussianDiffusion(card.noise_schedule, card.diffusion_steps, respacing, device)
         self.ddim = (config.upsampler_sampler if self.upsampler else config.base_sampler) == "ddim"
         self.guidance = 0.0 if self.upsampler else config.guidance  # the upsampler is not guided
         null = torch.ones(1, channels, encoder.side, encoder.side, device=device)
-        with torch.inference_mode(), self._precision():
+        with torch.inference_mode():
             self.null = self.model.encode(null) if self.guidance else None
-
-    def _precision(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.card.sampling.precision == "bf16")
 
     @torch.inference_mode()
     def __call__(self, ids: list[str], condition: torch.Tensor, low_res: torch.Tensor | None = None) -> torch.Tensor:
@@ -51,19 +49,18 @@ class Sampler:
         noise = ImageNoise(card.seed, purpose, ids, (3, card.side, card.side), self.device)
         x = noise() * (config.upsampler_temperature if self.upsampler else 1.0)
         low_res = low_res.to(self.device) if low_res is not None else None
-        with self._precision():
-            encoded = self.model.encode(condition.to(self.device))
-            if self.guidance:
-                encoded = encoded.cat(self.null.map(lambda v: v.expand(len(ids), *v.shape[1:])))
+        encoded = self.model.encode(condition.to(self.device))
+        if self.guidance:
+            encoded = encoded.cat(self.null.map(lambda v: v.expand(len(ids), *v.shape[1:])))
 
-            def denoiser(x: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
-                return self.model.denoise(x, timesteps, encoded, low_res)
+        def denoiser(x: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
+            return self.model.denoise(x, timesteps, encoded, low_res)
 
-            if self.guidance:
-                denoiser = guided(denoiser, self.guidance, config.normalise)
-            if self.ddim:
-                return samplers.ddim(denoiser, self.diffusion, x, noise, config.eta)
-            return samplers.ancestral(denoiser, self.diffusion, x, noise)
+        if self.guidance:
+            denoiser = guided(denoiser, self.guidance, config.normalise)
+        if self.ddim:
+            return samplers.ddim(denoiser, self.diffusion, x, noise, config.eta)
+        return samplers.ancestral(denoiser, self.diffusion, x, noise)
 
 
 def sample(

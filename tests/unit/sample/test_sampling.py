@@ -105,7 +105,7 @@ def conditions(shards):
 @pytest.mark.parametrize("method", ["ancestral", "ddim"])
 def test_the_order_of_a_batch_changes_no_picture(weights, conditions, method):
     ids, order = [str(i) for i in range(COUNT)], [3, 0, 6, 2, 5, 1, 4]
-    draw_ids = sampler(weights, sampler=method, eta=0.5)
+    draw_ids = sampler(weights, base_sampler=method, eta=0.5)
     pictures = draw_ids(ids, conditions)
     torch.testing.assert_close(draw_ids([ids[i] for i in order], conditions[order]), pictures[order], rtol=0, atol=1e-3)
 

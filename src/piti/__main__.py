@@ -1,0 +1,50 @@
+"""The command `piti`: what stands behind a number, what nobody needs any more, and your own pictures."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import yaml
+
+from piti.cli import explain, gc, translate
+from piti.config import Config, load, merge, read_yaml
+from piti.files import InputError
+
+
+def main() -> None:
+    """Run one command. Bad input ends with one line on stderr and exit code 2."""
+    parser = argparse.ArgumentParser(prog="piti", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for module in (explain, gc, translate):
+        name, (summary, _, rest) = module.__name__.rsplit(".", 1)[-1], module.__doc__.partition("\n")
+        command = commands.add_parser(
+            name, help=summary, description=summary, epilog=rest, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        command.add_argument("--config", nargs="+", default=[], metavar="KEY=VALUE", help="as Snakemake's")
+        command.add_argument("--configfile", type=Path, metavar="FILE", help="as Snakemake's")
+        module.add_arguments(command)
+        command.set_defaults(run=module.run)
+    arguments = parser.parse_args()
+    try:
+        arguments.run(arguments, configuration(arguments.config, arguments.configfile))
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def configuration(settings: list[str], file: Path | None) -> Config:
+    """The configuration as Snakemake would have it: config.yaml < --configfile < --config."""
+    user = merge(read_yaml(Path("config/config.yaml")), read_yaml(file) if file else {})
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise InputError(f"--config: found {setting!r}, expected key=value")
+        try:
+            user = merge(user, {key: yaml.safe_load(value)})
+        except yaml.YAMLError as error:
+            raise InputError(f"--config: {key}: not YAML ({' '.join(str(error).split())})") from None
+    return load(user, Path("config"))
+
+
+if __name__ == "__main__":
+    main()

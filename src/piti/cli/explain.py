@@ -1,0 +1,100 @@
+"""Print what stands behind a cell of a table: every artefact, what it is made of, and whether it exists.
+
+piti explain table1                 the cells of a table
+piti explain table1 Ours ADE20K     the chain behind one cell, rows and columns by label or key
+"""
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from pathlib import Path
+
+from piti.card import to_dict, unknown_key
+from piti.cards import Cell
+from piti.config import Config
+from piti.files import InputError, failure
+from piti.plan import Artefact, Plan, resolve
+from piti.report.chain import fields
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("table")
+    parser.add_argument("row", nargs="?")
+    parser.add_argument("column", nargs="?")
+
+
+def run(arguments: Namespace, config: Config) -> None:
+    plan, tables, _ = resolve(config)
+    table = pick(arguments.table, tables, "table")
+    print(f"{table.name}: {table.card.title} ({config.preset}) {state(table)}")
+    by_path = {artefact.path: artefact for artefact in plan.artefacts.values()}
+    if arguments.row is None:
+        print("\n".join(chain(table, by_path, set()) if not hasattr(table.card, "cells") else cells(table, by_path)))
+        return
+    print("\n".join(explain(plan, table, arguments.row, arguments.column, by_path)))
+
+
+def cells(table: Artefact, by_path: dict[str, Artefact]) -> Iterator[str]:
+    """One line a cell: where it stands, and whether its scores are there."""
+    for cell, scores in scored(table, by_path):
+        found = ", ".join(map(state, scores)) or cell.reason
+        yield f"  {cell.row} / {cell.column}: {found}"
+
+
+def explain(plan: Plan, table: Artefact, row: str, column: str | None, by_path: dict[str, Artefact]) -> Iterator[str]:
+    """The cells of a row, or the one in a column of it, with the chain behind each."""
+    keys = plan.config.tables.get(table.name)
+    if keys is None:
+        raise InputError(f"{table.name}: found a row, expected the table's name alone")
+    row = pick(row, dict(zip(keys.rows, table.card.rows, strict=True)), f"{table.name}: row")
+    if column is not None:
+        column = pick(column, dict(zip(keys.columns, table.card.columns, strict=True)), f"{table.name}: column")
+    for cell, scores in scored(table, by_path):
+        if cell.row == row and column in (cell.column, None):
+            yield f"{cell.row} / {cell.column}: {cell.run}, the paper has {cell.paper}"
+            yield from [f"  {cell.reason}"] if cell.reason else []
+            printed: set[str] = set()
+            for score in scores:
+                yield from chain(score, by_path, printed)
+
+
+def scored(table: Artefact, by_path: dict[str, Artefact]) -> Iterator[tuple[Cell, list[Artefact]]]:
+    """Every cell with its scores."""
+    paths = iter(table.inputs.get("scores", ()))
+    for cell in table.card.cells:
+        yield cell, [by_path[next(paths)] for _ in cell.scores]
+
+
+def chain(artefact: Artefact, by_path: dict[str, Artefact], printed: set[str], depth: int = 1) -> Iterator[str]:
+    """An artefact, its card, and below it what it is made from; what has been printed once is named again only."""
+    indent = "  " * depth
+    again = artefact.path in printed
+    yield f"{indent}{artefact.step} {artefact.name} {artefact.digest} {'(above)' if again else state(artefact)}"
+    if again:
+        return
+    printed.add(artefact.path)
+    yield f"{indent}  | {artefact.path}"
+    known = {one.digest for one in by_path.values()} | {getattr(artefact.card, "code", "")}
+    said = [f"{k}={v}" for k, v in fields(to_dict(artefact.card)).items() if not isinstance(v, str) or v not in known]
+    yield f"{indent}  | {', '.join(said)}"
+    for given in artefact.given.values():
+        yield f"{indent}  given {given}"
+    for path in (path for paths in artefact.inputs.values() for path in paths):
+        yield from chain(by_path[path], by_path, printed, depth + 1)
+
+
+def state(artefact: Artefact) -> str:
+    """exists, missing, or failed and why."""
+    path = Path(artefact.path)
+    if not path.exists():
+        return "missing"
+    reason = failure(path) if path.is_file() else None
+    return f"failed: {reason}" if reason else "exists"
+
+
+def pick(asked: str, among: dict, what: str):
+    """The value under a key, or the value that is asked for itself; case does not count."""
+    for key, value in among.items():
+        if asked.casefold() in (key.casefold(), str(value).casefold()):
+            return value
+    names = [name for key, value in among.items() for name in (key, value) if isinstance(name, str)]
+    raise InputError(unknown_key(asked, names, what).replace("key", "name"))
