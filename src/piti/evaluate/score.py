@@ -69,8 +69,9 @@ def _check(real: Features, fake: Features, min_images: int) -> None:
         )
     if len(fake.ids) != len(real.ids):
         raise InputError(f"features: n: found {len(fake.ids)} samples, expected one for each of {len(real.ids)} images")
-    if len(real.ids) < min_images:
-        raise InputError(f"features: n: found {len(real.ids)} images, expected at least {min_images} (min_images)")
+    least = max(min_images, 3)  # the jackknife leaves one out, and two are needed for a covariance
+    if len(real.ids) < least:
+        raise InputError(f"features: n: found {len(real.ids)} images, expected at least {least} (min_images)")
     if strangers := sorted(set(real.ids) ^ set(fake.ids)):
         raise InputError(f"features: ids: found {strangers[0]} in one set only, expected the same ids in both")
     for features, role in ((real, "reference"), (fake, "samples")):

@@ -65,3 +65,9 @@ def test_refuses_differences_of_unlike_scores():
         difference(score(REAL, FAR, 1), other_reference)
     with pytest.raises(InputError, match="seed"):
         difference(score(REAL, FAR, 1), score(REAL, NEAR, 1, seed=1))
+
+
+def test_two_images_are_too_few_whatever_is_asked():
+    pair = [Features(f.values[:2], f.ids[:2], f.spec) for f in (REAL, NEAR)]
+    with pytest.raises(InputError, match="found 2 images, expected at least 3"):
+        score(*pair, min_images=2)

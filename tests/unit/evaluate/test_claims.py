@@ -1,0 +1,64 @@
+"""Claims: verdicts follow from the interval of the paired difference."""
+
+from itertools import chain
+
+import pytest
+
+from piti.cards import ClaimCard, ClaimsCard, Ordering
+from piti.evaluate.claims import check_claims, conclude, interval
+from piti.files import read_json, write_failure, write_json
+
+NOISE = [-1.0, 1.0, -0.5, 0.5]
+
+
+def verdicts(tmp_path, pairs, reason="") -> list[dict]:
+    """What is said of one ordering with a pair of values, or of a value and a failure, for each seed."""
+    files = []
+    for number, value in enumerate(chain.from_iterable(pairs)):
+        files.append(tmp_path / f"{number}.json")
+        if value is None:
+            write_failure(files[-1:], "diverged")
+        else:
+            pseudo = [value + (noise if number % 2 else -noise) for noise in NOISE]
+            score = {"value": value, "pseudo_values": pseudo, "sizes": [6] * 4, "n": 24}
+            write_json(files[-1], score | {"extractor": {}, "reference": "r", "seed": 0})
+    digests = tuple("d" for _ in pairs)
+    one = Ordering(less="a", than="b", task="t", less_scores=digests, than_scores=digests, reason=reason)
+    card = ClaimsCard(claims=(ClaimCard(name="c", text="a below b", orderings=(one,)),))
+    check_claims(card, tmp_path / "claims.json", files[::2], files[1::2])
+    (claim,) = read_json(tmp_path / "claims.json")["claims"]
+    assert claim["verdict"] == claim["orderings"][0]["verdict"]
+    return claim["orderings"][0]
+
+
+@pytest.mark.parametrize(
+    ("pairs", "verdict"),
+    [
+        ([(10, 20)], "held"),
+        ([(20, 10)], "not held"),
+        ([(10, 10.1)], "undecided"),
+        ([(10, 20), (10, 21), (10, 22)], "held"),
+        ([(10, 20), (10, 11), (30, 11)], "undecided"),  # the seeds disagree
+    ],
+)
+def test_verdicts(tmp_path, pairs, verdict):
+    found = verdicts(tmp_path, pairs)
+    assert found["verdict"] == verdict
+    assert found["interval"][0] < found["value"] < found["interval"][1]
+
+
+def test_what_cannot_be_checked_says_why(tmp_path):
+    assert verdicts(tmp_path, [(10, None)])["reason"] == "failed: diverged"
+    assert verdicts(tmp_path, [], "a: no source configured")["verdict"] == "cannot be checked"
+
+
+def test_a_claim_is_as_good_as_its_weakest_part():
+    assert conclude(["held", "held"]) == "held"
+    assert conclude(["held", "undecided", "not held", "cannot be checked"]) == "not held"
+    assert conclude(["held", "undecided", "cannot be checked"]) == "cannot be checked"
+    assert conclude(["undecided", "held"]) == "undecided"
+
+
+def test_interval_over_seeds_is_students():
+    low, high = interval([{"value": v} for v in (1.0, 2.0, 3.0)])
+    assert (low, high) == pytest.approx((2 - 4.302653 / 3**0.5, 2 + 4.302653 / 3**0.5), abs=1e-5)

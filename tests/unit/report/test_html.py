@@ -1,0 +1,150 @@
+"""The report: one page that needs nothing else, says what is out of date, and lets no label become markup."""
+
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from piti.card import digest, to_dict
+from piti.cards import Cell, ReportCard, TableCard
+from piti.files import InputError, write_failure, write_json
+from piti.report.chain import ancestors, read_chain
+from piti.report.html import assumed, make_report
+from piti.report.tables import make_table
+
+HOSTILE = "<script>alert(1)</script>"
+DEVIATIONS = Path(__file__).parents[3] / "DEVIATIONS.md"
+
+
+def made(path: Path, step: str, card: dict, inputs: dict | None = None, code: str = "new") -> Path:
+    """An artefact's card beside it, as its step leaves it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    environment = {"python": "3", "platform": "p", "libraries": {"torch": "2"}, "commit": None, "dirty": None}
+    files = {key: [str(p) for p in paths] for key, paths in (inputs or {}).items()}
+    about = {"step": step, "digest": path.parts[-2], "card": card, "inputs": files}
+    write_json(path.with_name("card.json"), about | {"made": {"code": code, "seconds": 1.0, **environment}})
+    return path
+
+
+def score(value: float) -> dict:
+    extractor = {"name": "clip", "layer": "last"}
+    return {
+        "value": value,
+        "interval": [value - 1, value + 1],
+        "kid": 0,
+        "n": 24,
+        "extractor": extractor,
+        "reference": "",
+    }
+
+
+@pytest.fixture
+def report(tmp_path):
+    """report(label=…, code=…, diverged=…) -> text of a page with one table of one trained cell."""
+
+    def build(label: str = "Ours", code: str = "new", diverged: bool = False) -> str:
+        model = made(tmp_path / "models/row-task/aaaaaaaaaa/weights.safetensors", "train", {"seed": 0}, code=code)
+        model.with_name("curve.csv").write_text("step,mse\n1,0.5\n2,0.25\n")
+        scored = made(tmp_path / "scores/row-task/bbbbbbbbbb/score.json", "score", {"seed": 0}, {"fake": [model]})
+        write_json(scored, score(12.34))
+        if diverged:
+            write_failure([model, scored], "diverged: mse is not finite at step 7")
+        cells = (
+            Cell(row=label, column="A", paper="8.9", scores=("bbbbbbbbbb",), seeds=(0,)),
+            Cell(row=label, column="B", reason="no source configured"),
+        )
+        table = TableCard(
+            name="t",
+            title=label,
+            preset="p",
+            comparable=False,
+            note=label,
+            rows=(label,),
+            columns=("A", "B"),
+            cells=cells,
+        )
+        file = made(
+            tmp_path / f"tables/t/{digest(table)}/table.csv", "make_table", to_dict(table), {"scores": [scored]}
+        )
+        make_table(table, file, [scored])
+        claims = made(tmp_path / "claims/claims/cccccccccc/claims.json", "compare_scores", {})
+        one = {"less": label, "than": "SPADE", "task": "A", "verdict": "held", "value": -2.0, "interval": [-3, -1]}
+        said = {"name": "c", "text": label, "verdict": "held", "orderings": [one | {"reason": "", "seeds": 1}]}
+        write_json(claims, {"claims": [said]})
+        card = ReportCard(
+            title=label,
+            preset="p",
+            note=label,
+            comparable=False,
+            tables=(digest(table),),
+            figures=(),
+            claims="cccccccccc",
+            code_now={"train": "new", "score": "new"},
+        )
+        output = tmp_path / "report.html"
+        make_report(card, output, [claims], [DEVIATIONS], [file], [])
+        return output.read_text()
+
+    return build
+
+
+def test_numbers_stand_beside_the_papers(report):
+    page = report()
+    for text in ("12.3", "paper 8.9, +3.4", "11.3 to 13.3", "n = 24", "no source configured", "-3.00 to -1.00"):
+        assert text in page
+    assert "STALE</span>" not in page
+
+
+def test_code_that_has_changed_marks_the_cell(report):
+    assert report(code="old").count("STALE</span>") >= 2  # the cell and the card of the training
+
+
+def test_a_failure_is_printed(report):
+    assert "failed: diverged: mse is not finite at step 7" in report(diverged=True)
+
+
+def test_nothing_printed_becomes_markup(report):
+    page = report(label=HOSTILE)
+    assert "<script" not in page
+    assert page.count("&lt;script&gt;") >= 6
+
+
+class Links(HTMLParser):
+    """Every link and every id of a page."""
+
+    def __init__(self):
+        super().__init__()
+        self.links, self.ids = [], []
+
+    def handle_starttag(self, tag, attributes):
+        self.links += [value for name, value in attributes if name in ("href", "src")]
+        self.ids += [value for name, value in attributes if name == "id"]
+
+
+def test_the_page_needs_nothing_else(report):
+    page = Links()
+    page.feed(report())
+    assert all(link.startswith(("#", "data:image/")) for link in page.links)
+    assert {link[1:] for link in page.links if link.startswith("#")} <= set(page.ids)
+    assert any(link.startswith("data:image/png") for link in page.links)  # the curve
+    assert len(page.ids) == len(set(page.ids))
+
+
+def test_chain_holds_each_artefact_once(tmp_path):
+    data = made(tmp_path / "data/d/0000000000/drawn", "draw_scenes", {})
+    left, right = (made(tmp_path / f"x/{n}/{n * 10}/f", "pack", {}, {"root": [data]}) for n in "12")
+    own = tmp_path / "photographs"
+    top = made(tmp_path / "scores/s/3333333333/score.json", "score", {}, {"real": [left, own], "fake": [right]})
+    links = {}
+    names = [link.name for link in ancestors(read_chain(top, links), links)]
+    assert names == ["s", "1", str(own), "2", "d"]
+
+
+def test_assumptions_come_from_deviations(tmp_path):
+    rows = list(assumed(DEVIATIONS))
+    assert len(rows) > 5
+    assert all(len(row) == 3 for row in rows)
+    (tmp_path / "d.md").write_text("# Nothing\n")
+    with pytest.raises(InputError, match=r"Assumed: found no table"):
+        list(assumed(tmp_path / "d.md"))

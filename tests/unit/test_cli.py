@@ -1,0 +1,145 @@
+"""The command `piti`: the chain behind a cell, what nobody needs, one line for bad input."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from piti import __main__ as cli
+from piti.cli.gc import needed
+from piti.config import load
+from piti.data.conditions.mask import colour_map
+from piti.files import InputError, write_failure
+from piti.plan import resolve
+from piti.sample.translate import find, read_geometry, read_mask, read_sketch
+
+CONFIG = Path(__file__).parents[2] / "config"
+
+
+@pytest.fixture
+def piti(monkeypatch, tmp_path, capsys):
+    """Run `piti …` in an empty folder with the shipped configuration, smoke: -> (stdout, stderr)."""
+    shutil.copytree(CONFIG, tmp_path / "config")
+    monkeypatch.chdir(tmp_path)
+
+    def run(command, *arguments):
+        line = ["piti", command, *map(str, arguments), "--config", "preset=smoke"]
+        monkeypatch.setattr(sys, "argv", line)
+        cli.main()
+        return capsys.readouterr().out
+
+    return run
+
+
+def refused(capsys, piti, *arguments) -> str:
+    """The one line on stderr."""
+    with pytest.raises(SystemExit) as end:
+        piti(*arguments)
+    assert end.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    return line
+
+
+@pytest.fixture
+def smoke():
+    return resolve(load({"preset": "smoke"}, CONFIG))
+
+
+def test_explain_prints_the_chain(piti, smoke):
+    score = smoke[1]["table1"].inputs["scores"][-6]  # Ours, ADE20K
+    write_failure([score], "diverged")
+    text = piti("explain", "table1", "ours", "ade20k")
+    assert score in text
+    assert "failed: diverged" in text
+    assert "Ours / ADE20K: ours/ade20k_mask/100%, the paper has 8.9" in text
+    steps = {line.split()[0] for line in text.splitlines()[1:] if "|" not in line}
+    assert steps >= {"score", "extract_features", "upsample", "sample", "train", "pack", "draw_scenes"}
+    assert text.count("(above)") > 3  # shared ancestors are printed once
+
+
+def test_explain_lists_a_tables_cells(piti):
+    text = piti("explain", "table3a")
+    assert "One-stage finetune / FID: missing" in text
+
+
+def test_explain_refuses_unknown_names(piti, capsys):
+    assert "nearest valid name: Ours" in refused(capsys, piti, "explain", "table1", "Ourz")
+    assert "nearest valid name: table1" in refused(capsys, piti, "explain", "tabel1")
+
+
+def test_gc_removes_what_no_card_refers_to_and_nothing_else(piti):
+    wanted = sorted(needed(load({"preset": "smoke"}, CONFIG)))
+    kept = [folder for folder in wanted if "train" in folder.as_posix() or "models" in folder.parts][:40]
+    assert any(folder.name.startswith("state-") for folder in kept)
+    old = [Path("results/smoke/models/two_stage-ade20k_mask", name) for name in ("0123456789", "state-0123456789")]
+    apart = [Path("results/downloads/x/0123456789"), Path("results/smoke/study/page"), Path("results/smoke/logs/a/b")]
+    for folder in [*kept, *old, *apart]:
+        folder.mkdir(parents=True)
+        (folder / "file").touch()
+    listed = piti("gc")
+    assert all(str(folder) in listed for folder in old)
+    assert "in 2 folders" in listed
+    assert all(folder.exists() for folder in old)
+    piti("gc", "--delete")
+    assert not any(folder.exists() for folder in old)
+    assert all((folder / "file").exists() for folder in [*kept, *apart])
+    assert "results/downloads/x/0123456789" in piti("gc", "--downloads")
+
+
+def test_blank_leaves_out_what_is_not_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    whole = resolve(load({"preset": "smoke"}, CONFIG))[1]["table1"]
+    there = whole.inputs["scores"][3]
+    write_failure([there], "any file will do")
+    blank = resolve(load({"preset": "smoke", "missing": "blank"}, CONFIG))[1]["table1"]
+    assert blank.inputs["scores"] == (there,)
+    assert sum(cell.reason == "missing" for cell in blank.card.cells) == len(whole.inputs["scores"]) - 1
+
+
+# -- a user's own conditions -------------------------------------------------------------------------------------------
+
+
+def save(path: Path, array: np.ndarray) -> Path:
+    Image.fromarray(array.astype(np.uint8)).save(path)
+    return path
+
+
+def test_masks_are_read_from_colours_and_from_ids(tmp_path):
+    ids = np.array([[0, 1], [150, 182]], np.uint8)
+    assert np.array_equal(read_mask(save(tmp_path / "a.png", colour_map(256)[ids]), 2, 183), ids)
+    assert np.array_equal(read_mask(save(tmp_path / "b.png", ids), 2, 183), ids)
+    with pytest.raises(InputError, match=r"a.png: found label 182, expected 0 \(void\) to 150"):
+        read_mask(tmp_path / "a.png", 2, 151)
+    with pytest.raises(InputError, match=r"c.png: found colour \(1, 2, 3\)"):
+        read_mask(save(tmp_path / "c.png", np.full((2, 2, 3), (1, 2, 3))), 2, 183)
+
+
+def test_sketches_are_white_on_black(tmp_path):
+    edges = np.zeros((4, 4), np.uint8)
+    edges[1] = 255
+    assert np.array_equal(read_sketch(save(tmp_path / "a.png", edges), 4, 0), edges // 255)
+    with pytest.raises(InputError, match="75% white"):
+        read_sketch(save(tmp_path / "b.png", 255 - edges), 4, 0)
+
+
+def test_geometry_is_two_pictures(tmp_path):
+    for name, value in (("x_normal.png", 10), ("x_depth.png", 20)):
+        save(tmp_path / name, np.full((2, 2, 3), value))
+    found = find(tmp_path, "geometry")
+    assert list(found) == ["x"]
+    assert find(tmp_path / "x_depth.png", "geometry") == found
+    assert read_geometry(found["x"], 2, 0)[0, 0].tolist() == [10, 10, 10, 20, 20, 20]
+
+
+def test_translate_refuses_in_one_line(piti, capsys, tmp_path):
+    (tmp_path / "empty").mkdir()
+    own = ("--condition", tmp_path / "empty", "--out", tmp_path / "out")
+    assert "--method: unknown" in refused(capsys, piti, "translate", "--method", "our", "--task", "coco_mask", *own)
+    assert "not there yet" in refused(capsys, piti, "translate", "--method", "ours", "--task", "coco_mask", *own)
+    assert "expected either" in refused(capsys, piti, "translate", *own)
+    (tmp_path / "w.safetensors").write_text("no weights")
+    assert "found no weights" in refused(capsys, piti, "translate", "--model", tmp_path / "w.safetensors", *own)
+    assert not (tmp_path / "out").exists()
