@@ -5,7 +5,7 @@ READY = .venv/installed
 # One thread a job and two jobs at once beat two threads a job: tests run side by side too.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: reproduce mini test check bench clean
+.PHONY: reproduce mini test check bench gc clean
 
 reproduce: $(READY)
 	$(BIN)/python -m piti.reproduce smoke
@@ -23,6 +23,9 @@ check: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m bench
+
+gc: $(READY) # what no card refers to: list it; DELETE=1 removes it, PRESET=smoke looks there
+	$(BIN)/python -m piti gc $(if $(PRESET),--config preset=$(PRESET)) $(if $(DELETE),--delete)
 
 # Reinstalled only when what is installed changes.
 $(READY): envs/requirements.txt pyproject.toml

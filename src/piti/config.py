@@ -188,7 +188,9 @@ class Claim:
 class Machine:
     """How the work is done, never what comes out of it: none of this is part of a card."""
 
-    gpus: int | Literal["auto"] = "auto"  # GPUs a training or sampling job asks for; auto: 1 where this machine has one, else 0
+    gpus: int | Literal["auto"] = (
+        "auto"  # GPUs a training or sampling job asks for; auto: 1 where this machine has one, else 0
+    )
     threads: int = 1  # CPU threads a job
     workers: int = 0  # data-loading processes a training job
     micro_batch: int = 16  # images on a device at once in training; the rest of the batch by accumulation

@@ -52,7 +52,18 @@ def snakemake(clone: Path, config: dict, *arguments: str) -> str:
     """Run Snakemake in the copy with these settings, as a user would; what it prints."""
     folders = {"results": str(clone / "results"), "downloads": str(clone / "downloads")}
     (clone / "mine.yaml").write_text(yaml.safe_dump(config | folders))
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "mine.yaml", *arguments, "--", "column"]
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--cores",
+        "2",
+        "--configfile",
+        "mine.yaml",
+        *arguments,
+        "--",
+        "column",
+    ]
     done = subprocess.run(command, cwd=clone, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert done.returncode == 0, done.stdout
     return done.stdout
@@ -94,6 +105,10 @@ def test_one_column_from_nothing_and_again(clone):
     assert second["Ours"] != first["Ours"]
 
     trained = written(clone).keys() - made.keys()
-    assert {file.name for file in trained if "models" in file.parts} >= {"weights.safetensors", "curve.csv", "card.json"}
+    assert {file.name for file in trained if "models" in file.parts} >= {
+        "weights.safetensors",
+        "curve.csv",
+        "card.json",
+    }
     snakemake(clone, CONFIG)  # changing back remakes only the table
     assert numbers(clone) == first

@@ -41,7 +41,7 @@ class Features:
 
 def write_features(path: str | Path, features: Features) -> None:
     """Write features atomically."""
-    metadata = {"ids": json.dumps(features.ids), "spec": json.dumps(asdict(features.spec))}
+    metadata = {"about": json.dumps({"ids": features.ids, "spec": asdict(features.spec)})}  # several keys have no order
     with atomic(path) as temporary:
         save_file({"features": np.ascontiguousarray(features.values, np.float32)}, temporary, metadata)
 
@@ -50,8 +50,8 @@ def read_features(path: str | Path) -> Features:
     """Read features. Raises InputError where the file is missing, truncated or something else."""
     try:
         with safe_open(path, "numpy") as file:
-            metadata, values = file.metadata(), file.get_tensor("features")
-        features = Features(values, tuple(json.loads(metadata["ids"])), Spec(**json.loads(metadata["spec"])))
+            about, values = json.loads(file.metadata()["about"]), file.get_tensor("features")
+        features = Features(values, tuple(about["ids"]), Spec(**about["spec"]))
     except (OSError, SafetensorError, KeyError, TypeError) as error:
         raise InputError(f"{path}: found no readable features ({error}), expected a safetensors file of them") from None
     expected = (len(features.ids), features.spec.width)

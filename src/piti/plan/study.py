@@ -46,7 +46,7 @@ def tally(plan: Plan) -> Artefact:
 def _contestant(plan: Plan, method: str, files: list[Artefact]) -> Contestant:
     """One method; its samples join `files`, or it says why there are none."""
     try:
-        files.append(plan.samples(method, plan.config.study.task, 1.0, plan.config.seeds[0]))
+        files.append(plan.present(plan.samples(method, plan.config.study.task, 1.0, plan.config.seeds[0])))
     except Unavailable as reason:
         return Contestant(method=method, reason=str(reason))
     return Contestant(method=method, samples=files[-1].digest)

@@ -46,7 +46,7 @@ def cell(plan: Plan, run: Run) -> tuple[Cell, list[Artefact]]:
     try:
         best_of = config.methods[run.method].best_of
         if best_of:
-            made = [plan.score(replace(run, method=method), config.seeds[0]) for method in best_of]
+            made = [plan.present(plan.score(replace(run, method=method), config.seeds[0])) for method in best_of]
             return replace(found, scores=tuple(s.digest for s in made), seeds=config.seeds[:1], selected=True), made
         made = [plan.present(plan.score(run, seed)) for seed in config.seeds]
     except Unavailable as reason:

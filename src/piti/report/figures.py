@@ -41,10 +41,10 @@ def make_figure(
     for strip, condition, photograph in zip(card.strips, conditions, photographs, strict=True):
         files = [next(made) if digest else None for digest in strip.samples]
         strips.append(columns(card, strip, condition, photograph, next(small) if strip.low_res else None, files))
-    rows, width = sum(_lines(card, strip) for strip in strips), max((len(strip) for strip in strips), default=1)
-    size = (INCH * width, INCH * max(rows, 1) + 0.25 * len(strips) + 0.4)
+    strips = strips or [[Column("", None, "no data")]]
+    heights, width = [_lines(card, strip) for strip in strips], max(len(strip) for strip in strips)
+    size = (INCH * width, INCH * sum(heights) + 0.25 * len(strips) + 0.4)
     figure = plt.figure(figsize=size, layout="constrained")
-    heights = [_lines(card, strip) for strip in strips]
     for part, strip in zip(np.atleast_1d(figure.subfigures(len(strips), height_ratios=heights)), strips, strict=True):
         _draw(part.subplots(_lines(card, strip), width, squeeze=False), strip, card.crop)
     figure.suptitle(card.title + (f" ({card.note})" if card.note else ""), fontsize=8)
@@ -88,7 +88,7 @@ def pick(ids: Sequence[str], count: int, seed: int) -> list[str]:
 
 
 def _lines(card: FigureCard, strip: list[Column]) -> int:
-    return len(strip[0].pictures) * (2 if card.crop else 1)
+    return 1 if strip[0].pictures is None else len(strip[0].pictures) * (2 if card.crop else 1)
 
 
 def _draw(axes: np.ndarray, strip: list[Column], crop: float) -> None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from piti.card import dumps
 from piti.cards import WeightsCard
 from piti.command import step
 from piti.files import atomic
@@ -17,7 +18,7 @@ def run(card: WeightsCard, output: Path, source: list[Path]) -> None:
         fetch(Source(path=str(source[0]), digest=card.digest), source[0], output.with_name("pins.json"))
     tensors = convert(source[0], card.format)
     with atomic(output) as temporary:
-        save_file(tensors, temporary, {"format": card.format, "licence": card.licence, "source": card.source})
+        save_file(tensors, temporary, {"card": dumps(card)})  # one key: several have no fixed order
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """One row of models.yaml, from its card and its files to averaged weights."""
 
+import contextlib
 import csv
 import io
 import math
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from piti.baselines import build
-from piti.card import digest, dumps
+from piti.card import dumps
 from piti.cards import TrainCard
 from piti.data.conditions import CONDITIONS
 from piti.data.conditions.semantics import stored_as
@@ -56,9 +56,8 @@ def train_row(
     training can be extended, except where the learning rate depends on it.
     """
     training = card.training
-    identity = digest(card if card.gan else replace(card, training=replace(training, steps=0)))
-    folder = output.parent.with_name(f"state-{identity}")
-    with place() as here, exclusive(folder):
+    folder = output.parent.with_name(f"state-{card.identity}")
+    with place() as here, exclusive(folder) if here.first else contextlib.nullcontext():
         batches = training_batches(card, images, conditions, instances, here)
         if card.gan:
             objective = GANObjective(card, build(card.gan), here, micro_batch, vgg_features(card, perceptual))
@@ -67,7 +66,7 @@ def train_row(
         else:
             loss = perceptual_loss(card, perceptual)
             objective = DiffusionObjective(card, initial_model(card, init), here, micro_batch, compile, loss)
-        run = Run(objective, here, folder, identity, training.steps, training.ema_rate)
+        run = Run(objective, here, folder, card.identity, training.steps, training.ema_rate)
         try:
             train(run, batches, workers, log_every, save_every, minutes)
         except Diverged as reason:
@@ -76,7 +75,7 @@ def train_row(
         if here.first:
             write_text(output.with_name("curve.csv"), curve(run.curve))
             with atomic(output) as temporary:
-                save_file(run.exported(batches), temporary, {"card": dumps(card), "step": str(run.step)})
+                save_file(run.exported(batches), temporary, {"card": dumps(card)})
         return {"history": run.history()}
 
 

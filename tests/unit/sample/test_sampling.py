@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from tests.unit.train import tiny
 
 from piti.cards import SampleCard, SamplingConfig
 from piti.data.conditions import CONDITIONS
@@ -16,7 +17,6 @@ from piti.data.shards import Shards
 from piti.diffusion.noise import ImageNoise
 from piti.networks.piti import PITI
 from piti.sample import diffusion as sampling
-from tests.unit.train import tiny
 
 COUNT = 7
 ENCODER = tiny.ENCODER.with_channels(3)

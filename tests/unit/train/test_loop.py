@@ -4,11 +4,11 @@ import json
 
 import pytest
 import torch
+from tests.unit.train import tiny
 
 from piti.files import failure
 from piti.train import state
 from piti.train.run import Run
-from tests.unit.train import tiny
 
 
 def records(weights):

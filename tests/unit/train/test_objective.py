@@ -1,4 +1,4 @@
-"""The objective of diffusion rows: what is trained, what the network sees, and that it is the same however it is split."""
+"""The objective of diffusion rows: what is trained, what the network sees, the same however it is split."""
 
 import socket
 from dataclasses import replace
@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tests.unit.train import tiny
 
 from piti.files import InputError
 from piti.networks.unet import UNet
@@ -13,7 +14,6 @@ from piti.train import state
 from piti.train.devices import Place
 from piti.train.diffusion import DiffusionObjective
 from piti.train.row import initial_model, training_batches
-from tests.unit.train import tiny
 
 HERE = Place(torch.device("cpu"))
 

@@ -1,0 +1,93 @@
+"""Tables print a number, or why there is none, and never numbers that do not compare."""
+
+import pandas as pd
+import pytest
+
+from piti.cards import Cell, TableCard
+from piti.files import InputError, write_failure, write_json
+from piti.report.tables import interval, make_table
+
+
+def score(value, n=100, reference="real"):
+    extractor = {"name": "inception", "layer": "pool"}
+    return {"value": value, "interval": [value - 1, value + 2], "kid": 0.5, "n": n, "extractor": extractor} | {
+        "reference": reference
+    }
+
+
+def cell(row, *digests, column="ADE20K", **more):
+    return Cell(row=row, column=column, scores=digests, seeds=tuple(range(len(digests))), run=f"{row}/x", **more)
+
+
+def made(tmp_path, cells, scores, comparable=True):
+    """The table of `cells`; `scores` are dictionaries or reasons of failure, cell by cell."""
+    files = []
+    for number, found in enumerate(scores):
+        files.append(tmp_path / f"{number}.json")
+        write_failure(files[-1:], found) if isinstance(found, str) else write_json(files[-1], found)
+    rows, columns = (tuple(dict.fromkeys(getattr(c, key) for c in cells)) for key in ("row", "column"))
+    card = TableCard(
+        name="table1",
+        title="T",
+        preset="paper",
+        comparable=comparable,
+        note="",
+        rows=rows,
+        columns=columns,
+        cells=tuple(cells),
+    )
+    make_table(card, tmp_path / "table.csv", files)
+    long = pd.read_csv(tmp_path / "long.csv", keep_default_na=False)
+    return pd.read_csv(tmp_path / "table.csv", index_col=0), long, (tmp_path / "table.md").read_text()
+
+
+def test_a_number_a_reason_and_a_failure(tmp_path):
+    cells = [cell("Ours", "a", paper="8.9"), cell("SPADE", "b"), cell("OASIS", reason="no source configured")]
+    wide, long, text = made(tmp_path, cells, [score(12.345), "diverged: mse is not finite at step 7"])
+    assert wide["ADE20K"].tolist() == ["12.3", "failed: diverged: mse is not finite at step 7", "no source configured"]
+    assert long["value"].tolist() == ["12.345", "", ""] and long["n"].tolist()[0] in ("100", "100.0")
+    assert long.loc[0, ["paper", "extractor", "preset", "comparable", "card"]].tolist() == [
+        "8.9",
+        "inception",
+        "paper",
+        "yes",
+        "a",
+    ]
+    assert "12.3 (8.9)" in text and "n = 100" in text
+
+
+def test_a_failed_seed_fails_the_cell(tmp_path):
+    wide, _, _ = made(tmp_path, [cell("Ours", "a", "b")], [score(10), "diverged: x"])
+    assert wide.loc["Ours", "ADE20K"] == "failed: diverged: x"
+
+
+def test_seeds_are_averaged_and_give_the_interval(tmp_path):
+    _, long, _ = made(tmp_path, [cell("Ours", "a", "b")], [score(10), score(14)])
+    assert float(long.loc[0, "value"]) == 12
+    half = 12.706204736 * 2 / 2**0.5 * 2**0.5  # t(0.975, 1) * s / sqrt(2), s = 2 sqrt(2)
+    assert float(long.loc[0, "high"]) == pytest.approx(12 + half)
+    assert interval([score(10)]) == (9, 12)
+
+
+def test_the_best_of_several_says_so(tmp_path):
+    wide, long, text = made(tmp_path, [cell("OASIS", "a", "b", selected=True)], [score(20), score(15)])
+    assert str(wide.loc["OASIS", "ADE20K"]) == "15.0"
+    assert "best of 2 on the test set" in long.loc[0, "selected"] and "OASIS: selected on the test set" in text
+
+
+def test_a_substitution_is_never_comparable(tmp_path):
+    cells = [cell("Ours", "a", substitution="the paper's set is proprietary")]
+    _, long, text = made(tmp_path, cells, [score(10)])
+    assert long.loc[0, "comparable"] == "no" and "proprietary" in text
+
+
+@pytest.mark.parametrize("other, key", [({"n": 99}, "n"), ({"reference": "other"}, "reference")])
+def test_refuses_what_does_not_compare(tmp_path, other, key):
+    with pytest.raises(InputError, match=f"table1: ADE20K: {key}: found"):
+        made(tmp_path, [cell("Ours", "a"), cell("SPADE", "b")], [score(10), score(11, **other)])
+    assert not (tmp_path / "table.csv").exists()
+
+
+def test_refuses_a_wrong_number_of_files(tmp_path):
+    with pytest.raises(InputError, match="scores: found 1 files"):
+        made(tmp_path, [cell("Ours", "a", "b")], [score(10)])

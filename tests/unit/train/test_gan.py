@@ -1,0 +1,107 @@
+"""The baselines through the one loop: resumed bit for bit, averaged, and ended with a record when they collapse."""
+
+import signal
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tests.unit.train import tiny
+
+from piti.baselines import build
+from piti.cards import GANConfig, TrainCard, TrainingConfig
+from piti.cards_baselines import OASISConfig, Pix2PixHDConfig, SPADEConfig
+from piti.data.scenes import CLASSES
+from piti.files import failure
+from piti.networks.checkpoint import load
+from piti.train.gan import GANObjective
+from piti.train.loop import Stopped
+from piti.train.run import Run
+
+CHANNELS = len(CLASSES) + 1
+GANS = {
+    "pix2pixhd": Pix2PixHDConfig(CHANNELS, 32, ngf=4, n_downsampling=2, n_blocks=1, ndf=4, lambda_vgg=0, decay=0.5),
+    "spade": SPADEConfig(CHANNELS, 32, ngf=2, nhidden=4, ndf=4, lambda_vgg=0),
+    "oasis": OASISConfig(CHANNELS, 64, channels_G=2, nhidden=4, channels_D=4, z_dim=4),
+}
+STEPS = 6
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    """Scenes at 72 px, which OASIS's 64 px are cut from (the others: 32)."""
+    from piti.data import scenes
+    from piti.data.shards import write
+
+    folder, count, side = tmp_path_factory.mktemp("pairs"), 6, 72
+    drawn, ids = scenes.render(5, list(range(count)), side), [f"scene-{i}" for i in range(count)]
+    stored = {"images": drawn.image, "mask": drawn.classes + 1}
+    return {
+        kind: write(folder / kind, kind, ids, lambda w, a=array: a[[ids.index(i) for i in w]], 4, side)
+        for kind, array in stored.items()
+    }
+
+
+def card(kind: str, **training) -> TrainCard:
+    training = {"batch": 2, "steps": STEPS, "ema_rate": 0.5 if kind == "oasis" else 0.0} | training
+    return TrainCard(
+        training=TrainingConfig(kind=kind, **training),
+        seed=3,
+        images="",
+        condition="mask",
+        conditions="",
+        image_side=GANS[kind].side,
+        base_side=16,
+        gan=GANConfig(**{kind: GANS[kind]}),
+        num_classes=CHANNELS,
+    )
+
+
+def train(folder, card, pairs):
+    return tiny.train(folder, card, {"small": pairs["images"], "mask": pairs["mask"]}, log_every=2)
+
+
+@pytest.mark.parametrize("kind", GANS)
+def test_stopped_and_resumed_is_undisturbed(kind, pairs, tmp_path, monkeypatch):
+    whole, advance = train(tmp_path / "whole", card(kind), pairs), Run.advance
+    with monkeypatch.context() as patch, pytest.raises(Stopped):
+        patch.setattr(Run, "advance", lambda run, b: (signal.raise_signal(signal.SIGTERM), advance(run, b)))
+        train(tmp_path / "parts", card(kind), pairs)
+    parts = train(tmp_path / "parts", card(kind), pairs)
+    assert whole.read_bytes() == parts.read_bytes()
+    curve = whole.with_name("curve.csv").read_text()
+    assert curve == parts.with_name("curve.csv").read_text()
+    assert "generator_gan" in curve and "discriminator_real" in curve and len(curve.splitlines()) == 1 + STEPS // 2
+
+
+@pytest.mark.parametrize("kind", GANS)
+def test_exports_a_generator_that_loads_strictly_and_has_learned(kind, pairs, tmp_path):
+    weights = load_file(train(tmp_path, card(kind), pairs))
+    generator = build(card(kind).gan).generator
+    load(generator, weights, "exported")
+    untrained = load_file(train(tmp_path, replace(card(kind, steps=1), seed=4), pairs))
+    assert any(not torch.equal(weights[name], untrained[name]) for name in weights)
+
+
+def test_the_average_gets_batch_statistics_of_its_own(pairs, tmp_path):
+    """With the statistics of the live weights, an average of 0.5 would normalise by the wrong numbers."""
+    averaged = load_file(train(tmp_path, card("oasis"), pairs))
+    live = load_file(train(tmp_path / "live", card("oasis", ema_rate=0.0), pairs))
+    mean = next(name for name in averaged if name.endswith("running_mean"))
+    assert not torch.equal(averaged[mean], live[mean])
+
+
+def test_a_dead_discriminator_ends_the_training_with_a_record(pairs, tmp_path, monkeypatch):
+    """Gradients of exactly zero for a whole line of the curve are a collapse."""
+    losses = GANObjective._discriminator_losses
+    monkeypatch.setattr(
+        GANObjective, "_discriminator_losses", lambda self, part: {k: 0 * v for k, v in losses(self, part).items()}
+    )
+    path = tiny.train(
+        tmp_path,
+        card("spade", steps=10),
+        {"small": pairs["images"], "mask": pairs["mask"]},
+        log_every=5,
+    )
+    assert failure(path).startswith("diverged: discriminator_gradient is exactly zero at the 5 steps up to 5")
+    assert failure(path.with_name("curve.csv"))
