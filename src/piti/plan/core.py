@@ -210,6 +210,11 @@ class Plan:
         card, inputs = make(model, *data, fraction, seed)
         if init:
             card, inputs = replace(card, init=init.digest), inputs | {"init": [init]}
+        if model.perceptual or getattr(getattr(card.gan, model.kind, None), "lambda_vgg", 0):
+            name = self.config.networks.perceptual
+            vgg, form = self.weights(name), self.config.weights[name].format
+            card = replace(card, perceptual=vgg.digest, perceptual_format=form)
+            inputs = inputs | {"perceptual": [vgg]}
         name = "-".join([row, *([task] if task else []), *([f"{fraction * 100:g}"] if fraction != 1 else [])])
         return self.add("train", "models", name, "weights.safetensors", card, inputs)
 
@@ -233,12 +238,6 @@ class Plan:
             text=networks.text if condition == "caption" else None,
             fraction=fraction,
         )
-        if model.perceptual:
-            vgg = self.weights(networks.perceptual)
-            card = replace(
-                card, perceptual=vgg.digest, perceptual_format=self.config.weights[networks.perceptual].format
-            )
-            inputs["perceptual"] = [vgg]
         return card, inputs
 
     def _baseline_card(
@@ -267,12 +266,6 @@ class Plan:
         if dataset in model.instances and condition == "mask":
             instances = self.packed(dataset, "train", "instances", networks.load_side)
             card, inputs["instances"] = replace(card, instances=instances.digest), [instances]
-        if getattr(getattr(gan, model.kind), "lambda_vgg", 0):
-            vgg = self.weights(networks.perceptual)
-            card = replace(
-                card, perceptual=vgg.digest, perceptual_format=self.config.weights[networks.perceptual].format
-            )
-            inputs["perceptual"] = [vgg]
         return card, inputs
 
     def _baseline(self, model: Model, dataset: str, condition: str) -> tuple[GANConfig, dict]:
