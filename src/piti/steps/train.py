@@ -8,20 +8,11 @@ from piti.command import step
 OPTIONS = {"micro_batch": 16, "workers": 0, "compile": 0, "log_every": 200, "save_every": 5000, "minutes": 0}
 
 
-def run(
-    card: TrainCard,
-    output: Path,
-    images: list[Path],
-    conditions: list[Path],
-    init: list[Path],
-    perceptual: list[Path],
-    instances: list[Path],
-    **options: int,
-) -> dict:
-    from piti.train.row import train_row
+def run(card: TrainCard, output: Path, **arguments: list[Path] | int) -> dict:
+    from piti.train.row import Files, Work, train_row
 
-    more = [next(iter(paths), None) for paths in (init, perceptual, instances)]
-    return train_row(card, output, images[0], conditions[0], *more, **options)
+    files = Files(**{key: next(iter(arguments[key]), None) for key in Files._fields})
+    return train_row(card, output, files, Work(**{key: arguments[key] for key in Work._fields}))
 
 
 if __name__ == "__main__":

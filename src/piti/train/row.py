@@ -5,6 +5,7 @@ import csv
 import io
 import math
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -28,28 +29,34 @@ from piti.train.devices import Place, place
 from piti.train.diffusion import DiffusionObjective
 from piti.train.gan import GANObjective
 from piti.train.loop import Diverged, train
-from piti.train.run import Run
+from piti.train.run import Objective, Run
 from piti.train.state import exclusive
 
 NETWORKS = {"vgg19_torchvision": ("vgg19", "torchvision"), "vgg16_keras_h5": ("vgg16", "caffe")}
 
 
-def train_row(
-    card: TrainCard,
-    output: Path,
-    images: Path,
-    conditions: Path,
-    init: Path | None,
-    perceptual: Path | None,
-    instances: Path | None,
-    *,
-    micro_batch: int,
-    workers: int,
-    compile: bool,
-    log_every: int,
-    save_every: int,
-    minutes: int,
-) -> dict:
+class Files(NamedTuple):
+    """What a training reads: shards by their index, weights as safetensors."""
+
+    images: Path
+    conditions: Path
+    init: Path | None = None  # weights to start from
+    perceptual: Path | None = None  # VGG
+    instances: Path | None = None
+
+
+class Work(NamedTuple):
+    """How the work is done, never what comes out of it (piti.config.Machine says what each is)."""
+
+    micro_batch: int
+    workers: int
+    compile: bool
+    log_every: int
+    save_every: int
+    minutes: int
+
+
+def train_row(card: TrainCard, output: Path, files: Files, work: Work) -> dict:
     """Train, and write the averaged weights (safetensors) and the curve (CSV) beside them. Returns its history.
 
     The resumable state lies in a folder beside the output's own; its name leaves out the number of steps, so that a
@@ -58,17 +65,10 @@ def train_row(
     training = card.training
     folder = output.parent.with_name(f"state-{card.identity}")
     with place() as here, exclusive(folder) if here.first else contextlib.nullcontext():
-        batches = training_batches(card, images, conditions, instances, here)
-        if card.gan:
-            objective = GANObjective(card, build(card.gan), here, micro_batch, vgg_features(card, perceptual))
-            if init:
-                load(objective.model, load_file(init), str(init))
-        else:
-            loss = perceptual_loss(card, perceptual)
-            objective = DiffusionObjective(card, initial_model(card, init), here, micro_batch, compile, loss)
-        run = Run(objective, here, folder, card.identity, training.steps, training.ema_rate)
+        batches = training_batches(card, files, here)
+        run = Run(objective(card, files, work, here), here, folder, card.identity, training.steps, training.ema_rate)
         try:
-            train(run, batches, workers, log_every, save_every, minutes)
+            train(run, batches, work.workers, work.log_every, work.save_every, work.minutes)
         except Diverged as reason:
             write_failure([output.with_name("curve.csv"), output], str(reason))
             return {"history": run.history()}
@@ -77,6 +77,17 @@ def train_row(
             with atomic(output) as temporary:
                 save_file(run.exported(batches), temporary, {"card": dumps(card)})
         return {"history": run.history()}
+
+
+def objective(card: TrainCard, files: Files, work: Work, here: Place) -> Objective:
+    """What the card trains."""
+    if not card.gan:
+        model, loss = initial_model(card, files.init), perceptual_loss(card, files.perceptual)
+        return DiffusionObjective(card, model, here, work.micro_batch, work.compile, loss)
+    made = GANObjective(card, build(card.gan), here, work.micro_batch, vgg_features(card, files.perceptual))
+    if files.init:
+        load(made.model, load_file(files.init), str(files.init))
+    return made
 
 
 def initial_model(card: TrainCard, init: Path | None) -> torch.nn.Module:
@@ -95,10 +106,10 @@ def initial_model(card: TrainCard, init: Path | None) -> torch.nn.Module:
     return model
 
 
-def training_batches(card: TrainCard, images: Path, conditions: Path, instances: Path | None, here: Place) -> Batches:
+def training_batches(card: TrainCard, files: Files, here: Place) -> Batches:
     """The card's batches: the base model sees small pictures, the upsampler whole ones and a small input; a baseline
     sees random crops, and of labels and sketches what is stored."""
-    training, photographs, stored = card.training, Shards(images, "images"), Shards(conditions)
+    training, photographs, stored = card.training, Shards(files.images, "images"), Shards(files.conditions)
 
     def small(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         if not training.degradation:
@@ -116,7 +127,7 @@ def training_batches(card: TrainCard, images: Path, conditions: Path, instances:
         encode=stored_as(card.condition, card.sketch_input) if card.gan else None,
         flip=card.condition != "caption",
         condition_dropout=training.condition_dropout,
-        instances=Shards(instances, "instances") if instances else None,
+        instances=Shards(files.instances, "instances") if files.instances else None,
         crop=card.image_side if card.gan else 0,
         low_res=small if training.kind.endswith("upsampler") else None,
         rank=here.rank,

@@ -106,3 +106,13 @@ def test_refuses_wrong_weights(weights, tmp_path):
     for name in ("inception", "vgg16"):
         with pytest.raises(InputError, match=r"broken: found no readable weights"):
             extractors.load(name, tmp_path / "broken")
+
+
+def test_the_resize_is_clean_fid_s():
+    """clean-fid's own resizer, mode "clean", at Inception's side."""
+    from cleanfid.resize import build_resizer
+
+    image = np.random.default_rng(0).integers(0, 256, (96, 96, 3), dtype=np.uint8)
+    theirs = build_resizer("clean")(image)
+    ours = bicubic_float(torch.from_numpy(image).permute(2, 0, 1)[None], 299)[0].permute(1, 2, 0).numpy()
+    assert np.abs(ours - theirs).max() < 1e-3

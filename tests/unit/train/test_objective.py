@@ -13,7 +13,7 @@ from piti.networks.unet import UNet
 from piti.train import state
 from piti.train.devices import Place
 from piti.train.diffusion import DiffusionObjective
-from piti.train.row import initial_model, training_batches
+from piti.train.row import Files, initial_model, training_batches
 
 HERE = Place(torch.device("cpu"))
 
@@ -25,7 +25,7 @@ def objective(card, init=None):
 
 def batches(card, shards):
     """The batches as a row builds them."""
-    return training_batches(card, *tiny.inputs(card, shards), None, HERE)
+    return training_batches(card, Files(*tiny.inputs(card, shards)), HERE)
 
 
 # -- frozen ----------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from piti.cards import EncoderConfig, TextConfig, TrainCard, TrainingConfig, UNe
 from piti.data import scenes
 from piti.data.resize import shrink
 from piti.data.shards import write
-from piti.train.row import train_row
+from piti.train.row import Files, Work, train_row
 
 SIDE, BASE_SIDE = 32, 16
 UNET = UNetConfig(
@@ -89,7 +89,7 @@ def train(folder: Path, card: TrainCard, shards: dict[str, Path], init: Path | N
         "minutes": 0,
     } | options
     perceptual = vgg(folder / "vgg.safetensors") if card.perceptual else None
-    train_row(card, output(folder, card), *inputs(card, shards), init, perceptual, None, **options)
+    train_row(card, output(folder, card), Files(*inputs(card, shards), init, perceptual), Work(**options))
     return output(folder, card)
 
 
