@@ -114,5 +114,5 @@ def test_the_resize_is_clean_fid_s():
 
     image = np.random.default_rng(0).integers(0, 256, (96, 96, 3), dtype=np.uint8)
     theirs = build_resizer("clean")(image)
-    ours = bicubic_float(torch.from_numpy(image).permute(2, 0, 1)[None], 299)[0].permute(1, 2, 0).numpy()
+    ours = extractors.bicubic_float(torch.from_numpy(image).permute(2, 0, 1)[None], 299)[0].permute(1, 2, 0).numpy()
     assert np.abs(ours - theirs).max() < 1e-3
