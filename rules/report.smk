@@ -11,6 +11,8 @@ rule make_table:
         markdown=path("tables", "table.md"),
     log:
         log_of("make_table"),
+    wildcard_constraints:
+        name="(?!table2/)[^/]+",  # Table 2 is counted, by tally_study
     localrule: True
     threads: machine.threads
     params:

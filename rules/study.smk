@@ -43,6 +43,3 @@ rule publish_study:
     localrule: True
     shell:
         "cp -r {input} {output}"
-
-
-ruleorder: tally_study > make_table
