@@ -22,7 +22,7 @@ check: $(READY)
 	$(BIN)/snakefmt --check Snakefile rules
 
 bench: $(READY)
-	$(BIN)/python -m bench
+	env -u OMP_NUM_THREADS $(BIN)/python -m bench # all cores: one job alone
 
 gc: $(READY) # what no card refers to: list it; DELETE=1 removes it, PRESET=smoke looks there
 	$(BIN)/python -m piti gc $(if $(PRESET),--config preset=$(PRESET)) $(if $(DELETE),--delete)
