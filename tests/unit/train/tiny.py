@@ -29,14 +29,14 @@ ENCODER = EncoderConfig(side=SIDE, strides=2, width=32, layers=1, heads=2)
 TEXT = TextConfig(width=32, layers=1, heads=2, context=scenes.LENGTH, vocabulary=len(scenes.VOCABULARY))
 
 
-def data(folder: Path, count: int) -> dict[str, Path]:
-    """Shards of drawn scenes: "images" at SIDE, "small" at BASE_SIDE, and the conditions "mask" and "caption"."""
-    drawn = scenes.render(3, np.arange(count), SIDE)
+def data(folder: Path, count: int, side: int = SIDE, base_side: int = BASE_SIDE) -> dict[str, Path]:
+    """Shards of drawn scenes: "images" at `side`, "small" at `base_side`, and the conditions "mask" and "caption"."""
+    drawn = scenes.render(3, np.arange(count), side)
     ids = [f"scene-{i}" for i in range(count)]
     items = {
-        "images": ("images", drawn.image, SIDE),
-        "small": ("images", shrink(drawn.image, BASE_SIDE), BASE_SIDE),
-        "mask": ("mask", drawn.classes + 1, SIDE),
+        "images": ("images", drawn.image, side),
+        "small": ("images", shrink(drawn.image, base_side), base_side),
+        "mask": ("mask", drawn.classes + 1, side),
         "caption": ("caption", drawn.tokens, scenes.LENGTH),
     }
 
