@@ -100,6 +100,8 @@ class TrainingConfig:
     discriminator_width: int = 64
     clamp_x_start: bool = True  # hold the prediction to [-1, 1] before those losses
     image_losses_from: int = 100  # first step of the perceptual and adversarial losses
+    # a baseline's
+    refresh_steps: int = 50  # training batches that set an averaged generator's batch statistics (facts 3.3)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -69,10 +69,16 @@ class SPADEResnetBlock(nn.Module):
             self.norm_s = norm(in_channels)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        condition = F.interpolate(condition, size=x.shape[2:], mode="nearest")
+        condition = shrink(condition, x.shape[2])
         h = self.conv_0(F.leaky_relu(self.norm_0(x, condition), 0.2))
         h = self.conv_1(F.leaky_relu(self.norm_1(h, condition), 0.2))  # N×out×H×W
         return h + (self.conv_s(self.norm_s(x, condition)) if self.learned_shortcut else x)
+
+
+def shrink(condition: Tensor, side: int) -> Tensor:
+    """N×C×S×S -> N×C×side×side by nearest neighbour: what `F.interpolate` picks, uncopied."""
+    step = condition.shape[2] // side
+    return condition[:, :, ::step, ::step]
 
 
 @torch.no_grad()

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from piti.baselines.contract import VGG, Baseline, Tensors
-from piti.baselines.layers import SPADENorm, SPADEResnetBlock, SpectralConv2d, init_convolutions, xavier
+from piti.baselines.layers import SPADENorm, SPADEResnetBlock, SpectralConv2d, init_convolutions, shrink, xavier
 from piti.cards_baselines import OASISConfig
 
 
@@ -29,7 +29,7 @@ class Generator(nn.Module):
     def forward(self, semantics: Tensor, noise: Tensor) -> Tensor:
         height, width = semantics.shape[2:]
         condition = torch.cat([noise[:, :, None, None].expand(-1, -1, height, width), semantics], dim=1)
-        x = self.fc(F.interpolate(condition, size=(height >> 5, width >> 5), mode="nearest"))
+        x = self.fc(shrink(condition, height >> 5))
         for i, block in enumerate(self.body):
             if i:
                 x = F.interpolate(x, scale_factor=2, mode="nearest")

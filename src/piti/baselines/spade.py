@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from piti.baselines.contract import VGG, Baseline, Tensors
-from piti.baselines.layers import SPADENorm, SPADEResnetBlock, SpectralConv2d, init_convolutions, xavier
+from piti.baselines.layers import SPADENorm, SPADEResnetBlock, SpectralConv2d, init_convolutions, shrink, xavier
 from piti.baselines.patch import (
     ADVERSARIAL,
     Scales,
@@ -41,9 +41,7 @@ class Generator(nn.Module):
         self.conv_img = nn.Conv2d(ngf, 3, 3, padding=1)
 
     def forward(self, semantics: Tensor) -> Tensor:
-        height, width = semantics.shape[2:]
-        doublings = 6 if self.more else 5
-        x = self.fc(F.interpolate(semantics, size=(height >> doublings, width >> doublings), mode="nearest"))
+        x = self.fc(shrink(semantics, semantics.shape[2] >> (6 if self.more else 5)))
         x = self.head_0(x, semantics)  # N×16ngf×8×8 at side 256
         x = self.G_middle_0(upsample(x), semantics)  # N×16ngf×16×16
         x = self.G_middle_1(upsample(x) if self.more else x, semantics)

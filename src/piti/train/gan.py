@@ -13,8 +13,6 @@ from piti.data.conditions.semantics import semantics
 from piti.diffusion.noise import generator
 from piti.train.devices import Place, autocast
 
-REFRESH_STEPS = 50  # training batches that set an averaged generator's batch statistics (facts 3.3)
-
 
 class GANObjective:
     """One row's losses and its two optimizer steps. `model` is the generator."""
@@ -92,7 +90,7 @@ class GANObjective:
             return dict(weights)
         averaged = copy.deepcopy(self.baseline).train()
         averaged.generator.load_state_dict(weights)
-        for step in range(REFRESH_STEPS):
+        for step in range(self.card.training.refresh_steps):
             batch = {k: v[: self.micro_batch] for k, v in batches[step].items() if k in ("condition", "instances")}
             part = {name: tensor.to(self.place.device) for name, tensor in batch.items()}
             seen = semantics(part["condition"], self.card.num_classes, part.get("instances"))

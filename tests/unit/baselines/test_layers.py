@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from piti.baselines.layers import SpectralConv2d, init_convolutions, xavier
+from piti.baselines.layers import SpectralConv2d, init_convolutions, shrink, xavier
 
 
 def twins():
@@ -40,3 +40,9 @@ def test_largest_singular_value_becomes_one():
         layer.eval()
         matrix = layer(torch.eye(45).reshape(45, 5, 3, 3))[:, :, 1, 1]  # responses to each unit patch
     assert torch.linalg.matrix_norm(matrix, 2).item() == pytest.approx(1, rel=1e-4)
+
+
+@pytest.mark.parametrize("side", [64, 32, 2])
+def test_shrink_picks_the_pixels_that_interpolate_picks(side):
+    condition = torch.randn(2, 3, 64, 64)
+    assert torch.equal(shrink(condition, side), nn.functional.interpolate(condition, size=(side, side), mode="nearest"))
