@@ -56,9 +56,7 @@ def command(step):
         options = [
             f"--{key.replace('_', '-')} {' '.join(map(shlex.quote, paths))}" for key, paths in named.items() if paths
         ]
-        several = step == "train" and GPUS > 1
-        launch = f"torchrun --standalone --nproc-per-node={GPUS}" if several else "python"
-        return f"{launch} -m piti.steps.{step} --card {shlex.quote(dumps(found.card))} {' '.join(options)}"
+        return f"python -m piti.steps.{step} --card {shlex.quote(dumps(found.card))} {' '.join(options)}"
 
     return arguments
 

@@ -74,7 +74,7 @@ rule draw_sketches:
         benchmark_of("draw_sketches")
     threads: machine.threads
     resources:
-        gpu=GPUS,
+        gpu=min(GPUS, 1),
     params:
         step=command("draw_sketches"),
     shell:

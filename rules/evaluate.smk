@@ -12,7 +12,7 @@ rule extract_features:
         benchmark_of("extract_features")
     threads: machine.threads
     resources:
-        gpu=GPUS,
+        gpu=min(GPUS, 1),
     params:
         step=command("extract_features"),
     shell:

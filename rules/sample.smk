@@ -12,7 +12,7 @@ rule sample:
         benchmark_of("sample")
     threads: machine.threads
     resources:
-        gpu=GPUS,
+        gpu=min(GPUS, 1),
     params:
         step=command("sample"),
     shell:
@@ -30,7 +30,7 @@ rule upsample:
         benchmark_of("upsample")
     threads: machine.threads
     resources:
-        gpu=GPUS,
+        gpu=min(GPUS, 1),
     params:
         step=command("upsample"),
     shell:
@@ -48,7 +48,7 @@ rule generate:
         benchmark_of("generate")
     threads: machine.threads
     resources:
-        gpu=GPUS,
+        gpu=min(GPUS, 1),
     params:
         step=command("generate"),
     shell:

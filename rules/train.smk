@@ -1,6 +1,13 @@
 # One rule for every trained model: stages, ablations and upsamplers are rows of config/models.yaml.
 
 
+def launch(wildcards, resources):
+    """In front of a training: starts its processes, and lets its SLURM job go on after its time (piti.launch)."""
+    asked = {"gpus": resources.gpu, "nodes": resources.get("nodes", 1), "runtime": resources.get("runtime", 0)}
+    asked |= {"margin": machine.margin, "requeue": int(machine.requeue)}
+    return " ".join(["python -m piti.launch", *(f"--{key} {value}" for key, value in asked.items())])
+
+
 rule train:
     input:
         unpack(files("train")),
@@ -15,7 +22,8 @@ rule train:
     resources:
         gpu=GPUS,
     params:
+        launch=launch,
         step=command("train"),
         compile=int(machine.compile),
     shell:
-        "{params.step} --micro-batch {machine.micro_batch} --workers {machine.workers} --compile {params.compile} --log-every {machine.log_every} --save-every {machine.save_every} --minutes {machine.minutes} --output {output.weights} 2> {log}"
+        "{params.launch} {params.step} --micro-batch {machine.micro_batch} --workers {machine.workers} --compile {params.compile} --log-every {machine.log_every} --save-every {machine.save_every} --output {output.weights} 2> {log}"

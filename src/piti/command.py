@@ -19,7 +19,7 @@ def step(
     run: Callable,
     inputs: Sequence[str] = (),
     optional: Sequence[str] = (),
-    options: dict[str, int] | None = None,
+    options: dict[str, int | float] | None = None,
     siblings: Sequence[str] = (),
     hands_on_failure: bool = True,
 ) -> None:
@@ -40,7 +40,7 @@ def step(
         required = key in inputs
         parser.add_argument(f"--{key.replace('_', '-')}", nargs="+", type=Path, required=required, metavar="FILE")
     for key, default in (options or {}).items():
-        parser.add_argument(f"--{key.replace('_', '-')}", type=int, default=default, metavar="N")
+        parser.add_argument(f"--{key.replace('_', '-')}", type=type(default), default=default, metavar="N")
     parser.add_argument("--output", required=True, type=Path, metavar="FILE")
     arguments = vars(parser.parse_args())
     text, output = arguments.pop("card"), arguments.pop("output")

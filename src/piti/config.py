@@ -188,9 +188,7 @@ class Claim:
 class Machine:
     """How the work is done, never what comes out of it: none of this is part of a card."""
 
-    gpus: int | Literal["auto"] = (
-        "auto"  # GPUs a training or sampling job asks for; auto: 1 where this machine has one, else 0
-    )
+    gpus: int | Literal["auto"] = "auto"  # GPUs of a training, other jobs take one; auto: 1 where there is one, else 0
     threads: int = 1  # CPU threads a job
     workers: int = 0  # data-loading processes a training job
     micro_batch: int = 16  # images on a device at once in training; the rest of the batch by accumulation
@@ -198,7 +196,8 @@ class Machine:
     compile: bool = False  # torch.compile
     log_every: int = 200  # training steps
     save_every: int = 5000  # training steps between saved states
-    minutes: int = 0  # a training job saves its state and ends with exit code 75 after so long; 0: no limit
+    margin: float = 10  # minutes before the limit of its SLURM job at which a training saves and leaves
+    requeue: bool = True  # whether such a job queues itself again (`scontrol requeue`), or leaves that to `retries`
 
 
 @dataclass(frozen=True)

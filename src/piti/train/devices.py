@@ -38,6 +38,11 @@ class Place:
         dist.all_reduce(tensor)
         return tensor / self.world
 
+    def wait(self) -> None:
+        """Until every process has come here: torchrun ends the others as soon as one is gone."""
+        if self.world > 1:
+            dist.barrier()
+
     def any(self, flag: bool, step: int) -> bool:
         """Whether any process says so. Several processes ask each other every tenth step only: it makes them wait."""
         if self.world == 1:

@@ -62,6 +62,7 @@ def train(run: Run, batches: Dataset, workers: int, log_every: int, save_every: 
             if save:
                 run.save()
             if stop:
+                run.place.wait()
                 raise Stopped
     if events:
         events.close()

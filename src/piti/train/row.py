@@ -53,7 +53,7 @@ class Work(NamedTuple):
     compile: bool
     log_every: int
     save_every: int
-    minutes: int
+    minutes: float
 
 
 def train_row(card: TrainCard, output: Path, files: Files, work: Work) -> dict:
@@ -71,12 +71,12 @@ def train_row(card: TrainCard, output: Path, files: Files, work: Work) -> dict:
             train(run, batches, work.workers, work.log_every, work.save_every, work.minutes)
         except Diverged as reason:
             write_failure([output.with_name("curve.csv"), output], str(reason))
-            return {"history": run.history()}
+            return run.made()
         if here.first:
             write_text(output.with_name("curve.csv"), curve(run.curve))
             with atomic(output) as temporary:
                 save_file(run.exported(batches), temporary, {"card": dumps(card)})
-        return {"history": run.history()}
+        return run.made()
 
 
 def objective(card: TrainCard, files: Files, work: Work, here: Place) -> Objective:

@@ -132,7 +132,7 @@ class Run:
         """Which processes did which steps, for how long: hosts, devices, jobs, seconds."""
         cuda = self.place.device.type == "cuda"
         piece = {
-            "host": socket.gethostname(),
+            "host": os.environ.get("SLURM_JOB_NODELIST", socket.gethostname()),
             "device": torch.cuda.get_device_name(self.place.device) if cuda else "cpu",
             "processes": self.place.world,
             "job": os.environ.get("SLURM_JOB_ID", ""),
@@ -141,6 +141,12 @@ class Run:
             "seconds": round(time.time() - self.began, 1),
         }
         return [*self.pieces, piece] if self.step > self.first else self.pieces
+
+    def made(self) -> dict:
+        """For the artefact's metadata: its history, and what it cost (seconds times GPUs; 0 on CPUs)."""
+        history = self.history()
+        cost = sum(piece["processes"] * piece["seconds"] for piece in history if piece["device"] != "cpu")
+        return {"gpu_seconds": round(cost, 1), "history": history}
 
     def exported(self, batches: Dataset) -> dict[str, Tensor]:
         """The whole model, averaged weights in place of the trained ones, as the objective hands it on."""

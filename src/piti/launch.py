@@ -1,0 +1,80 @@
+"""How the processes of a training are started, and how a SLURM job continues after its own end.
+
+On this machine: the command as it is, or torchrun in front of it for several GPUs. In a SLURM job (`--runtime` is its
+limit) the training is one link of a chain:
+
+1. It runs in a step of its own. SLURM's cgroup plugin gives SIGTERM (preemption, time limit, scancel) to the direct
+   children of a step only, and in the job's first step that child is Snakemake.
+2. It is told to save and leave before the limit comes: `--minutes`.
+3. When it has left so (exit code 75), the job asks to be queued again: same id, same memory, no retry used. Where that
+   is refused or not wanted, code 75 reaches Snakemake, whose `retries` submit a new job.
+"""
+
+import argparse
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+AGAIN = 75  # EX_TEMPFAIL: the training has saved its state and asks to be started again
+SAVING = 600  # s that torchrun leaves its processes to save after SIGTERM; SLURM may leave them less
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m piti.launch", description=__doc__.split("\n")[0])
+    parser.add_argument("--gpus", type=int, default=1, help="of all nodes together; 0: no GPU")
+    parser.add_argument("--nodes", type=int, default=1)
+    parser.add_argument("--runtime", type=float, default=0, help="minutes that the SLURM job may take; 0: no such job")
+    parser.add_argument("--margin", type=float, default=10, help="minutes before that at which a training leaves")
+    parser.add_argument("--requeue", type=int, choices=(0, 1), default=1, help="whether the job may queue itself again")
+    parser.add_argument("command", nargs=argparse.REMAINDER, help="python -m piti.steps.train …")
+    asked = parser.parse_args()
+    job = os.environ.get("SLURM_JOB_ID") if asked.runtime else None
+    command = processes(asked.command, asked.nodes, asked.gpus, job)
+    if not job:
+        os.execvp(command[0], command)
+    if (minutes := asked.runtime - asked.margin) <= 0:
+        parser.error(
+            f"machine.margin: found {asked.margin:g}, expected less than the job's runtime, {asked.runtime:g} min"
+        )
+    signal.signal(signal.SIGTERM, lambda *_: None)  # the training decides; its own handler is not touched by this one
+    code = subprocess.run([*own_step(asked.nodes), *command, "--minutes", f"{minutes:g}"]).returncode
+    if code == AGAIN and asked.requeue:
+        requeue(job)
+    sys.exit(code)
+
+
+def processes(command: list[str], nodes: int, gpus: int, job: str | None) -> list[str]:
+    """The command; for several GPUs, torchrun with one process a GPU. Several nodes meet at the first: this one."""
+    if max(gpus, nodes) <= 1:
+        return command
+    meeting = ["--standalone"]
+    if nodes > 1:
+        port = 20000 + int(job) % 20000
+        meeting = ["--rdzv-backend=c10d", f"--rdzv-endpoint={socket.gethostname()}:{port}", f"--rdzv-id={job}"]
+    shape = [f"--nnodes={nodes}", f"--nproc-per-node={max(gpus // nodes, 1)}", f"--shutdown-timeout={SAVING}"]
+    python, *module = command
+    return [python, "-m", "piti.train.torchrun", *shape, *meeting, *module]
+
+
+def own_step(nodes: int) -> list[str]:
+    """srun, with all that the job has."""
+    cpus = os.environ.get("SLURM_CPUS_PER_TASK", "1")
+    shape = [f"--nodes={nodes}", f"--ntasks={nodes}", f"--cpus-per-task={cpus}"]
+    return ["srun", "--overlap", *shape, "--cpu-bind=quiet"]
+
+
+def requeue(job: str) -> None:
+    """Queue this job again and wait for the end that this brings; return where SLURM refuses."""
+    asked = subprocess.run(["scontrol", "requeue", job], stderr=subprocess.PIPE, text=True)
+    if asked.returncode:
+        print(f"job {job} is not queued again: {asked.stderr.strip()}", file=sys.stderr)
+        return
+    print(f"job {job} is queued again and goes on from the saved state", file=sys.stderr)
+    time.sleep(600)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""Starting a training's processes: which command, and what a SLURM job does when the training asks to go on."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from piti.launch import processes
+
+TRAIN = ["python", "-m", "piti.steps.train", "--card", "{}"]
+
+
+def test_one_process_is_the_command_itself():
+    assert processes(TRAIN, nodes=1, gpus=0, job=None) == processes(TRAIN, nodes=1, gpus=1, job="7") == TRAIN
+
+
+def test_several_gpus_of_a_node_are_processes_of_one_torchrun():
+    command = processes(TRAIN, nodes=1, gpus=4, job=None)
+    assert command[:3] == ["python", "-m", "piti.train.torchrun"]
+    assert {"--nnodes=1", "--nproc-per-node=4", "--standalone"} <= set(command)
+    assert command[-4:] == TRAIN[1:]
+
+
+def test_several_nodes_meet_at_this_one_under_the_jobs_name():
+    command = processes(TRAIN, nodes=2, gpus=8, job="123456")
+    assert {"--nnodes=2", "--nproc-per-node=4", "--rdzv-id=123456", "--rdzv-backend=c10d"} <= set(command)
+    (meeting,) = (word for word in command if word.startswith("--rdzv-endpoint="))
+    assert 1024 < int(meeting.rsplit(":", 1)[1]) < 65536
+
+
+@pytest.fixture
+def slurm(tmp_path):
+    """A folder with an srun that runs what follows its own options, and a scontrol that notes down what it is asked."""
+
+    def tool(name: str, text: str) -> None:
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+
+    tool("srun", f'echo "$@" > {tmp_path}/step; while [ "${{1#--}}" != "$1" ]; do shift; done; exec "$@"')
+    tool("scontrol", f'echo "$@" > {tmp_path}/asked; echo refused >&2; exit 1')
+    tool("accepting", f'echo "$@" > {tmp_path}/asked')
+    return tmp_path
+
+
+def launch(folder: Path, *options: str, script: str, job: bool = True) -> subprocess.Popen:
+    """piti.launch around a Python script, with the tools of `folder`."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("SLURM_")}
+    environment |= {"PATH": f"{folder}:{os.environ['PATH']}"} | ({"SLURM_JOB_ID": "42"} if job else {})
+    command = [sys.executable, "-m", "piti.launch", *options, sys.executable, "-c", script]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+SAYS = "import sys; print(sys.argv[1:]); sys.exit(75)"
+
+
+@pytest.mark.parametrize(("options", "job"), [(["--runtime=60"], False), ([], True)])
+def test_no_job_of_ours_no_slurm(slurm, options, job):
+    """Without a job, or with one that only holds a local Snakemake (nothing says how long it may take)."""
+    process = launch(slurm, *options, script=SAYS, job=job)
+    assert process.communicate(timeout=60)[0] == "[]\n"
+    assert process.returncode == 75
+    assert not (slurm / "step").exists() and not (slurm / "asked").exists()
+
+
+def test_a_job_runs_its_training_in_a_step_of_its_own_and_leaves_in_time(slurm):
+    process = launch(slurm, "--runtime=60", "--margin=5", script="import sys; print(sys.argv[1:])")
+    assert process.communicate(timeout=60)[0] == "['--minutes', '55']\n"
+    assert process.returncode == 0
+    assert "--overlap" in (slurm / "step").read_text()
+    assert not (slurm / "asked").exists()
+
+
+def test_a_margin_longer_than_the_job_is_refused(slurm):
+    process = launch(slurm, "--runtime=10", "--margin=10", script=SAYS)
+    assert (
+        "machine.margin: found 10, expected less than the job's runtime, 10 min" in process.communicate(timeout=60)[1]
+    )
+    assert process.returncode == 2
+
+
+def test_where_slurm_refuses_the_retries_go_on(slurm):
+    process = launch(slurm, "--runtime=60", script=SAYS)
+    assert "job 42 is not queued again: refused" in process.communicate(timeout=60)[1]
+    assert process.returncode == 75
+    assert (slurm / "asked").read_text() == "requeue 42\n"
+
+
+def test_where_it_is_not_wanted_nobody_asks(slurm):
+    process = launch(slurm, "--runtime=60", "--requeue=0", script=SAYS)
+    process.communicate(timeout=60)
+    assert process.returncode == 75
+    assert not (slurm / "asked").exists()
+
+
+def test_a_queued_job_waits_for_its_end(slurm):
+    (slurm / "accepting").rename(slurm / "scontrol")
+    process = launch(slurm, "--runtime=60", script=SAYS)
+    while "queued again" not in process.stderr.readline():
+        assert process.poll() is None
+    assert process.poll() is None
+    process.kill()
+    process.communicate()
+
+
+def test_sigterm_is_the_trainings_to_answer(slurm):
+    script = (
+        "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(0)); print('up', flush=True); time.sleep(60)"
+    )
+    process = launch(slurm, "--runtime=60", script=script)
+    assert process.stdout.readline() == "up\n"
+    process.terminate()
+    time.sleep(0.3)
+    assert process.poll() is None  # still there: the job's end is not decided by the launcher
+    process.kill()
+    process.communicate()
