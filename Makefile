@@ -5,13 +5,16 @@ READY = .venv/installed
 # One thread a job and two jobs at once beat two threads a job: tests run side by side too.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: reproduce mini test check bench gc clean
+.PHONY: reproduce mini plan test check bench gc clean
 
 reproduce: $(READY)
 	$(BIN)/python -m piti.reproduce smoke
 
 mini: $(READY)
 	$(BIN)/python -m piti.reproduce mini
+
+plan: $(READY) # what everything takes; TABLE=table3a, PRESET=mini, GPU="H100 bf16"
+	$(BIN)/python -m piti plan $(TABLE) $(if $(PRESET),--config preset=$(PRESET)) $(if $(GPU),--gpu "$(GPU)")
 
 test: $(READY) check
 	$(BIN)/python -m pytest -n 2 --dist worksteal

@@ -40,6 +40,7 @@ def train(run: Run, batches: Dataset, workers: int, log_every: int, save_every: 
         pin_memory=run.place.device.type == "cuda",
     )
     events = SummaryWriter(run.path.with_name("events"), purge_step=run.step) if run.place.first else None
+    run.note("running")
     deadline = time.time() + 60 * minutes if minutes else math.inf
     with (
         stop_signal() as stopped,
@@ -61,6 +62,8 @@ def train(run: Run, batches: Dataset, workers: int, log_every: int, save_every: 
                     events.add_scalar(name, value, run.step)
             if save:
                 run.save()
+            if log or save:
+                run.note("stopped" if stop else "trained" if end else "running")
             if stop:
                 run.place.wait()
                 raise Stopped

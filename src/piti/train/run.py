@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from piti.files import InputError
+from piti.files import InputError, write_json
 from piti.train import state
 from piti.train.devices import Place
 from piti.train.ema import ema_update
@@ -54,7 +54,7 @@ class Run:
         self.bad: dict[str, Tensor] = {}  # first step at which a term was not finite, infinity where it always was
         if self.path.exists():
             self._load()
-        self.began, self.first = time.time(), self.step
+        self.began, self.first, self.saved = time.time(), self.step, self.step
 
     def advance(self, batch: dict) -> None:
         """Train one step. Nothing here waits for the device."""
@@ -106,6 +106,7 @@ class Run:
         about = {"identity": self.identity, "step": self.step, "count": self.count, "curve": self.curve}
         if self.place.first:
             state.save(self.path, groups, about | {"pieces": self.history()})
+        self.saved = self.step
 
     def _load(self) -> None:
         groups, about = state.load(self.path, self.place.device)
@@ -128,10 +129,20 @@ class Run:
         frozen = {name for name, parameter in module.named_parameters() if parameter not in optimized}
         return {name: tensor for name, tensor in module.state_dict().items() if name not in frozen}
 
+    def note(self, doing: str) -> None:
+        """Leave word of where this training is: progress.json beside the state, for `piti status`."""
+        if self.place.first:
+            about = {"doing": doing, "saved": self.saved, "steps": self.steps, "losses": self.curve[-1:]}
+            write_json(self.path.with_name("progress.json"), about | {"piece": self.piece()})
+
     def history(self) -> list[dict]:
-        """Which processes did which steps, for how long: hosts, devices, jobs, seconds."""
+        """Which processes did which steps, for how long."""
+        return [*self.pieces, self.piece()] if self.step > self.first else self.pieces
+
+    def piece(self) -> dict:
+        """What these processes have done: steps, seconds, host, device, job."""
         cuda = self.place.device.type == "cuda"
-        piece = {
+        return {
             "host": os.environ.get("SLURM_JOB_NODELIST", socket.gethostname()),
             "device": torch.cuda.get_device_name(self.place.device) if cuda else "cpu",
             "processes": self.place.world,
@@ -140,7 +151,6 @@ class Run:
             "to": self.step,
             "seconds": round(time.time() - self.began, 1),
         }
-        return [*self.pieces, piece] if self.step > self.first else self.pieces
 
     def made(self) -> dict:
         """For the artefact's metadata: its history, and what it cost (seconds times GPUs; 0 on CPUs)."""

@@ -1,0 +1,147 @@
+"""Print every training that has begun: step, rate, time left, last loss, job, state; and how far sampling is.
+
+Reads the results folder alone, so it may run anywhere that sees it, at any time: `watch -n 10 piti status`.
+A training that has been silent for much longer than a line of its curve takes is called silent: killed, or stuck.
+"""
+
+import csv
+import time
+from argparse import ArgumentParser, Namespace
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from piti.card import from_dict
+from piti.cards import GenerateCard, SampleCard, TrainCard
+from piti.config import Config
+from piti.files import InputError, failure, read_json
+from piti.plan import Artefact, resolve
+from piti.plan.cost import Costs
+
+PATIENCE = 3  # lines of the curve that a living training may be late
+GRACE = 120  # seconds more: starting, saving, a slow file system
+
+
+class Row(NamedTuple):
+    """One training, as it is printed."""
+
+    training: str
+    identity: str
+    step: str = ""
+    rate: str = ""  # steps a second, of the processes that work or worked on it last
+    left: str = ""
+    loss: str = ""
+    where: str = ""
+    state: str = ""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    pass
+
+
+def run(arguments: Namespace, config: Config) -> None:
+    results = Path(config.results)
+    rows = [row for file in sorted(results.glob("models/*/*/card.json")) if (row := read(file, finished))]
+    over = {(row.training, row.identity, row.step) for row in rows}
+    for file in sorted(results.glob("models/*/state-*/progress.json")):
+        row = read(file, lambda file: under_way(file, config.machine.log_every))
+        if row and (row.training, row.identity, row.step) not in over:
+            rows.append(row)
+    plan, _, _ = resolve(config)
+    trainings = {(a.name, a.card.identity) for a in plan.artefacts.values() if isinstance(a.card, TrainCard)}
+    if rows:
+        print(*table([Row._fields, *rows]), sep="\n")
+    for line in drawing(Costs(plan), plan.artefacts.values()):
+        print(line)
+    states = Counter(row.state.split()[0].rstrip(":,") for row in rows)
+    states["waiting"] = len(trainings - {(row.training, row.identity) for row in rows})
+    print(f"{config.preset} preset, trainings in {results}:", ", ".join(f"{n} {state}" for state, n in states.items()))
+
+
+def read(file: Path, how) -> Row | None:
+    """The row that a file tells of; None where it has just been removed."""
+    name, identity = file.parent.parent.name, file.parent.name.removeprefix("state-")
+    try:
+        return how(file)
+    except (InputError, OSError, KeyError, TypeError, ValueError, IndexError) as error:
+        return Row(name, identity, state=f"unreadable: {file}: {error!r}") if file.exists() else None
+
+
+def finished(file: Path) -> Row:
+    """A training whose outputs are there: weights, or the record of its failure."""
+    about = read_json(file)
+    card = from_dict(TrainCard, about["card"])
+    row = Row(file.parent.parent.name, card.identity, step=f"{card.training.steps:,}")
+    if reason := failure(file.with_name("weights.safetensors")):
+        reached = about["made"]["history"][-1]["to"] if about["made"]["history"] else 0
+        return row._replace(step=f"{reached:,} of {row.step}", state=f"failed: {reason}")
+    with open(file.with_name("curve.csv"), newline="") as handle:
+        *_, last = csv.DictReader(handle)
+    history = about["made"]["history"]
+    speed = rate(sum(p["to"] - p["from"] for p in history), sum(p["seconds"] for p in history))
+    return row._replace(rate=speed, loss=loss(last), where=where(history[-1]), state="done")
+
+
+def under_way(file: Path, log_every: int) -> Row:
+    """A training whose outputs are not there yet, by the word that it has left."""
+    said, age = read_json(file), time.time() - file.stat().st_mtime
+    piece, steps = said["piece"], said["steps"]
+    did = piece["to"] - piece["from"]
+    row = Row(
+        file.parent.parent.name,
+        file.parent.name.removeprefix("state-"),
+        step=f"{piece['to']:,} of {steps:,}" if piece["to"] < steps else f"{steps:,}",
+        rate=rate(did, piece["seconds"]),
+        loss=loss(said["losses"][-1]) if said["losses"] else "",
+        where=where(piece),
+        state=said["doing"],
+    )
+    if said["doing"] != "running":
+        return row._replace(state=f"{said['doing']}, step {said['saved']:,} saved")
+    if did and age > PATIENCE * log_every * piece["seconds"] / did + GRACE:
+        return row._replace(state=f"silent for {duration(age)}, step {said['saved']:,} saved")
+    left = duration((steps - piece["to"]) * piece["seconds"] / did - age) if did else ""
+    return row._replace(left=left)
+
+
+def drawing(costs: Costs, artefacts: list[Artefact]) -> Iterator[str]:
+    """Samples that have been begun: how many of their shards are there."""
+    for artefact in artefacts:
+        path = Path(artefact.path)
+        if isinstance(artefact.card, SampleCard | GenerateCard) and path.parent.exists() and not path.exists():
+            there, shards = (
+                len(list(path.parent.glob("shard-*.h5"))),
+                -(-costs.items(artefact) // artefact.card.shard_size),
+            )
+            yield f"{artefact.step} {artefact.name}: {there} of {shards} shards"
+
+
+def rate(steps: int, seconds: float) -> str:
+    """Steps a second."""
+    return f"{steps / seconds:.3g}" if steps and seconds else ""
+
+
+def loss(line: dict) -> str:
+    """The first two terms of a line of the curve."""
+    return ", ".join(f"{k} {float(v):.3g}" for k, v in list(line.items())[1:3] if v not in ("", None))
+
+
+def where(piece: dict) -> str:
+    """Host and job, and how many processes if several."""
+    several = f" x{piece['processes']}" if piece["processes"] > 1 else ""
+    return f"{piece['host']}{several}" + (f" job {piece['job']}" if piece["job"] else "")
+
+
+def duration(seconds: float) -> str:
+    """Days, hours, minutes: the largest two."""
+    minutes = max(0, round(seconds / 60))
+    days, hours = minutes // 1440, minutes // 60 % 24
+    return f"{days} d {hours} h" if days else f"{hours} h {minutes % 60} min" if hours else f"{minutes} min"
+
+
+def table(rows: list[tuple[str, ...]]) -> Iterator[str]:
+    """Columns as wide as their longest value; the last one as it is."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(value.ljust(width) for value, width in zip(row, widths, strict=True)).rstrip()

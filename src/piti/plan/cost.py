@@ -1,0 +1,215 @@
+"""What a plan costs in GPU time: operations counted beforehand on the real networks, over the rates of GPUs.
+
+`flops.json` is written by `python -m piti.count`. A multiplication and an addition are two operations. Not counted,
+because they are a thousandth of the rest: packing, feature extraction, tables.
+"""
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from piti.card import digest, from_dict
+from piti.cards import Card, GenerateCard, PackCard, SampleCard, SketchCard, TrainCard, TrainingConfig
+from piti.files import InputError, read_json
+from piti.plan.core import Artefact, Plan
+
+COUNTS = json.loads(Path(__file__).with_name("flops.json").read_text())
+
+# Sustained 10^12 operations a second, *assumed* from peak rates (facts 8); of the cores measured by `make bench`.
+RATES = {
+    "V100 fp32": 8.0,
+    "V100 fp16": 35.0,
+    "A100 tf32": 45.0,
+    "A100 bf16": 90.0,
+    "H100 bf16": 220.0,
+    "2 CPU cores": 0.14,
+}
+DEFAULT = "A100 tf32"
+# Fields of a baseline's configuration that change nothing about the size of a step.
+_OF_NO_SIZE = ("gan_mode", "lambda_feat", "lambda_labelmix", "lr_generator", "lr_discriminator", "betas", "decay")
+
+
+def sized(card: Card) -> Card | None:
+    """The card with only what the number of operations depends on; None for cards that are not counted.
+
+    The condition encoder is counted for a mask's 3 channels throughout (1 or 6 differ by a tenth of a percent).
+    """
+    if isinstance(card, TrainCard):
+        row = card.training
+        training = TrainingConfig(
+            kind=row.kind,
+            trainable=row.trainable,
+            perceptual=row.perceptual,
+            adversarial=row.adversarial,
+            discriminator_width=row.discriminator_width if row.adversarial else 64,
+        )
+        blank = dict.fromkeys(("code", "images", "conditions", "init", "perceptual", "instances", "sketch_input"), "")
+        kept = {"condition": "mask" if card.encoder else card.condition, "gan": _sized_gan(card.gan)}
+        return replace(card, training=training, seed=0, fraction=1.0, **blank, **kept)
+    if isinstance(card, SampleCard):
+        blank = dict.fromkeys(("code", "model", "conditions", "noise_schedule"), "")
+        low_res = "given" if card.low_res else ""
+        return replace(card, seed=0, sampling=type(card.sampling)(), low_res=low_res, shard_size=0, **blank)
+    if isinstance(card, GenerateCard):
+        blank = dict.fromkeys(("code", "model", "conditions", "instances", "sketch_input"), "")
+        return replace(card, seed=0, gan=_sized_gan(card.gan), shard_size=0, **blank)
+    if isinstance(card, SketchCard):
+        return SketchCard(images="", hed="", side=0, hed_side=card.hed_side)
+    return None
+
+
+def _sized_gan(gan):
+    """A baseline's networks alone."""
+    if gan is None:
+        return None
+    (name, network), *_ = [(key, value) for key, value in vars(gan).items() if value]
+    neutral = {key: value for key, value in vars(type(network)()).items() if key in _OF_NO_SIZE}
+    return replace(gan, **{name: replace(network, **neutral)})
+
+
+def release_card(card: Card) -> Card:
+    """The same work as the release does it: in stage 1 the frozen decoder gets its gradients too."""
+    if isinstance(card, TrainCard) and card.training.trainable == "encoder":
+        return replace(card, training=replace(card.training, trainable="all"))
+    return card
+
+
+def model_steps(respacing: str, steps: int) -> int:
+    """How often a picture's sampling asks the model ("250", "ddim50", "10,10,3", "fast27"; "" for all steps)."""
+    return sum(map(int, re.findall(r"\d+", respacing))) or steps
+
+
+class Costs:
+    """The costs of a plan's artefacts on one kind of GPU; without one, as fast as the finished trainings went.
+
+    Where none has finished, that is DEFAULT; what is not like any of them goes at their common rate.
+    """
+
+    def __init__(self, plan: Plan, gpu: str | None = None):
+        self.by_path = {artefact.path: artefact for artefact in plan.artefacts.values()}
+        self.uncounted = sorted({a.name for a in plan.artefacts.values() if sized(a.card) and not self.count(a.card)})
+        self.rates: dict[str, float] = {}  # digest of a training's size -> operations a second of a device
+        self.rate, self.source = RATES[gpu or DEFAULT] * 1e12, f"{gpu or DEFAULT}, assumed"
+        if gpu is None and (done := finished(Path(plan.config.results))):
+            self.rates = {size: flop / seconds for size, (flop, seconds, _) in done.items()}
+            flop, seconds = (sum(values) for values in list(zip(*done.values(), strict=True))[:2])
+            devices = ", ".join(sorted({device for *_, device in done.values()}))
+            self.rate, self.source = flop / seconds, f"{devices}, measured on finished trainings"
+
+    @staticmethod
+    def count(card: Card) -> dict:
+        """Operations an image and numbers of weights, as `piti.count` found them; empty where it was not asked."""
+        return COUNTS.get(digest(sized(card)), {})
+
+    def items(self, artefact: Artefact) -> int:
+        """How many photographs, conditions or pictures an artefact holds."""
+        card = artefact.card
+        if isinstance(card, PackCard):
+            return card.train if card.split == "train" else card.test
+        source = "images" if "images" in artefact.inputs else "conditions"
+        return self.items(self.by_path[artefact.inputs[source][0]])
+
+    def flop(self, artefact: Artefact, release: bool = False) -> float:
+        """Operations that making the artefact takes; release: as the release does it, the encoder at every step too."""
+        card = release_card(artefact.card) if release else artefact.card
+        if sized(card) is None or not (count := self.count(card)):
+            return 0.0
+        if isinstance(card, TrainCard):
+            return count["flop"] * card.training.batch * card.training.steps
+        if not isinstance(card, SampleCard):
+            return count["flop"] * self.items(artefact)
+        sampling = card.sampling
+        respacing = sampling.upsampler_respacing if card.low_res else sampling.base_respacing
+        steps = model_steps(respacing, card.diffusion_steps)
+        passes = 1 if card.low_res or not sampling.guidance else 2  # guided: with and without the condition
+        encoded = steps * passes if release else 1
+        return (count["encode"] * encoded + count["flop"] * steps * passes) * self.items(artefact)
+
+    def hours(self, artefact: Artefact, release: bool = False) -> float:
+        """Hours of one device that making the artefact takes."""
+        if not (flop := self.flop(artefact, release)):
+            return 0.0
+        return flop / self.rates.get(digest(sized(artefact.card)), self.rate) / 3600
+
+    def chain(self, paths: Iterable[str]) -> dict[str, Artefact]:
+        """By path, these artefacts and everything that they are made from."""
+        found, todo = {}, list(paths)
+        while todo:
+            if (path := todo.pop()) not in found:
+                found[path] = self.by_path[path]
+                todo += [below for inputs in found[path].inputs.values() for below in inputs]
+        return found
+
+    def todo(self, paths: Iterable[str]) -> dict[str, Artefact]:
+        """By path, what Snakemake would make for these: missing, and wanted by something that is missing."""
+        found, left = {}, list(paths)
+        while left:
+            path = left.pop()
+            if path not in found and not Path(path).exists():
+                found[path] = self.by_path[path]
+                left += [below for inputs in found[path].inputs.values() for below in inputs]
+        return found
+
+    def total(self, artefacts: dict[str, Artefact]) -> float:
+        """Hours of all these."""
+        return sum(map(self.hours, artefacts.values()))
+
+    def left(self, artefacts: dict[str, Artefact]) -> float:
+        """Hours of all these, without the steps that are saved."""
+        return sum(self.hours(artefact) * (1 - saved_part(artefact)) for artefact in artefacts.values())
+
+    def unshared(self, tables: Iterable[Artefact], release: bool = False) -> float:
+        """Hours if every cell of every table made its models and samples for itself; release: in the release's way.
+
+        A prior is pretrained once all the same. Figures show what the tables' cells have made.
+        """
+        hours, priors = 0.0, {}
+        for table in tables:
+            for cell in self._cells(table):
+                chain = self.chain([cell])
+                priors |= {path: a for path, a in chain.items() if _is_prior(a.card)}
+                hours += sum(self.hours(a, release) for path, a in chain.items() if path not in priors)
+        return hours + self.total(priors)
+
+    def _cells(self, table: Artefact) -> Iterable[str]:
+        """What is measured of a table: its scores; of the user study, each method's pictures."""
+        if study := table.inputs.get("study"):
+            return [path for paths in self.by_path[study[0]].inputs.values() for path in paths]
+        return table.inputs["scores"]
+
+
+def saved_part(artefact: Artefact) -> float:
+    """Which part of an unfinished training's steps is saved."""
+    if not isinstance(artefact.card, TrainCard):
+        return 0.0
+    state = Path(artefact.path).parent.with_name(f"state-{artefact.card.identity}")
+    try:
+        return min(1.0, read_json(state / "progress.json")["saved"] / artefact.card.training.steps)
+    except (InputError, KeyError, TypeError):
+        return 0.0
+
+
+def _is_prior(card: Card) -> bool:
+    return isinstance(card, TrainCard) and card.training.kind.startswith("prior")
+
+
+def finished(results: Path) -> dict[str, tuple[float, float, str]]:
+    """Digest of a size -> operations, device seconds and device, by the histories of the finished trainings there."""
+    found = {}
+    for file in sorted(results.glob("models/*/*/card.json")):
+        try:
+            about = read_json(file)
+            card, history = from_dict(TrainCard, about["card"]), about["made"]["history"]
+            seconds = sum(piece["seconds"] * piece["processes"] for piece in history)
+            steps = sum(piece["to"] - piece["from"] for piece in history)
+            device = history[-1]["device"]
+        except (InputError, KeyError, TypeError, IndexError):
+            continue  # a damaged record, or one of other times, says nothing about the speed
+        size = digest(sized(card))
+        if seconds and size in COUNTS:
+            before = found.get(size, (0.0, 0.0, ""))
+            flop = COUNTS[size]["flop"] * card.training.batch * steps
+            found[size] = (before[0] + flop, before[1] + seconds, device)
+    return found

@@ -1,0 +1,147 @@
+"""`piti status` and `piti plan`: what trainings leave behind, and what is printed of it."""
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from tests.unit.test_cli import piti, refused  # noqa: F401 (a fixture)
+from tests.unit.train import tiny
+
+from piti.card import to_dict
+from piti.cli.status import duration
+from piti.files import write_failure, write_json
+from piti.train.loop import Stopped
+from piti.train.run import Run
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    return tiny.data(tmp_path_factory.mktemp("data"), 4)
+
+
+def rows(printed: str) -> dict[str, str]:
+    """Name of a training -> its line."""
+    return {line.split()[0]: line for line in printed.splitlines()[1:] if "  " in line}
+
+
+def progress(folder: Path) -> Path:
+    (path,) = folder.glob("state-*/progress.json")
+    return path
+
+
+def test_a_training_leaves_word_of_itself(shards, tmp_path, monkeypatch):
+    advance, seen = Run.advance, []
+
+    def watched(run, batch):
+        seen.append(json.loads(progress(tmp_path).read_text()))
+        if run.step == 6:
+            signal.raise_signal(signal.SIGTERM)
+        advance(run, batch)
+
+    monkeypatch.setattr(Run, "advance", watched)
+    card = tiny.card(steps=8)
+    with pytest.raises(Stopped):
+        tiny.train(tmp_path, card, shards, log_every=2, save_every=4)
+    assert [word["piece"]["to"] for word in seen] == [0, 0, 2, 2, 4, 4, 6]
+    assert [word["saved"] for word in seen] == [0, 0, 0, 0, 4, 4, 4]
+    assert seen[2]["losses"][-1].keys() == {"step", "mse", "vb"}
+    last = json.loads(progress(tmp_path).read_text())
+    assert (last["doing"], last["saved"], last["steps"]) == ("stopped", 7, 8)
+    tiny.train(tmp_path, card, shards, log_every=2)
+    assert json.loads(progress(tmp_path).read_text())["saved"] == 8
+
+
+def test_status_tells_each_state(piti, shards):  # noqa: F811
+    models = Path("results/smoke/models")
+    done = tiny.train(models / "done-task", tiny.card(steps=2), shards)
+    assert "trained, step 2 saved" in rows(piti("status"))["done-task"]  # no metadata yet
+    card = {"card": to_dict(tiny.card(steps=2))}
+    history = [{"from": 0, "to": 2, "seconds": 4, "host": "node1", "processes": 2, "job": "77"}]
+    write_json(done.with_name("card.json"), card | {"made": {"history": history}})
+    write_json(models / "failed-task/0123456789/card.json", card | {"made": {"history": history}})
+    write_failure([models / "failed-task/0123456789/weights.safetensors"], "diverged: mse")
+    (models / "odd-task/0123456789").mkdir(parents=True)
+    (models / "odd-task/0123456789/card.json").write_text("[]")
+    piece = {"from": 100, "to": 300, "seconds": 50.0, "host": "node2", "processes": 1, "job": "", "device": "cpu"}
+    losses = [{"step": 300, "mse": 0.25, "vb": 0.5, "perceptual": 1.0}]
+    said = {"doing": "running", "saved": 200, "steps": 14700, "losses": losses, "piece": piece}
+    write_json(models / "running-task/state-aaaaaaaaaa/progress.json", said)
+    write_json(models / "new-task/state-aaaaaaaaaa/progress.json", said | {"losses": [], "piece": piece | {"to": 100}})
+    write_json(models / "stopped-task/state-aaaaaaaaaa/progress.json", said | {"doing": "stopped"})
+    write_json(models / "killed-task/state-aaaaaaaaaa/progress.json", said)
+    old = time.time() - 7200
+    os.utime(models / "killed-task/state-aaaaaaaaaa/progress.json", (old, old))
+
+    printed = piti("status")
+    found = rows(printed)
+    assert found["done-task"].endswith("node1 x2 job 77  done")
+    assert " 0.5 " in found["done-task"]
+    assert "mse" in found["done-task"]
+    assert "2 of 2" in found["failed-task"] and "failed: diverged: mse" in found["failed-task"]
+    assert "unreadable: " in found["odd-task"]
+    for part in ("300 of 14,700", " 4 ", "1 h 0 min", "mse 0.25, vb 0.5", "node2", "running"):
+        assert part in found["running-task"]
+    assert "100 of 14,700" in found["new-task"] and found["new-task"].endswith("running")
+    assert found["stopped-task"].endswith("stopped, step 200 saved")
+    assert found["killed-task"].endswith("silent for 2 h 0 min, step 200 saved")
+    summary = set(printed.splitlines()[-1].partition(": ")[2].split(", "))
+    assert summary >= {"1 done", "1 failed", "1 unreadable", "2 running", "1 stopped", "1 silent"}
+
+
+def test_status_of_nothing(piti):  # noqa: F811
+    assert piti("status").endswith("waiting\n")
+
+
+def test_status_counts_shards_of_samples(piti):  # noqa: F811
+    from piti.config import load
+    from piti.plan import resolve
+
+    plan, _, _ = resolve(load({"preset": "smoke"}, Path("config")))
+    drawn = next(a for a in plan.artefacts.values() if a.step == "sample")
+    Path(drawn.path).parent.mkdir(parents=True)
+    assert f"sample {drawn.name}: 0 of 1 shards" in piti("status")
+    Path(drawn.path).with_name("shard-00000.h5").touch()
+    assert f"sample {drawn.name}: 1 of 1 shards" in piti("status")
+    Path(drawn.path).touch()
+    assert drawn.name + ":" not in piti("status")
+
+
+def test_durations():
+    assert [duration(s) for s in (0, 59, 3600, 90000, -5)] == ["0 min", "1 min", "1 h 0 min", "1 d 1 h", "0 min"]
+
+
+# -- piti plan ---------------------------------------------------------------------------------------------------------
+
+
+def columns(printed: str, name: str) -> list[str]:
+    (line,) = (line for line in printed.splitlines() if line.startswith(name + " "))
+    return line.removeprefix(name).split()
+
+
+def test_plan_works_with_nothing_there(piti):  # noqa: F811
+    printed = piti("plan")
+    assert columns(printed, "train")[0] == columns(printed, "train")[1] != "0"
+    assert float(columns(printed, "ours / theirs")[0]) < 1
+    assert "assumed" in printed
+    assert columns(printed, "models")[1] == "0.00"
+    assert not Path("results").exists()
+
+
+def test_plan_of_one_table(piti):  # noqa: F811
+    printed = piti("plan", "table3a", "--gpu", "V100 fp32")
+    assert columns(printed, "make_table") == ["1", "1"]
+    assert "make_figure" not in printed
+    assert "table1" not in printed
+    assert columns(printed, "table3a") == columns(printed, "shared, once")
+    assert "8 Tflop/s (V100 fp32, assumed)" in printed
+
+
+def test_plan_names_what_is_missing(piti, capsys):  # noqa: F811
+    Path("config/config.yaml").write_text("datasets: {ade20k: {path: /nowhere, scenes: null}, flickr: {scenes: null}}")
+    printed = piti("plan")
+    assert "missing: /nowhere, which the configuration names" in printed
+    assert "missing: 9 cells of table1: no source configured" in printed
+    assert "nearest valid name: table1" in refused(capsys, piti, "plan", "tabel1")
