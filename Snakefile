@@ -25,7 +25,7 @@ rule all:
     default_target: True
     input:
         tables=[f"{RESULTS}/{table}.csv" for table in planned_tables],
-        figures=[f"{RESULTS}/{figure}.png" for figure in planned_figures],
+        figures=[f"{RESULTS}/{figure}.{form}" for figure in planned_figures for form in ("png", "pdf")],
         study=f"{RESULTS}/study",
         report=f"{RESULTS}/report.html",
 

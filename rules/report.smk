@@ -25,7 +25,8 @@ rule make_figure:
     input:
         unpack(files("make_figure")),
     output:
-        path("figures", "figure.png"),
+        png=path("figures", "figure.png"),
+        pdf=path("figures", "figure.pdf"),
     log:
         log_of("make_figure"),
     localrule: True
@@ -33,7 +34,7 @@ rule make_figure:
     params:
         step=command("make_figure"),
     shell:
-        "{params.step} --output {output} 2> {log}"
+        "{params.step} --output {output.png} 2> {log}"
 
 
 def beside(wildcards):
@@ -57,14 +58,16 @@ rule publish_table:
 
 rule publish_figure:
     input:
-        lambda w: planned_figures[w.figure].path,
+        png=lambda w: planned_figures[w.figure].path,
+        pdf=lambda w: Path(planned_figures[w.figure].path).with_suffix(".pdf"),
     output:
-        f"{RESULTS}/{{figure}}.png",
+        png=f"{RESULTS}/{{figure}}.png",
+        pdf=f"{RESULTS}/{{figure}}.pdf",
     wildcard_constraints:
         figure="|".join(planned_figures) or "none",
     localrule: True
     shell:
-        "cp {input} {output}"
+        "cp {input.png} {output.png} && cp {input.pdf} {output.pdf}"
 
 
 planned_report = plan_report(plan, planned_tables, planned_figures)

@@ -37,6 +37,24 @@ rule upsample:
         "{params.step} --sample-batch {machine.sample_batch} --output {output} 2> {log}"
 
 
+rule draw_variants:
+    input:
+        unpack(files("draw_variants")),
+    output:
+        path("variants", "index.json"),
+    log:
+        log_of("draw_variants"),
+    benchmark:
+        benchmark_of("draw_variants")
+    threads: machine.threads
+    resources:
+        gpu=GPUS,
+    params:
+        step=command("draw_variants"),
+    shell:
+        "{params.step} --sample-batch {machine.sample_batch} --output {output} 2> {log}"
+
+
 rule generate:
     input:
         unpack(files("generate")),

@@ -229,6 +229,28 @@ class SampleCard(Card):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Variant:
+    """One way to draw pictures of the same conditions. Its pictures are called ID/NAME."""
+
+    name: str
+    seed: int
+    sampling: SamplingConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class VariantsCard(Card):
+    """Pictures of a few test conditions in several variants, each as the whole test set would have them."""
+
+    base: SampleCard  # seed and sampling are the variant's
+    upsampler: SampleCard
+    variants: tuple[Variant, ...]
+    images: int
+    seed: int  # picks the images
+    page: int = 0
+    ids: tuple[str, ...] = ()  # chosen images instead
+
+
+@dataclass(frozen=True, kw_only=True)
 class GenerateCard(Card):
     """Pictures by a baseline's generator for every test condition."""
 
@@ -293,18 +315,21 @@ class TableCard(Card):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Strip:
-    """The pictures of one task in a figure: digests in the order of the rule's files."""
+class Column:
+    """One column of a strip: the digest of its pictures, or the reason why there are none."""
 
-    task: str
-    condition: str
-    conditions: str
-    photographs: str
-    labels: tuple[str, ...]  # heading of each generated column
-    low_res: str = ""  # base samples, shown first
-    samples: tuple[str, ...]  # "" where the pictures could not be made
-    reasons: tuple[str, ...]  # why not
-    ids: tuple[str, ...] = ()
+    heading: str
+    pictures: str = ""
+    variant: str = ""  # the pictures are those with this behind their id: ID/VARIANT
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strip:
+    """Some images of one task, each a line of pictures. The first column says which images there are."""
+
+    columns: tuple[Column, ...]  # those with pictures in the order of the rule's files
+    ids: tuple[str, ...] = ()  # else picked by seed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -318,6 +343,8 @@ class FigureCard(Card):
     images: int
     seed: int
     strips: tuple[Strip, ...]
+    page: int = 0  # how many times as many images the seed picks before these
+    wrap: int = 0  # columns a line; 0: all
     crop: float = 0.0
 
 

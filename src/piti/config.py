@@ -122,6 +122,7 @@ class Method:
     base: str = ""
     upsampler: str = ""
     generator: str = ""  # a baseline, in place of base and upsampler
+    sampling: SamplingConfig = SamplingConfig()  # where it differs from `sampling`
     best_of: tuple[str, ...] = ()  # other methods, of which each cell takes the best score: selection on the test set
     conditions: tuple[str, ...] = ("mask", "sketch", "geometry")  # its other cells read "-"
 
@@ -150,15 +151,18 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A grid of pictures: for each task some test images; condition, photograph, and each method."""
+    """A grid of pictures: for each task some test images, each a line."""
 
     title: str
     tasks: tuple[str, ...]
-    methods: tuple[str, ...]
-    images: int = 4
-    low_res: bool = False  # show the base model's sample too
-    crop: float = 0.0  # part of the side shown enlarged under each picture; 0: none
+    columns: tuple[str, ...]  # methods, and condition, photograph, low_res (what the last method's base model makes)
+    headings: dict[str, str] = field(default_factory=dict)  # column -> heading, where the method's label will not do
+    images: int = 4  # of each task
+    page: int = 0  # figures with the same tasks and number of images but other pages show other images
     ids: dict[str, tuple[str, ...]] = field(default_factory=dict)  # task -> chosen images; else picked by seed
+    seeds: tuple[int, ...] = ()  # draw these few images alone, once for each; else take them from the tables' samples
+    wrap: int = 0  # columns a line; 0: all
+    crop: float = 0.0  # part of the side shown enlarged under each picture; 0: none
 
 
 @dataclass(frozen=True)
@@ -229,6 +233,7 @@ class Config:
     machine: Machine = Machine()
 
 
+SHOWN = {"condition": "Condition", "photograph": "GT", "low_res": "Low resolution"}  # columns beside methods
 PARTS = ("datasets.yaml", "weights.yaml", "models.yaml", "experiments.yaml")
 
 
@@ -272,7 +277,7 @@ def load(user: dict[str, Any], folder: Path) -> Config:
     for part in PARTS:
         merged = merge(merged, read_yaml(folder / part))
     merged = merge(merged, read_yaml(folder / "presets" / f"{preset}.yaml"))
-    config = from_dict(Config, merge(merged, user))
+    config = from_dict(Config, _with_sampling(merge(merged, user)))
     _check_names(config)
     return config
 
@@ -284,6 +289,15 @@ def merge(below: dict, above: dict) -> dict:
         both = isinstance(value, dict) and isinstance(out.get(key), dict)
         out[key] = merge(out[key], value) if both else copy.deepcopy(value)
     return out
+
+
+def _with_sampling(merged: dict) -> dict:
+    """Every method with the whole of its sampling: its own keys above those of `sampling`."""
+    methods = merged.get("methods", {})
+    if not isinstance(methods, dict) or not all(isinstance(method, dict) for method in methods.values()):
+        return merged  # refused by name in a moment
+    common = {"sampling": merged.get("sampling", {})}
+    return merged | {"methods": {name: merge(common, method) for name, method in methods.items()}}
 
 
 def _check_names(config: Config) -> None:
@@ -336,8 +350,10 @@ def _check_names(config: Config) -> None:
     for name, figure in config.figures.items():
         for task in figure.tasks:
             known(task, f"figures.{name}.tasks", config.tasks)
-        for method in figure.methods:
-            known(method, f"figures.{name}.methods", config.methods)
+        for column in (*figure.columns, *figure.headings):
+            known(column, f"figures.{name}.columns", config.methods, SHOWN)
+            if figure.seeds and column in config.methods and config.methods[column].generator:
+                raise InputError(f"figures.{name}.seeds: found {column}, a baseline; expected diffusion models alone")
     for name, claim in config.claims.items():
         known(claim.metric, f"claims.{name}.metric", config.extractors)
         for task in claim.tasks:

@@ -1,6 +1,7 @@
 """Configuration: one order of authority, every key and name checked, refused in one line with the nearest valid one."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -154,11 +155,29 @@ def test_unknown_preset(preset):
         ({"tables": {"table1": {"run": {"metric": "fid"}}}}, "tables.table1.run: unknown key 'fid'; "),
         ({"tables": {"table1": {"paper": {"us": []}}}}, "tables.table1.paper: unknown key 'us'; "),
         ({"figures": {"figure3": {"tasks": ["coco"]}}}, "figures.figure3.tasks: unknown key 'coco'; "),
-        ({"figures": {"figure3": {"methods": ["our"]}}}, "figures.figure3.methods: unknown key 'our'; "),
+        ({"figures": {"figure3": {"columns": ["our"]}}}, "figures.figure3.columns: unknown key 'our'; "),
     ],
 )
 def test_unknown_name(user, line):
     assert refusal(user).startswith(line)
+
+
+def test_a_method_has_the_sampling_of_all_but_for_its_own_keys():
+    user = {"sampling": {"eta": 0.5}, "methods": {"scratch": {"sampling": {"guidance": 4}}}}
+    config = load(user | {"preset": "smoke"}, SHIPPED)
+    assert config.methods["scratch"].sampling == replace(config.sampling, guidance=4.0)
+    assert (config.sampling.eta, config.sampling.guidance, config.sampling.base_respacing) == (0.5, 0.3, "10")
+    assert config.methods["ours"].sampling == config.sampling
+
+
+def test_a_wrong_key_of_a_methods_sampling_is_refused():
+    assert "sampling: unknown key 'w'" in refusal({"methods": {"ours": {"sampling": {"w": 4}}}})
+    assert refusal({"methods": {"ours": 4}}).startswith("methods.ours: ")
+
+
+def test_a_figure_of_few_images_has_no_baseline():
+    line = refusal({"figures": {"figure19": {"columns": ["ours", "spade"]}}})
+    assert line == "figures.figure19.seeds: found spade, a baseline; expected diffusion models alone"
 
 
 def test_the_papers_numbers_must_fill_their_row():

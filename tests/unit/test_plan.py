@@ -154,6 +154,24 @@ def test_tables_and_figures_share_their_runs(paper):
     assert keys == paper.artefacts.keys()
 
 
+def test_a_figure_with_seeds_draws_a_few_images_in_one_process(paper):
+    drawn = [a for a in paper.artefacts.values() if a.step == "draw_variants" and "ade20k" in a.name]
+    card = next(a.card for a in drawn if a.digest in str(resolve(paper.config)[2]["figure19"].card))
+    assert [(v.name, v.seed) for v in card.variants] == [("ours-0", 0), ("ours-1", 1), ("ours-2", 2)]
+    whole = next(a.card for a in paper.artefacts.values() if a.leg == "sampled" and a.name == f"two_stage-{TASK}")
+    assert replace(card.base, sampling=card.variants[0].sampling, seed=0) == whole
+
+
+def test_a_methods_sampling_moves_its_pictures_and_no_model(paper):
+    changed = moved(paper, plan(methods={"scratch": {"sampling": {"guidance": 4.0}}}))
+    assert f"sampled/scratch-{TASK}" in changed
+    assert not [
+        name
+        for name in changed
+        if not name.split("/")[0].endswith("sampled") and not name.startswith(("features/scratch", "scores/scratch"))
+    ]
+
+
 def test_one_prior_serves_all_tasks_and_shares():
     priors = {
         name: digests for name, digests in costly(plan(preset="smoke")).items() if name.startswith("models/prior")

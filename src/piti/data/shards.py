@@ -125,6 +125,13 @@ def _first_repeat(ids: Sequence[str]) -> str:
     return next(i for i in ids if i in seen or seen.add(i))
 
 
+def pick(ids: Sequence[str], count: int, seed: int, page: int = 0) -> list[str]:
+    """`count` ids in their order, at places drawn by seed. Pages have none in common while there are enough ids."""
+    drawn = np.random.default_rng(seed).permutation(len(ids))
+    places = drawn[np.arange(page * count, (page + 1) * count) % len(ids)]
+    return [ids[place] for place in sorted(set(places.tolist()))]
+
+
 class Shards:
     """Reader of one artefact: `shards[3]` is an item, `shards[[7, 3, 7]]` a batch in the order asked.
 

@@ -305,39 +305,37 @@ class Plan:
         if entry.generator:
             return self._generated(entry.generator, task, fraction, seed, conditions)
         low_res = self.base_samples(method, task, fraction, seed)
-        return self._sample("upsample", entry.upsampler, task, fraction, seed, conditions, low_res)
+        card, inputs = self.sampling(method, task, fraction, seed, low_res.digest)
+        inputs["low_res"] = [low_res]
+        return self.add("upsample", "upsampled", inputs["model"][0].name, "index.json", card, inputs)
 
     def base_samples(self, method: str, task: str, fraction: float, seed: int) -> Artefact:
         """The base model's pictures, which every upsampler of the same base shares."""
-        conditions = self.packed(self.config.tasks[task].dataset, "test", self.config.tasks[task].condition)
-        return self._sample("sample", self.config.methods[method].base, task, fraction, seed, conditions, None)
+        card, inputs = self.sampling(method, task, fraction, seed)
+        return self.add("sample", "sampled", inputs["model"][0].name, "index.json", card, inputs)
 
-    def _sample(
-        self,
-        step: str,
-        row: str,
-        task: str,
-        fraction: float,
-        seed: int,
-        conditions: Artefact,
-        low_res: Artefact | None,
-    ) -> Artefact:
-        model, training, networks = self.model(row, task, fraction, seed), self.config.models[row], self.config.networks
+    def sampling(
+        self, method: str, task: str, fraction: float, seed: int, low_res: str = ""
+    ) -> tuple[SampleCard, dict[str, list[Artefact]]]:
+        """How a method's base model draws pictures, or of `low_res` pictures its upsampler; and from what."""
+        config, entry = self.config, self.config.methods[method]
+        row, networks = entry.upsampler if low_res else entry.base, config.networks
+        model, training = self.model(row, task, fraction, seed), config.models[row]
+        conditions = self.packed(config.tasks[task].dataset, "test", config.tasks[task].condition)
         card = SampleCard(
             model=model.digest,
             conditions=conditions.digest,
-            sampling=self.config.sampling,
+            sampling=entry.sampling,
             seed=seed,
             side=networks.image_side if low_res else networks.base_side,
             unet=networks.upsampler if low_res else networks.base,
             encoder=networks.encoder,
             noise_schedule=training.noise_schedule,
             diffusion_steps=training.diffusion_steps,
-            low_res=low_res.digest if low_res else "",
-            shard_size=self.config.shard_size,
+            low_res=low_res,
+            shard_size=config.shard_size,
         )
-        inputs = {"model": [model], "conditions": [conditions]} | ({"low_res": [low_res]} if low_res else {})
-        return self.add(step, f"{step}d", model.name, "index.json", card, inputs)
+        return card, {"model": [model], "conditions": [conditions]}
 
     def _generated(self, row: str, task: str, fraction: float, seed: int, conditions: Artefact) -> Artefact:
         dataset, condition = self.config.tasks[task].dataset, self.config.tasks[task].condition

@@ -1,22 +1,23 @@
-"""Figures: which pictures stand side by side."""
+"""Figures: which pictures stand side by side, and what is drawn for a figure alone."""
 
-from piti.cards import FigureCard, Strip
-from piti.config import Figure
+from dataclasses import replace
+
+from piti.cards import Column, FigureCard, SamplingConfig, Strip, Variant, VariantsCard
+from piti.config import SHOWN, Figure
 from piti.plan.core import Artefact, Plan, Unavailable
 
 
 def figure(plan: Plan, name: str) -> Artefact:
-    """A grid of pictures for some tasks and methods. A task without data is left out."""
+    """A grid of pictures for some tasks and methods. A task without data says why."""
     config, entry = plan.config, plan.config.figures[name]
-    strips, inputs = [], {"conditions": [], "photographs": [], "low_res": [], "samples": []}
+    strips, files = [], []
     for task in entry.tasks:
         try:
-            found, files = strip(plan, entry, task)
-        except Unavailable:
-            continue
+            found, made = strip(plan, entry, task)
+        except Unavailable as reason:
+            found, made = Strip(columns=(Column(heading=config.tasks[task].label, reason=str(reason)),)), []
         strips.append(found)
-        for key, artefacts in files.items():
-            inputs[key] += artefacts
+        files += made
     card = FigureCard(
         name=name,
         title=entry.title,
@@ -25,36 +26,79 @@ def figure(plan: Plan, name: str) -> Artefact:
         images=entry.images,
         seed=config.seeds[0],
         strips=tuple(strips),
+        page=entry.page,
+        wrap=entry.wrap,
         crop=entry.crop,
     )
-    return plan.add("make_figure", "figures", name, "figure.png", card, inputs)
+    return plan.add("make_figure", "figures", name, "figure.png", card, {"pictures": files})
 
 
-def strip(plan: Plan, entry: Figure, task: str) -> tuple[Strip, dict[str, list[Artefact]]]:
+def strip(plan: Plan, entry: Figure, task: str) -> tuple[Strip, list[Artefact]]:
     """The pictures of one task, and the files they come from. Raises Unavailable where the task has no data."""
+    found, files = [], []
+    for name in entry.columns:
+        for column in columns(plan, entry, task, name):
+            try:
+                files.append(plan.present(pictures(plan, entry, task, name)))
+                found.append(replace(column, pictures=files[-1].digest))
+            except Unavailable as reason:
+                if name not in plan.config.methods:
+                    raise
+                found.append(replace(column, reason=str(reason)))
+    return Strip(columns=tuple(found), ids=entry.ids.get(task, ())), files
+
+
+def columns(plan: Plan, entry: Figure, task: str, name: str) -> list[Column]:
+    """The columns that a name of the configuration stands for, their pictures still missing: one, or one a seed."""
+    methods = plan.config.methods
+    heading = entry.headings.get(name) or (methods[name].label if name in methods else SHOWN[name])
+    if name == "condition":
+        heading = f"{heading}: {plan.config.tasks[task].label}"
+    if name not in methods or not entry.seeds:
+        return [Column(heading=heading)]
+    several = len(entry.seeds) > 1
+    return [
+        Column(heading=f"{heading} {number}" if several else heading, variant=f"{name}-{seed}")
+        for number, seed in enumerate(entry.seeds, 1)
+    ]
+
+
+def pictures(plan: Plan, entry: Figure, task: str, name: str) -> Artefact:
+    """The pictures behind a column."""
     config, seed = plan.config, plan.config.seeds[0]
-    dataset, condition = config.tasks[task].dataset, config.tasks[task].condition
-    conditions = plan.present(plan.packed(dataset, "test", condition))
-    photographs = plan.present(plan.packed(dataset, "test", "images"))
-    low_res = [plan.present(plan.base_samples(entry.methods[-1], task, 1.0, seed))] if entry.low_res else []
-    samples, reasons = [], []
-    for method in entry.methods:
-        try:
-            samples.append(plan.present(plan.samples(method, task, 1.0, seed)))
-            reasons.append("")
-        except Unavailable as reason:
-            samples.append(None)
-            reasons.append(str(reason))
-    found = Strip(
-        task=config.tasks[task].label,
-        condition=condition,
-        conditions=conditions.digest,
-        photographs=photographs.digest,
-        labels=tuple(config.methods[method].label for method in entry.methods),
-        low_res="".join(a.digest for a in low_res),
-        samples=tuple(a.digest if a else "" for a in samples),
-        reasons=tuple(reasons),
+    if name == "condition":
+        return plan.packed(config.tasks[task].dataset, "test", config.tasks[task].condition)
+    if name == "photograph":
+        return plan.packed(config.tasks[task].dataset, "test", "images")
+    if name == "low_res":
+        return plan.base_samples([column for column in entry.columns if column in config.methods][-1], task, 1.0, seed)
+    return variants(plan, entry, task, name) if entry.seeds else plan.samples(name, task, 1.0, seed)
+
+
+def variants(plan: Plan, entry: Figure, task: str, method: str) -> Artefact:
+    """The figure's own pictures by a method: one process draws them for all its methods with the same models."""
+    config, seed = plan.config, plan.config.seeds[0]
+    of = config.methods[method]
+    alike = [
+        name
+        for name, other in config.methods.items()
+        if name in entry.columns and (other.base, other.upsampler) == (of.base, of.upsampler)
+    ]
+    base, inputs = plan.sampling(alike[0], task, 1.0, seed)
+    upsampler, more = plan.sampling(alike[0], task, 1.0, seed, low_res="base")
+    own = {"seed": 0, "sampling": SamplingConfig()}
+    card = VariantsCard(
+        base=replace(base, **own),
+        upsampler=replace(upsampler, **own),
+        variants=tuple(
+            Variant(name=f"{name}-{drawn}", seed=drawn, sampling=config.methods[name].sampling)
+            for name in alike
+            for drawn in entry.seeds
+        ),
+        images=entry.images,
+        seed=seed,
+        page=entry.page,
         ids=entry.ids.get(task, ()),
     )
-    made = [a for a in samples if a]
-    return found, {"conditions": [conditions], "photographs": [photographs], "low_res": low_res, "samples": made}
+    inputs["upsampler"] = more["model"]
+    return plan.add("draw_variants", "variants", inputs["model"][0].name, "index.json", card, inputs)

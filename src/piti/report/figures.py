@@ -1,6 +1,7 @@
-"""Figures: for each task some test images, each a line: condition, what the methods made of it, photograph."""
+"""Figures: for each task some test images, each a line of pictures: condition, photograph, what each method made."""
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,105 +11,106 @@ matplotlib.use("Agg")
 
 import numpy as np
 from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
 
-from piti.cards import FigureCard, Strip
-from piti.data.conditions import CONDITIONS
-from piti.data.shards import Shards
+from piti.cards import Column, FigureCard, Strip
+from piti.data.conditions import painted
+from piti.data.shards import Shards, pick
 from piti.files import atomic, failure
 
-INCH = 1.4  # side of a picture
+INCH = 1.6  # side of a picture
+DPI = 160  # 256 px a picture, a whole multiple of every preset's sides
+GAP = 0.04  # between pictures; this and all lengths below in sides of a picture
+TEXT = 0.16  # height of a line of text
+UNDATED = {"png": {"Software": None}, "pdf": {"Creator": None, "Producer": None, "CreationDate": None}}
 
 
-class Column(NamedTuple):
-    """One column of a task: its pictures, or why there are none."""
+class Shown(NamedTuple):
+    """One place of a figure."""
 
     heading: str
-    pictures: np.ndarray | None  # uint8 N×S×S×3
-    reason: str = ""
+    picture: np.ndarray | None  # S×S×3 uint8
+    text: str = ""  # why there is no picture
 
 
-def make_figure(
-    card: FigureCard,
-    output: Path,
-    conditions: Sequence[Path],
-    photographs: Sequence[Path],
-    low_res: Sequence[Path],
-    samples: Sequence[Path],
-) -> None:
-    """Write `output` (PNG). Files come strip by strip: one of conditions, one of photographs, its methods' samples."""
-    small, made = iter(low_res), iter(samples)
-    strips = []
-    for strip, condition, photograph in zip(card.strips, conditions, photographs, strict=True):
-        files = [next(made) if digest else None for digest in strip.samples]
-        strips.append(columns(card, strip, condition, photograph, next(small) if strip.low_res else None, files))
-    strips = strips or [[Column("", None, "no data")]]
-    heights, width = [_lines(card, strip) for strip in strips], max(len(strip) for strip in strips)
-    size = (INCH * width, INCH * sum(heights) + 0.25 * len(strips) + 0.4)
-    figure = plt.figure(figsize=size, layout="constrained")
-    for part, strip in zip(np.atleast_1d(figure.subfigures(len(strips), height_ratios=heights)), strips, strict=True):
-        _draw(part.subplots(_lines(card, strip), width, squeeze=False), strip, card.crop)
-    figure.suptitle(card.title + (f" ({card.note})" if card.note else ""), fontsize=8)
-    with atomic(output) as temporary:
-        figure.savefig(temporary, format="png", dpi=150, metadata={"Software": None})
+Line = list[Shown]
+
+
+def make_figure(card: FigureCard, output: Path, pictures: Sequence[Path]) -> None:
+    """Write `output` (PNG) and the same beside it as PDF. `pictures`: a file for each column that has any."""
+    files = iter(pictures)
+    lines = [line for strip in card.strips for line in strip_lines(card, strip, files)]
+    lines = lines or [[Shown("", None, "no data")]]
+    width = max(len(line) for line in lines) * (1 + GAP)
+    height = 2 * TEXT + sum(map(line_height, lines))
+    figure = plt.figure(figsize=(INCH * width, INCH * height))
+    axes = figure.add_axes((0, 0, 1, 1))
+    write(axes, width / 2, TEXT, card.title + (f" ({card.note})" if card.note else ""), width, size=8)
+    top = 2 * TEXT
+    for line in lines:
+        draw_line(axes, line, top)
+        top += line_height(line)
+    axes.set(xlim=(0, width), ylim=(height, 0))
+    axes.set_axis_off()
+    for form, metadata in UNDATED.items():
+        with atomic(output.with_suffix(f".{form}")) as temporary:
+            figure.savefig(temporary, format=form, dpi=DPI, metadata=metadata)
     plt.close(figure)
 
 
-def columns(
-    card: FigureCard,
-    strip: Strip,
-    condition: Path,
-    photograph: Path,
-    low_res: Path | None,
-    files: Sequence[Path | None],
-) -> list[Column]:
-    """The columns of one task, for its chosen images."""
-    stored, photographs = Shards(condition), Shards(photograph, "images")
-    ids = list(strip.ids) or pick(photographs.ids, card.images, card.seed)
-    found = [Column(strip.task, show_condition(stored[stored.rows(ids)], stored.kind))]
-    named = [("Low resolution", low_res, "")] if low_res else []
-    named += zip(strip.labels, files, strip.reasons, strict=True)
-    for heading, file, reason in named:
-        reason = failure(file) if file else reason
-        pictures = None if reason else Shards(file, "images")
-        found.append(Column(heading, None if reason else pictures[pictures.rows(ids)], reason or ""))
-    return [*found, Column("Photograph", photographs[photographs.rows(ids)])]
+def strip_lines(card: FigureCard, strip: Strip, files: Iterator[Path]) -> Iterator[Line]:
+    """The lines of one task: for each image one, or several where they wrap, and below each its middle if asked for."""
+    ids, columns = strip.ids, []
+    for column in strip.columns:
+        file = next(files) if column.pictures else None
+        ids = ids or (pick(Shards(file).ids, card.images, card.seed, card.page) if file else [""])
+        columns.append(column_pictures(column, file, ids))
+    for place in range(len(ids)):
+        line = [column[place] for column in columns]
+        wrap = card.wrap or len(line)
+        for part in (line[start : start + wrap] for start in range(0, len(line), wrap)):
+            yield part
+            if card.crop:
+                yield [Shown("", middle(shown.picture, card.crop)) for shown in part]
 
 
-def show_condition(stored: np.ndarray, kind: str) -> np.ndarray:
-    """A stored condition as people look at it: colour map, edges, normals. uint8 N×S×S×3."""
-    if kind == "sketch":
-        return np.repeat(stored[..., None] * np.uint8(255), 3, axis=-1)
-    encoded = CONDITIONS[kind].encode(stored)[:, :3]
-    return np.rint((encoded.transpose(0, 2, 3, 1) + 1) * 127.5).astype(np.uint8)
+def column_pictures(column: Column, file: Path | None, ids: Sequence[str]) -> list[Shown]:
+    """What a column shows of these images. Its heading, or the reason why it shows none, stands with the first."""
+    reason = failure(file) if file else column.reason
+    headings = [column.heading] + [""] * (len(ids) - 1)
+    if reason:
+        return [Shown(heading, None, reason if heading else "") for heading in headings]
+    stored = Shards(file)
+    names = [f"{i}/{column.variant}" for i in ids] if column.variant else ids
+    return list(map(Shown, headings, painted(stored[stored.rows(names)], stored.kind)))
 
 
-def pick(ids: Sequence[str], count: int, seed: int) -> list[str]:
-    """Some ids, by seed, in their order."""
-    return [ids[i] for i in sorted(np.random.default_rng(seed).choice(len(ids), min(count, len(ids)), replace=False))]
+def line_height(line: Line) -> float:
+    return 1 + GAP + TEXT * any(shown.heading for shown in line)
 
 
-def _lines(card: FigureCard, strip: list[Column]) -> int:
-    return 1 if strip[0].pictures is None else len(strip[0].pictures) * (2 if card.crop else 1)
+def draw_line(axes: Axes, line: Line, top: float) -> None:
+    """Draw a line of pictures, and their headings if there are any, below `top`."""
+    upper = top + line_height(line) - 1 - GAP
+    for place, shown in enumerate(line):
+        left = place * (1 + GAP) + GAP / 2
+        write(axes, left + 0.5, (top + upper) / 2, shown.heading)
+        if shown.picture is None:
+            write(axes, left + 0.5, upper + 0.5, shown.text)
+        else:
+            axes.imshow(shown.picture, extent=(left, left + 1, upper + 1, upper), interpolation="none", aspect="auto")
 
 
-def _draw(axes: np.ndarray, strip: list[Column], crop: float) -> None:
-    """One task: a line for each image, and under it, where a crop is asked for, its enlarged middle."""
-    for axis in axes.flat:
-        axis.set_axis_off()
-    for place, column in enumerate(strip):
-        axes[0, place].set_title(column.heading, fontsize=7)
-        if column.pictures is None:
-            axes[0, place].text(0.5, 0.5, column.reason, fontsize=6, ha="center", va="center", wrap=True)
-            continue
-        shown = [
-            view for picture in column.pictures for view in ([picture, middle(picture, crop)] if crop else [picture])
-        ]
-        for axis, picture in zip(axes[:, place], shown, strict=True):
-            axis.imshow(picture, interpolation="nearest")
+def write(axes: Axes, x: float, y: float, text: str, width: float = 1.0, size: float = 7) -> None:
+    """Centred text, broken into lines where it is wider than `width`."""
+    letters = int(width * INCH * 72 / (0.55 * size))  # an average letter is about so wide
+    axes.text(x, y, textwrap.fill(text, letters), fontsize=size, ha="center", va="center")
 
 
-def middle(picture: np.ndarray, part: float) -> np.ndarray:
+def middle(picture: np.ndarray | None, part: float) -> np.ndarray | None:
     """The square in the middle that takes `part` of the side."""
+    if picture is None:
+        return None
     side = len(picture)
     edge = round(side * (1 - part) / 2)
     return picture[edge : side - edge, edge : side - edge]

@@ -4,44 +4,47 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from piti.cards import FigureCard, Strip
-from piti.data.shards import write
+from piti.cards import Column, FigureCard, Strip
+from piti.data.conditions import painted
+from piti.data.shards import pick, write
 from piti.files import write_failure
-from piti.report.figures import make_figure, middle, pick, show_condition
+from piti.report import figures
+from piti.report.figures import make_figure, middle
 
 IDS = [f"image-{i}" for i in range(6)]
 SIDE = 16
 
 
-def shards(folder, kind, array):
-    return write(folder, kind, IDS, lambda wanted: array[[IDS.index(i) for i in wanted]], 4, SIDE)
+def shards(folder, kind, array, ids=IDS):
+    return write(folder, kind, ids, lambda wanted: array[[ids.index(i) for i in wanted]], 4, SIDE)
 
 
 @pytest.fixture
 def files(tmp_path):
+    """A mask, photographs and samples."""
     draw = np.random.default_rng(0)
     pictures = draw.integers(0, 256, (6, SIDE, SIDE, 3), dtype=np.uint8)
     labels = draw.integers(0, 9, (6, SIDE, SIDE), dtype=np.uint8)
-    return {
-        "conditions": [shards(tmp_path / "mask", "mask", labels)],
-        "photographs": [shards(tmp_path / "images", "images", pictures)],
-        "low_res": [shards(tmp_path / "low", "images", pictures)],
-        "samples": [shards(tmp_path / "samples", "images", pictures)],
-    }
+    return [
+        shards(tmp_path / "mask", "mask", labels),
+        shards(tmp_path / "images", "images", pictures),
+        shards(tmp_path / "samples", "images", pictures),
+    ]
 
 
-def card(**more):
-    strip = Strip(
-        task="ADE20K",
-        condition="mask",
-        conditions="c",
-        photographs="p",
-        labels=("Ours", "SPADE"),
-        low_res="l",
-        samples=("s", ""),
-        reasons=("", "no source configured"),
-    )
+def card(*more_columns, **more):
+    headings = {"Condition": "c", "GT": "p", "Ours": "s"}
+    columns = [Column(heading=heading, pictures=digest) for heading, digest in headings.items()]
+    strip = Strip(columns=(*columns, Column(heading="SPADE", reason="no source configured"), *more_columns))
     return FigureCard(name="f", title="T", preset="smoke", note="", images=2, seed=0, strips=(strip,), **more)
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The lines of every figure that is made, as they are drawn: (heading, picture, text)."""
+    lines, draw = [], figures.draw_line
+    monkeypatch.setattr(figures, "draw_line", lambda axes, line, top: lines.append(line) or draw(axes, line, top))
+    return lines
 
 
 def size(path):
@@ -49,35 +52,75 @@ def size(path):
         return image.size
 
 
-def test_a_missing_column_says_why_and_crops_double_the_lines(tmp_path, files):
-    make_figure(card(), tmp_path / "plain.png", **files)
-    make_figure(card(crop=0.5), tmp_path / "crops.png", **files)
-    plain, crops = size(tmp_path / "plain.png"), size(tmp_path / "crops.png")
-    assert plain[0] == crops[0] and crops[1] > 1.5 * plain[1]
+def test_each_image_is_a_line_of_the_columns_in_order(tmp_path, files, drawn):
+    make_figure(card(), tmp_path / "figure.png", files)
+    ids = pick(IDS, 2, 0)
+    assert [[shown.heading for shown in line] for line in drawn] == [["Condition", "GT", "Ours", "SPADE"], [""] * 4]
+    for row, line in zip(ids, drawn, strict=True):
+        for shown, kind in zip(line, ("mask", "images", "images"), strict=False):
+            stored = figures.Shards(files[0 if kind == "mask" else 1])
+            assert np.array_equal(shown.picture, painted(stored[stored.rows([row])], kind)[0])
 
 
-def test_a_failed_method_is_a_column_with_its_reason(tmp_path, files):
-    write_failure(files["samples"], "diverged: mse")
-    make_figure(card(), tmp_path / "figure.png", **files)
-    assert size(tmp_path / "figure.png")[0] > 0
+def test_a_missing_column_says_why_once(tmp_path, files, drawn):
+    make_figure(card(), tmp_path / "figure.png", files)
+    assert [line[3].text for line in drawn] == ["no source configured", ""]
+    assert all(line[3].picture is None for line in drawn)
 
 
-def test_without_any_data_there_is_still_a_picture(tmp_path):
-    empty = FigureCard(name="f", title="T", preset="paper", note="", images=2, seed=0, strips=())
-    make_figure(empty, tmp_path / "figure.png", [], [], [], [])
-    assert size(tmp_path / "figure.png")[0] > 0
+def test_a_failed_method_is_a_column_with_its_reason(tmp_path, files, drawn):
+    write_failure(files[2:], "diverged: mse")
+    make_figure(card(), tmp_path / "figure.png", files)
+    assert drawn[0][2].picture is None and drawn[0][2].text == "diverged: mse"
 
 
-def test_the_same_card_gives_the_same_bytes(tmp_path, files):
-    for name in ("a", "b"):
-        make_figure(card(), tmp_path / f"{name}.png", **files)
-    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+def test_a_variant_is_looked_up_by_its_name(tmp_path, files, drawn):
+    names = [f"{i}/{variant}" for variant in ("a-0", "a-1") for i in pick(IDS, 2, 0)]
+    pictures = np.arange(4, dtype=np.uint8)[:, None, None, None] + np.zeros((4, SIDE, SIDE, 3), np.uint8)
+    file = shards(tmp_path / "variants", "images", pictures, names)
+    columns = [Column(heading=f"Sample {n}", pictures="v", variant=f"a-{n}") for n in range(2)]
+    make_figure(card(*columns), tmp_path / "figure.png", [*files, file, file])
+    assert [[shown.picture.max() for shown in line[-2:]] for line in drawn] == [[0, 2], [1, 3]]
+
+
+def test_crops_and_wraps_make_lines(tmp_path, files, drawn):
+    make_figure(card(), tmp_path / "plain.png", files)
+    make_figure(card(crop=0.5), tmp_path / "crops.png", files)
+    make_figure(card(wrap=2), tmp_path / "wraps.png", files)
+    plain, crops, wraps = (size(tmp_path / f"{name}.png") for name in ("plain", "crops", "wraps"))
+    assert plain[0] == crops[0] and crops[1] > 1.8 * plain[1]
+    assert wraps[0] == pytest.approx(plain[0] / 2, abs=1) and wraps[1] > 1.8 * plain[1]
+    assert [len(line) for line in drawn] == [4] * 2 + [4] * 4 + [2] * 4
+
+
+def test_a_task_without_data_and_a_figure_without_tasks_say_so(tmp_path, drawn):
+    strip = Strip(columns=(Column(heading="Flickr (Mask)", reason="no source configured"),))
+    for strips in ((strip,), ()):
+        empty = FigureCard(name="f", title="T", preset="paper", note="", images=2, seed=0, strips=strips)
+        make_figure(empty, tmp_path / "figure.png", [])
+    assert [line[0][0::2] for line in drawn] == [("Flickr (Mask)", "no source configured"), ("", "no data")]
+
+
+@pytest.mark.parametrize("form", ["png", "pdf"])
+def test_the_same_card_gives_the_same_bytes_at_any_time(tmp_path, files, form, monkeypatch):
+    for name, date in (("a", "0"), ("b", "1700000000")):
+        monkeypatch.setenv("SOURCE_DATE_EPOCH", date)  # what matplotlib takes for now
+        make_figure(card(), tmp_path / f"{name}.png", files)
+    made = (tmp_path / f"a.{form}").read_bytes()
+    assert made == (tmp_path / f"b.{form}").read_bytes()
+    assert made.startswith({"png": b"\x89PNG", "pdf": b"%PDF"}[form])
+
+
+def test_pages_are_disjoint_while_there_are_enough_images():
+    pages = [pick(IDS, 2, 0, page) for page in range(4)]
+    assert sorted(pages[0] + pages[1] + pages[2]) == IDS
+    assert pages[3] == pages[0]
+    assert len(pick(IDS, 99, 0)) == 6 and pick(IDS, 3, 0) != pick(IDS, 3, 1)
 
 
 def test_pieces():
     picture = np.arange(100).reshape(10, 10)
     assert middle(picture, 0.4).shape == (4, 4) and middle(picture, 0.4)[0, 0] == picture[3, 3]
-    assert pick(IDS, 3, 0) == pick(IDS, 3, 0) and len(set(pick(IDS, 3, 1))) == 3 and len(pick(IDS, 99, 0)) == 6
-    edges = show_condition(np.eye(4, dtype=np.uint8)[None], "sketch")
+    edges = painted(np.eye(4, dtype=np.uint8)[None], "sketch")
     assert edges.shape == (1, 4, 4, 3) and edges[0, 0, 0].tolist() == [255] * 3 and not edges[0, 0, 1].any()
-    assert not show_condition(np.zeros((1, 4, 4), np.uint8), "mask").any()  # void is black
+    assert not painted(np.zeros((1, 4, 4), np.uint8), "mask").any()  # void is black

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from tests.unit.sample.conftest import COUNT, ENCODER
 from tests.unit.train import tiny
 
 from piti.cards import SampleCard, SamplingConfig
@@ -14,23 +14,6 @@ from piti.data.shards import Shards
 from piti.diffusion.noise import ImageNoise
 from piti.networks.piti import PITI
 from piti.sample import diffusion as sampling
-
-COUNT = 7
-ENCODER = tiny.ENCODER.with_channels(3)
-
-
-@pytest.fixture(scope="module")
-def shards(tmp_path_factory):
-    return tiny.data(tmp_path_factory.mktemp("shards"), COUNT)
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    """Files of a base model and an upsampler that see their condition."""
-    folder = tmp_path_factory.mktemp("weights")
-    for name, unet in {"base": tiny.UNET, "upsampler": tiny.UPSAMPLER}.items():
-        save_file(tiny.stirred(PITI(unet, ENCODER)), folder / name)
-    return folder
 
 
 def card(name="base", shard_size=3, **config):

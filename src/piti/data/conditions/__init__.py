@@ -27,6 +27,16 @@ CONDITIONS = {
 }
 
 
+def painted(stored: np.ndarray, kind: str) -> np.ndarray:
+    """Stored items as people look at them, uint8 N x S x S x 3: colour map, edges, normals; pictures as they are."""
+    if kind == "images":
+        return stored
+    if kind == "sketch":
+        return np.repeat(stored[..., None] * np.uint8(255), 3, axis=-1)
+    encoded = CONDITIONS[kind].encode(stored)[:, :3]
+    return np.rint((encoded.transpose(0, 2, 3, 1) + 1) * 127.5).astype(np.uint8)
+
+
 def null(condition: Condition, count: int, side: int) -> np.ndarray:
     """The condition that says nothing, for classifier-free guidance: ones, count x channels x side x side."""
     return np.ones((count, condition.channels, side, side), np.float32)
