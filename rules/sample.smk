@@ -48,7 +48,7 @@ rule draw_variants:
         benchmark_of("draw_variants")
     threads: machine.threads
     resources:
-        gpu=GPUS,
+        gpu=min(GPUS, 1),
     params:
         step=command("draw_variants"),
     shell:

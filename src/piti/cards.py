@@ -322,6 +322,8 @@ class Column:
     pictures: str = ""
     variant: str = ""  # the pictures are those with this behind their id: ID/VARIANT
     reason: str = ""
+    curve: str = ""  # the curve over w that measures these pictures
+    guidance: float | None = None  # their w; nothing: a level
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -161,6 +161,7 @@ class Figure:
     page: int = 0  # figures with the same tasks and number of images but other pages show other images
     ids: dict[str, tuple[str, ...]] = field(default_factory=dict)  # task -> chosen images; else picked by seed
     seeds: tuple[int, ...] = ()  # draw these few images alone, once for each; else take them from the tables' samples
+    curves: bool = False  # below, the deviation and saturation of its methods' pictures over w
     wrap: int = 0  # columns a line; 0: all
     crop: float = 0.0  # part of the side shown enlarged under each picture; 0: none
 

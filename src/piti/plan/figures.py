@@ -38,6 +38,8 @@ def strip(plan: Plan, entry: Figure, task: str) -> tuple[Strip, list[Artefact]]:
     found, files = [], []
     for name in entry.columns:
         for column in columns(plan, entry, task, name):
+            if entry.curves:
+                column = replace(column, **curve(plan, name))
             try:
                 files.append(plan.present(pictures(plan, entry, task, name)))
                 found.append(replace(column, pictures=files[-1].digest))
@@ -61,6 +63,14 @@ def columns(plan: Plan, entry: Figure, task: str, name: str) -> list[Column]:
         Column(heading=f"{heading} {number}" if several else heading, variant=f"{name}-{seed}")
         for number, seed in enumerate(entry.seeds, 1)
     ]
+
+
+def curve(plan: Plan, name: str) -> dict:
+    """Which curve over w a column's pictures are measured for. The photographs are a level, the condition is none."""
+    if name not in plan.config.methods:
+        return {"curve": SHOWN[name]} if name == "photograph" else {}
+    sampling = plan.config.methods[name].sampling
+    return {"curve": "CF" if sampling.normalise == "none" else "NCF", "guidance": sampling.guidance}
 
 
 def pictures(plan: Plan, entry: Figure, task: str, name: str) -> Artefact:

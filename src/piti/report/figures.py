@@ -17,11 +17,13 @@ from piti.cards import Column, FigureCard, Strip
 from piti.data.conditions import painted
 from piti.data.shards import Shards, pick
 from piti.files import atomic, failure
+from piti.report import guidance
 
 INCH = 1.6  # side of a picture
 DPI = 160  # 256 px a picture, a whole multiple of every preset's sides
 GAP = 0.04  # between pictures; this and all lengths below in sides of a picture
 TEXT = 0.16  # height of a line of text
+CURVES = 1.5  # height of the curves below a sweep
 UNDATED = {"png": {"Software": None}, "pdf": {"Creator": None, "Producer": None, "CreationDate": None}}
 
 
@@ -33,16 +35,17 @@ class Shown(NamedTuple):
     text: str = ""  # why there is no picture
 
 
-Line = list[Shown]
+Line = Sequence[Shown]
 
 
 def make_figure(card: FigureCard, output: Path, pictures: Sequence[Path]) -> None:
     """Write `output` (PNG) and the same beside it as PDF. `pictures`: a file for each column that has any."""
     files = iter(pictures)
-    lines = [line for strip in card.strips for line in strip_lines(card, strip, files)]
-    lines = lines or [[Shown("", None, "no data")]]
+    strips = [strip_columns(card, strip, files) for strip in card.strips]
+    lines = [line for columns in strips for line in strip_lines(card, columns)] or [[Shown("", None, "no data")]]
+    curves = measured(card.strips, strips)
     width = max(len(line) for line in lines) * (1 + GAP)
-    height = 2 * TEXT + sum(map(line_height, lines))
+    height = 2 * TEXT + sum(map(line_height, lines)) + (CURVES if curves else 0)
     figure = plt.figure(figsize=(INCH * width, INCH * height))
     axes = figure.add_axes((0, 0, 1, 1))
     write(axes, width / 2, TEXT, card.title + (f" ({card.note})" if card.note else ""), width, size=8)
@@ -52,26 +55,42 @@ def make_figure(card: FigureCard, output: Path, pictures: Sequence[Path]) -> Non
         top += line_height(line)
     axes.set(xlim=(0, width), ylim=(height, 0))
     axes.set_axis_off()
+    if curves:
+        guidance.draw(figure, CURVES / height, curves, len(strips[0][0]))
     for form, metadata in UNDATED.items():
         with atomic(output.with_suffix(f".{form}")) as temporary:
             figure.savefig(temporary, format=form, dpi=DPI, metadata=metadata)
     plt.close(figure)
 
 
-def strip_lines(card: FigureCard, strip: Strip, files: Iterator[Path]) -> Iterator[Line]:
-    """The lines of one task: for each image one, or several where they wrap, and below each its middle if asked for."""
+def strip_columns(card: FigureCard, strip: Strip, files: Iterator[Path]) -> list[list[Shown]]:
+    """The columns of one task: what each shows of the same images."""
     ids, columns = strip.ids, []
     for column in strip.columns:
         file = next(files) if column.pictures else None
         ids = ids or (pick(Shards(file).ids, card.images, card.seed, card.page) if file else [""])
         columns.append(column_pictures(column, file, ids))
-    for place in range(len(ids)):
-        line = [column[place] for column in columns]
-        wrap = card.wrap or len(line)
+    return columns
+
+
+def strip_lines(card: FigureCard, columns: list[list[Shown]]) -> Iterator[Line]:
+    """The lines of one task: for each image one, or several where they wrap, and below each its middle if asked for."""
+    wrap = card.wrap or len(columns)
+    for line in zip(*columns, strict=True):
         for part in (line[start : start + wrap] for start in range(0, len(line), wrap)):
             yield part
             if card.crop:
                 yield [Shown("", middle(shown.picture, card.crop)) for shown in part]
+
+
+def measured(strips: Sequence[Strip], shown: list[list[list[Shown]]]) -> list[guidance.Measured]:
+    """The points of the curves over w, where columns have one and have pictures."""
+    return [
+        guidance.measure(column.curve, column.guidance, np.stack([place.picture for place in places]))
+        for strip, columns in zip(strips, shown, strict=True)
+        for column, places in zip(strip.columns, columns, strict=True)
+        if column.curve and places[0].picture is not None
+    ]
 
 
 def column_pictures(column: Column, file: Path | None, ids: Sequence[str]) -> list[Shown]:

@@ -124,3 +124,22 @@ def test_pieces():
     edges = painted(np.eye(4, dtype=np.uint8)[None], "sketch")
     assert edges.shape == (1, 4, 4, 3) and edges[0, 0, 0].tolist() == [255] * 3 and not edges[0, 0, 1].any()
     assert not painted(np.zeros((1, 4, 4), np.uint8), "mask").any()  # void is black
+
+
+def test_a_sweep_has_a_curve_for_each_kind_of_guidance_and_a_level_for_photographs(tmp_path, files, monkeypatch):
+    seen = []
+    monkeypatch.setattr(figures.guidance, "draw", lambda figure, height, columns, count: seen.append((columns, count)))
+    sweep = [Column(heading=f"CF {w}", pictures="s", curve="CF", guidance=w) for w in (1.0, 4.0)]
+    sweep += [Column(heading="GT", pictures="p", curve="GT"), Column(heading="NCF", reason="missing", curve="NCF")]
+    make_figure(card(*sweep), tmp_path / "figure.png", [*files, files[2], files[2], files[1]])
+    [(columns, count)] = seen
+    assert [column[:2] for column in columns] == [("CF", 1.0), ("CF", 4.0), ("GT", None)] and count == 2
+
+
+def test_deviation_and_saturation_of_known_pictures():
+    half = np.zeros((2, 4, 4, 3), np.uint8)
+    half[:, :2] = 255
+    assert figures.guidance.measure("CF", 1.0, half)[2:] == (1.0, 1.0)
+    assert figures.guidance.measure("CF", 1.0, np.full((2, 4, 4, 3), 255, np.uint8)).deviation == 0
+    levels = np.array([0, 1, 2, 250, 252, 253, 254, 255], np.uint8).reshape(1, 2, 4, 1)
+    assert figures.guidance.measure("CF", 1.0, levels).saturation == 6 / 8
