@@ -19,6 +19,7 @@ from piti.cards import SampleCard, SamplingConfig
 from piti.config import Config
 from piti.files import InputError, failure
 from piti.plan import Plan, Unavailable
+from piti.sample.stages import Stage, stages_of
 
 # option -> key of `sampling`
 SAMPLING = {
@@ -46,18 +47,21 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace, config: Config) -> None:
-    if (arguments.model is None) == (arguments.method is None or arguments.task is None):
-        raise InputError("translate: expected either --method and --task, or --model")
-    from piti.sample.translate import Stage, stages_of, translate  # torch: two seconds
-
-    if arguments.model:
-        stages, kind = stages_of(arguments.model, arguments.upsampler)
-    else:
-        stages = [Stage(*stage) for stage in planned(config, arguments.method, arguments.task)]
-        kind = config.tasks[arguments.task].condition
+    stages, kind = named(arguments, config)
     asked = {key: getattr(arguments, option) for option, key in SAMPLING.items() if getattr(arguments, option)}
-    stages = [Stage(changed(stage.card, asked, arguments.seed), stage.weights) for stage in stages]
-    translate(stages, kind, arguments.condition, arguments.out, config.machine.sample_batch)
+    stages = [stage._replace(card=changed(stage.card, asked, arguments.seed)) for stage in stages]
+    from piti.sample.translate import Translator, translate  # torch: two seconds
+
+    translate(Translator(stages, kind), arguments.condition, arguments.out, config.machine.sample_batch)
+
+
+def named(arguments: Namespace, config: Config) -> tuple[list[Stage], str]:
+    """The stages of the model that a command line names, and the kind of condition that it takes."""
+    if (arguments.model is None) == (arguments.method is None or arguments.task is None):
+        raise InputError("expected either --method and --task, or --model")
+    if arguments.model:
+        return stages_of(arguments.model, arguments.upsampler)
+    return planned(config, arguments.method, arguments.task), config.tasks[arguments.task].condition
 
 
 def changed(card, asked: dict[str, str], seed: int | None):
@@ -67,8 +71,8 @@ def changed(card, asked: dict[str, str], seed: int | None):
     return card if seed is None else replace(card, seed=seed)
 
 
-def planned(config: Config, method: str, task: str) -> list[tuple]:
-    """Card and weights of each stage of a method, as the tables use them."""
+def planned(config: Config, method: str, task: str) -> list[Stage]:
+    """The stages of a method, as the tables use them."""
     for name, among, where in ((method, config.methods, "--method"), (task, config.tasks, "--task")):
         if name not in among:
             raise InputError(unknown_key(name, among, where))
@@ -84,6 +88,6 @@ def planned(config: Config, method: str, task: str) -> list[tuple]:
             raise InputError(f"{weights}: not there yet; try: snakemake {weights} --config preset={config.preset}")
         if reason := failure(weights):
             raise InputError(f"{weights}: failed: {reason}")
-        stages.insert(0, (last.card, weights))
+        stages.insert(0, Stage(last.card, weights))
         last = by_path[last.inputs["low_res"][0]] if "low_res" in last.inputs else None
     return stages

@@ -23,18 +23,22 @@ class Sampler:
     """A loaded model and the way it is sampled (facts 1.5): call it with ids and conditions."""
 
     def __init__(self, card: SampleCard, weights: Path, channels: int, device: torch.device):
-        config, self.card, self.device = card.sampling, card, device
-        encoder = card.encoder.with_channels(channels)
-        self.model = PITI(card.unet, encoder)
+        self.device, self.channels = device, channels
+        self.model = PITI(card.unet, card.encoder.with_channels(channels))
         load(self.model, load_file(weights), str(weights))
-        dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[config.precision]  # cast once; autocast would each step
+        dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[card.sampling.precision]  # autocast would each step
         self.model.requires_grad_(False).eval().to(device, dtype, memory_format=torch.channels_last)
+        self.use(card)
+
+    def use(self, card: SampleCard) -> None:
+        """Sample as another card of the same model and precision says, without loading it again."""
+        config, self.card = card.sampling, card
         self.upsampler = bool(card.low_res)
         respacing = config.upsampler_respacing if self.upsampler else config.base_respacing
-        self.diffusion = GaussianDiffusion(card.noise_schedule, card.diffusion_steps, respacing, device)
+        self.diffusion = GaussianDiffusion(card.noise_schedule, card.diffusion_steps, respacing, self.device)
         self.ddim = (config.upsampler_sampler if self.upsampler else config.base_sampler) == "ddim"
         self.guidance = 0.0 if self.upsampler else config.guidance  # the upsampler is not guided
-        null = torch.ones(1, channels, encoder.side, encoder.side, device=device)
+        null = torch.ones(1, self.channels, card.encoder.side, card.encoder.side, device=self.device)
         with torch.inference_mode():
             self.null = self.model.encode(null) if self.guidance else None
 
@@ -62,6 +66,14 @@ class Sampler:
             return samplers.ddim(denoiser, self.diffusion, x, noise, config.eta)
         return samplers.ancestral(denoiser, self.diffusion, x, noise)
 
+    def draw(self, ids: list[str], encoded: np.ndarray, low_res: np.ndarray | None = None) -> np.ndarray:
+        """The same between arrays, low_res uint8 B x s x s x 3. Returns uint8 B x S x S x 3, of the base model cut, not
+        rounded (facts 1.5).
+        """
+        small = None if low_res is None else to_range(low_res)
+        pictures = self(ids, torch.from_numpy(encoded), small)
+        return to_levels(pictures if self.upsampler else truncate_to_8_bit(pictures))
+
 
 def sample(
     card: SampleCard, output: Path, model: Path, conditions: Path, low_res: Path | None, batch_size: int
@@ -74,9 +86,7 @@ def sample(
     sampler = Sampler(card, model, condition.channels, device)
 
     def make(ids: list[str]) -> np.ndarray:
-        encoded = torch.from_numpy(condition.encode(stored[stored.rows(ids)]))
-        small = to_range(base[base.rows(ids)]) if base else None
-        pictures = sampler(ids, encoded, small)
-        return to_levels(pictures if base else truncate_to_8_bit(pictures))
+        encoded = condition.encode(stored[stored.rows(ids)])
+        return sampler.draw(ids, encoded, base[base.rows(ids)] if base else None)
 
     write_pictures(output, stored.ids, make, card.side, card.shard_size, batch_size)

@@ -15,6 +15,34 @@ from piti.networks.checkpoint import load
 from piti.sample.shards import to_levels, write_pictures
 
 
+class Generator:
+    """A loaded baseline."""
+
+    def __init__(self, card: GenerateCard, weights: Path, kind: str, device: torch.device):
+        self.device = device
+        self.baseline = build(card.gan)
+        load(self.baseline.generator, load_file(weights), str(weights))
+        self.baseline.requires_grad_(False).eval().to(device, memory_format=torch.channels_last)
+        self.encode = stored_as(kind, card.sketch_input)
+        self.use(card)
+
+    def use(self, card: GenerateCard) -> None:
+        """Draw as another card of the same model says (its seed), without loading it again."""
+        self.card = card
+
+    @torch.inference_mode()
+    def draw(self, ids: list[str], stored: np.ndarray, instances: np.ndarray | None = None) -> np.ndarray:
+        """stored, instances: uint8 B x side x side [x 6]. Returns uint8 B x side x side x 3.
+
+        What an image gets depends on (seed, id) alone, whatever batch it is in.
+        """
+        condition = torch.from_numpy(self.encode(stored)).to(self.device)
+        maps = None if instances is None else torch.from_numpy(instances).to(self.device)
+        noise = [self.baseline.draw(generator(self.card.seed, "generate", i), 1) for i in ids]
+        noise = {key: torch.cat([each[key] for each in noise]).to(self.device) for key in noise[0]}
+        return to_levels(self.baseline.generate(semantics(condition, self.card.num_classes, maps), noise))
+
+
 def generate(
     card: GenerateCard, output: Path, model: Path, conditions: Path, instances: Path | None, batch_size: int
 ) -> None:
@@ -22,17 +50,9 @@ def generate(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     stored = Shards(conditions)
     maps = Shards(instances, "instances") if instances else None
-    baseline = build(card.gan)
-    load(baseline.generator, load_file(model), str(model))
-    baseline.requires_grad_(False).eval().to(device, memory_format=torch.channels_last)
-    encode = stored_as(stored.kind, card.sketch_input)
+    baseline = Generator(card, model, stored.kind, device)
 
-    @torch.inference_mode()
     def make(ids: list[str]) -> np.ndarray:
-        condition = torch.from_numpy(encode(stored[stored.rows(ids)])).to(device)
-        edges = torch.from_numpy(maps[maps.rows(ids)]).to(device) if maps else None
-        drawn = [baseline.draw(generator(card.seed, "generate", i), 1) for i in ids]  # an image's noise is its own
-        drawn = {key: torch.cat([d[key] for d in drawn]).to(device) for key in drawn[0]}
-        return to_levels(baseline.generate(semantics(condition, card.num_classes, edges), drawn))
+        return baseline.draw(ids, stored[stored.rows(ids)], maps[maps.rows(ids)] if maps else None)
 
     write_pictures(output, stored.ids, make, card.side, card.shard_size, batch_size)

@@ -1,118 +1,79 @@
 """A user's own conditions into pictures, by the same code that makes the pictures behind the tables."""
 
-import json
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
+import torch
 from PIL import Image
-from safetensors import SafetensorError, safe_open
+from tqdm import tqdm
 
-from piti.card import from_dict
-from piti.cards import GenerateCard, SampleCard, SamplingConfig, TrainCard
-from piti.data import shards
+from piti.cards import GenerateCard, SampleCard
+from piti.data.conditions import CONDITIONS
 from piti.data.conditions.mask import colour_map
-from piti.data.shards import Shards
 from piti.files import InputError, atomic
-from piti.sample.diffusion import sample
-from piti.sample.gan import generate
+from piti.sample.diffusion import Sampler
+from piti.sample.gan import Generator
+from piti.sample.stages import Stage
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 
-class Stage(NamedTuple):
-    """A model and how it is sampled. The first makes pictures, a second enlarges them."""
+class Translator:
+    """The stages of a model, loaded once: conditions as they are stored become pictures."""
 
-    card: SampleCard | GenerateCard
-    weights: Path
+    def __init__(self, stages: Sequence[Stage], kind: str):
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.kind, self.condition, first = kind, CONDITIONS[kind], stages[0].card
+        self.side = first.encoder.side if isinstance(first, SampleCard) else first.side
+        self.num_classes = getattr(first, "num_classes", 0) or 256
+        self.stages = [
+            Generator(card, weights, kind, device)
+            if isinstance(card, GenerateCard)
+            else Sampler(card, weights, self.condition.channels, device)
+            for card, weights in stages
+        ]
+
+    def use(self, cards: Sequence[SampleCard | GenerateCard]) -> None:
+        """Go on with other seeds and other ways of sampling."""
+        for stage, card in zip(self.stages, cards, strict=True):
+            stage.use(card)
+
+    def read(self, path: Path) -> np.ndarray:
+        """A condition as it is stored, from a file. Raises InputError for a file that is no such condition."""
+        return READERS[self.kind](path, self.side, self.num_classes)
+
+    def __call__(self, ids: list[str], stored: np.ndarray) -> Iterator[np.ndarray]:
+        """stored: uint8 B x side x side [x 6]. Yields what each stage makes of it, uint8 B x S x S x 3.
+
+        What a condition becomes depends on (seed, id) alone, whatever batch it is in.
+        """
+        pictures = None
+        for stage in self.stages:
+            if isinstance(stage, Generator):  # no instances are known: the boundaries it sees are those of the labels
+                pictures = stage.draw(ids, stored, np.zeros_like(stored) if stage.card.instances else None)
+            else:
+                pictures = stage.draw(ids, self.condition.encode(stored), pictures)
+            yield pictures
 
 
-def translate(stages: Sequence[Stage], kind: str, conditions: Path, out: Path, batch_size: int) -> None:
+def translate(translator: Translator, conditions: Path, out: Path, batch_size: int) -> None:
     """Write a picture `out`/ID.png for each condition (mask, sketch or geometry): a file, or all files of a folder.
 
-    Raises InputError for a file that is no such condition. Nothing is written before all pictures are made.
+    Raises InputError for a file that is no such condition, before anything is drawn.
     """
-    given, card = find(conditions, kind), stages[0].card
-    side = card.encoder.side if isinstance(card, SampleCard) else card.side
-    num_classes = getattr(card, "num_classes", 0) or 256
-
-    def read(ids: list[str]) -> np.ndarray:
-        return np.stack([READERS[kind](given[i], side, num_classes) for i in ids])
-
-    with tempfile.TemporaryDirectory() as scratch:
-        stored = shards.write(Path(scratch, "conditions"), kind, list(given), read, len(given), side)
-        made = None
-        for number, (card, weights) in enumerate(stages):
-            output = Path(scratch, f"stage{number}", "index.json")
-            if isinstance(card, GenerateCard):
-                generate(card, output, weights, stored, nothing_apart(card, scratch, list(given)), batch_size)
-            else:
-                sample(card, output, weights, stored, made, batch_size)
-            made = output
-        pictures = Shards(made, "images")
-        for row, name in enumerate(pictures.ids):
-            with atomic(out / f"{name}.png") as temporary:
-                Image.fromarray(pictures[row]).save(temporary, format="png")
-
-
-def nothing_apart(card: GenerateCard, scratch: str, ids: list[str]) -> Path | None:
-    """Empty instance maps for a baseline that wants some: the boundaries it sees are then those of the labels."""
-    if not card.instances:
-        return None
-    side, folder = card.side, Path(scratch, "instances")
-    return shards.write(folder, "instances", ids, lambda part: np.zeros((len(part), side, side), np.uint8), 4096, side)
-
-
-# -- models by their weights -------------------------------------------------------------------------------------------
-
-
-def stages_of(model: Path, upsampler: Path | None) -> tuple[list[Stage], str]:
-    """The stages of weights that carry the card of their training, and the kind of condition that they take.
-
-    Either is a file, or the folder of a trained model.
-    """
-    model, upsampler = (path / "weights.safetensors" if path and path.is_dir() else path for path in (model, upsampler))
-    card = read_card(model)
-    if card.gan:
-        said = {key: getattr(card, key) for key in ("seed", "gan", "num_classes", "sketch_input", "instances")}
-        stage = GenerateCard(model="", conditions="", side=card.image_side, **said)
-        return [Stage(stage, model)], card.condition
-    stages = [Stage(sample_card(card, model, "base"), model)]
-    if upsampler:
-        stages.append(Stage(sample_card(read_card(upsampler), upsampler, "upsampler"), upsampler))
-    return stages, card.condition
-
-
-def read_card(weights: Path) -> TrainCard:
-    """The card inside a file of weights."""
-    try:
-        with safe_open(weights, "numpy") as file:
-            card = (file.metadata() or {}).get("card")
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"{weights}: found no weights ({error}), expected a .safetensors file") from None
-    if card is None:
-        raise InputError(f"{weights}: card: not found in its metadata, expected weights of `train`; see --method")
-    return from_dict(TrainCard, json.loads(card))
-
-
-def sample_card(card: TrainCard, weights: Path, kind: str) -> SampleCard:
-    """How a trained base model or upsampler is sampled."""
-    if card.training.kind != kind:
-        raise InputError(f"{weights}: kind: found {card.training.kind}, expected {kind}")
-    return SampleCard(
-        model="",
-        conditions="",
-        sampling=SamplingConfig(),
-        seed=card.seed,
-        side=card.base_side if kind == "base" else card.image_side,
-        unet=card.unet,
-        encoder=card.encoder,
-        noise_schedule=card.training.noise_schedule,
-        diffusion_steps=card.training.diffusion_steps,
-        low_res="" if kind == "base" else "low_res",
-    )
+    given = find(conditions, translator.kind)
+    for path in given.values():
+        translator.read(path)
+    ids = list(given)
+    with tqdm(total=len(ids), desc="pictures", unit="image") as bar:
+        for start in range(0, len(ids), batch_size):
+            batch = ids[start : start + batch_size]
+            *_, pictures = translator(batch, np.stack([translator.read(given[i]) for i in batch]))
+            for name, picture in zip(batch, pictures, strict=True):
+                with atomic(out / f"{name}.png") as temporary:
+                    Image.fromarray(picture).save(temporary, format="png")
+            bar.update(len(batch))
 
 
 # -- conditions --------------------------------------------------------------------------------------------------------

@@ -1,0 +1,65 @@
+"""What a model consists of when it is used: its stages, as a plan names them or as weights carry them. No torch."""
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+from safetensors import SafetensorError, safe_open
+
+from piti.card import from_dict
+from piti.cards import GenerateCard, SampleCard, SamplingConfig, TrainCard
+from piti.files import InputError
+
+
+class Stage(NamedTuple):
+    """A model and how it is sampled. The first makes pictures, a second enlarges them."""
+
+    card: SampleCard | GenerateCard
+    weights: Path
+
+
+def stages_of(model: Path, upsampler: Path | None) -> tuple[list[Stage], str]:
+    """The stages of weights that carry the card of their training, and the kind of condition that they take.
+
+    Either is a file, or the folder of a trained model.
+    """
+    model, upsampler = (path / "weights.safetensors" if path and path.is_dir() else path for path in (model, upsampler))
+    card = read_card(model)
+    if card.gan:
+        said = {key: getattr(card, key) for key in ("seed", "gan", "num_classes", "sketch_input", "instances")}
+        stage = GenerateCard(model="", conditions="", side=card.image_side, **said)
+        return [Stage(stage, model)], card.condition
+    stages = [Stage(sample_card(card, model, "base"), model)]
+    if upsampler:
+        stages.append(Stage(sample_card(read_card(upsampler), upsampler, "upsampler"), upsampler))
+    return stages, card.condition
+
+
+def read_card(weights: Path) -> TrainCard:
+    """The card inside a file of weights."""
+    try:
+        with safe_open(weights, "numpy") as file:
+            card = (file.metadata() or {}).get("card")
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{weights}: found no weights ({error}), expected a .safetensors file") from None
+    if card is None:
+        raise InputError(f"{weights}: card: not found in its metadata, expected weights of `train`; see --method")
+    return from_dict(TrainCard, json.loads(card))
+
+
+def sample_card(card: TrainCard, weights: Path, kind: str) -> SampleCard:
+    """How a trained base model or upsampler is sampled."""
+    if card.training.kind != kind:
+        raise InputError(f"{weights}: kind: found {card.training.kind}, expected {kind}")
+    return SampleCard(
+        model="",
+        conditions="",
+        sampling=SamplingConfig(),
+        seed=card.seed,
+        side=card.base_side if kind == "base" else card.image_side,
+        unet=card.unet,
+        encoder=card.encoder,
+        noise_schedule=card.training.noise_schedule,
+        diffusion_steps=card.training.diffusion_steps,
+        low_res="" if kind == "base" else "low_res",
+    )
