@@ -53,6 +53,15 @@ class Browser:
         strokes = [{"type": kind, "value": key} for kind in ("keyDown", "keyUp")]
         _ask(f"{self.session}/actions", {"actions": [{"type": "key", "id": "keyboard", "actions": strokes}]})
 
+    def drag(self, selector: str, *path: tuple[float, float]) -> None:
+        """Draw with the mouse: from point to point, each as parts (0 to 1) of an element's width and height."""
+        box = self.run("const r = document.querySelector(arguments[0]).getBoundingClientRect(); return r", selector)
+        points = [(round(box["x"] + x * box["width"]), round(box["y"] + y * box["height"])) for x, y in path]
+        moves = [{"type": "pointerMove", "x": x, "y": y, "duration": 100} for x, y in points]
+        strokes = [moves[0], {"type": "pointerDown", "button": 0}, *moves[1:], {"type": "pointerUp", "button": 0}]
+        mouse = {"type": "pointer", "id": "mouse", "parameters": {"pointerType": "mouse"}, "actions": strokes}
+        _ask(f"{self.session}/actions", {"actions": [mouse]})
+
     def resize(self, width: int, height: int, phone: bool = False) -> None:
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1 + phone, "mobile": phone}
         _ask(f"{self.session}/goog/cdp/execute", {"cmd": "Emulation.setDeviceMetricsOverride", "params": metrics})

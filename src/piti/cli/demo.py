@@ -1,0 +1,93 @@
+"""Paint or upload a condition in the browser and see what a model makes of it.
+
+  piti demo --config preset=smoke                                every trained, released or baseline model there is
+  piti demo --model base.safetensors --upsampler upsampler.safetensors --task coco_mask
+
+The page is served to this machine alone unless --host says otherwise. It asks nothing of the network and tells nobody.
+A picture is the one that `piti translate` draws of the same condition file; the page says with which command.
+"""
+
+import os
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+from typing import NamedTuple
+
+from piti.card import unknown_key
+from piti.cli.translate import planned
+from piti.config import Config
+from piti.data.scenes.classes import CLASSES
+from piti.files import InputError
+from piti.plan import Plan
+from piti.sample.stages import Stage, stages_of
+
+INSTALL = "pip install --no-deps -r envs/demo.txt"
+
+
+class Choice(NamedTuple):
+    """A model on the page."""
+
+    tab: str
+    method: str
+    kind: str  # of its condition
+    stages: list[Stage]
+    named: str  # the options that name it for `piti translate`
+    palette: dict[str, int]  # of a mask: class -> stored label
+    examples: Path | None  # shards of the task's test conditions
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("--method", help="only this one of experiments.yaml")
+    parser.add_argument("--task", help="only this one of experiments.yaml")
+    parser.add_argument("--model", type=Path, metavar="WEIGHTS", help="of a base model or a baseline")
+    parser.add_argument("--upsampler", type=Path, metavar="WEIGHTS")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=7860)
+
+
+def run(arguments: Namespace, config: Config) -> None:
+    found = list(choices(arguments, config))
+    if not found:
+        raise InputError(
+            f"found no trained model of preset {config.preset}; try: snakemake table1 --config preset={config.preset}"
+        )
+    os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1"}  # read when Gradio is imported
+    try:
+        from piti.cli.demo_page import serve
+    except ModuleNotFoundError as error:
+        raise InputError(f"the page needs {error.name}, which is not installed; try: {INSTALL}") from None
+    serve(found, arguments.host, arguments.port)
+
+
+def choices(arguments: Namespace, config: Config) -> Iterator[Choice]:
+    """The models that are there, by task; or the one whose weights are named."""
+    for name, among, where in (
+        (arguments.method, config.methods, "--method"),
+        (arguments.task, config.tasks, "--task"),
+    ):
+        if name is not None and name not in among:
+            raise InputError(unknown_key(name, among, where))
+    if arguments.model:
+        stages, kind = stages_of(arguments.model, arguments.upsampler)
+        named = " ".join(f"--{key} {path}" for key in ("model", "upsampler") if (path := getattr(arguments, key)))
+        task = arguments.task or next(name for name, task in config.tasks.items() if task.condition == kind)
+        yield Choice(config.tasks[task].label, arguments.model.name, kind, stages, named, palette(config, task), None)
+        return
+    for task, method in product(config.tasks, config.methods):
+        if arguments.task in (None, task) and arguments.method in (None, method):
+            try:
+                stages = planned(config, method, task)
+            except InputError:
+                continue  # not made yet, or failed
+            said, label = config.tasks[task], config.methods[method].label
+            examples = Path(Plan(config).packed(said.dataset, "test", said.condition).path)
+            named = f"--method {method} --task {task} --config preset={config.preset}"
+            yield Choice(said.label, label, said.condition, stages, named, palette(config, task), examples)
+
+
+def palette(config: Config, task: str) -> dict[str, int]:
+    """What a mask of a task can be painted with: the classes of the drawn scenes, which every data set has."""
+    if config.datasets[config.tasks[task].dataset].layout == "ade20k":
+        return {one.name: one.ade20k for one in CLASSES if one.name != "clouds"}  # which ADE20K calls sky
+    return {one.name: one.coco_stuff + 1 for one in CLASSES}

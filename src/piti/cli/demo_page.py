@@ -1,0 +1,255 @@
+"""The page of `piti demo`: a tab a task; paint, choose, draw."""
+
+import shlex
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from functools import lru_cache
+from itertools import count
+from pathlib import Path
+
+import gradio as gr
+import numpy as np
+from PIL import Image
+from scipy.ndimage import distance_transform_edt
+
+from piti.cards import SampleCard
+from piti.cli.demo import Choice
+from piti.cli.translate import SAMPLING, changed
+from piti.data.conditions.mask import colour_map
+from piti.data.shards import Shards
+from piti.files import InputError
+from piti.sample.diffusion import Sampler
+from piti.sample.translate import Translator
+
+CANVAS = 512  # px, a multiple of every model's side
+ID = "image"  # of the picture on the page, as of the file that a browser saves: `piti translate` draws the same
+LOADED = 2  # models kept in memory
+LOOK = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}  # nothing from the network
+PIXELS = ".pixels img { image-rendering: pixelated; width: 100%; height: 100%; object-fit: contain; }"
+
+
+def serve(choices: Sequence[Choice], host: str, port: int) -> None:
+    """Show the page until it is interrupted. Raises InputError where the port is taken."""
+    print(f"http://{host}:{port}  (Ctrl-C ends it)", flush=True)
+    try:
+        build(choices).launch(
+            server_name=host,
+            server_port=port,
+            quiet=True,
+            share=False,
+            ssr_mode=False,
+            run_history=False,
+            enable_monitoring=False,
+            footer_links=[],
+            theme=gr.themes.Base(**LOOK),
+            css=PIXELS,
+        )
+    except OSError as error:
+        raise InputError(
+            f"--host, --port: found {host}:{port} ({error}), expected a free port of this machine"
+        ) from None
+
+
+def build(choices: Sequence[Choice]) -> gr.Blocks:
+    """The page."""
+
+    @lru_cache(LOADED)
+    def loaded(tab: str, method: str) -> Translator:
+        (one,) = (c for c in choices if (c.tab, c.method) == (tab, method))
+        return Translator(one.stages, one.kind)
+
+    with gr.Blocks(title="PITI", analytics_enabled=False) as page:
+        for tab in dict.fromkeys(choice.tab for choice in choices):
+            with gr.Tab(tab):
+                fill({choice.method: choice for choice in choices if choice.tab == tab}, loaded)
+    return page.queue(default_concurrency_limit=1)
+
+
+def fill(methods: dict[str, Choice], loaded: Callable[[str, str], Translator]) -> None:
+    """One tab: the condition on the left, settings beside it, pictures below."""
+    first = next(iter(methods.values()))
+    with gr.Row():
+        with gr.Column():
+            condition = inputs(first)
+        with gr.Column():
+            method = gr.Dropdown(list(methods), value=first.method, label="Model")
+            seed = gr.Number(0, label="Seed", precision=0, minimum=0)
+            with gr.Group(visible=is_diffusion(first)) as diffusion:
+                settings = sampling(next((c for c in methods.values() if is_diffusion(c)), None))
+            button = gr.Button("Draw", variant="primary", elem_classes="draw")
+            said = gr.Markdown(elem_classes="said")
+    with gr.Row():
+        seen, base, picture = (
+            gr.Image(
+                label=label,
+                format="png",
+                interactive=False,
+                height=360,
+                buttons=["download"],
+                elem_classes=["pixels", name],
+            )
+            for name, label in {"seen": "What the model sees", "base": "Base model", "picture": "Picture"}.items()
+        )
+
+    def draw(method: str, seed: int, *given: object, progress=gr.Progress()) -> Iterator[dict]:  # noqa: B008
+        choice, painted = methods[method], given[: len(condition)]
+        asked = dict(zip(SAMPLING.values(), map(str, given[len(condition) :]), strict=False))
+        try:
+            began = time.perf_counter()
+            translator = loaded(choice.tab, method)
+            translator.use([changed(stage.card, asked, seed) for stage in choice.stages])
+            stored = read(translator, painted)
+            took = [f"ready in {time.perf_counter() - began:.1f} s"]
+            yield {seen: np.hstack(shown(stored, choice.kind)), base: None, picture: None, said: took[0]}
+            for made, seconds in timed(translator, stored, progress):
+                took.append(f"{made.shape[0]} x {made.shape[1]} px in {seconds:.1f} s")
+                last = len(took) > len(choice.stages)
+                yield {picture if last else base: made, said: "; ".join(took) + (command(choice, asked, seed) * last)}
+        except InputError as error:
+            raise gr.Error(str(error), duration=None) from None
+
+    button.click(draw, [method, seed, *condition, *settings], [seen, base, picture, said])
+    method.change(
+        lambda name: gr.update(visible=is_diffusion(methods[name])), method, diffusion, show_progress="hidden"
+    )
+
+
+# -- what is on the left and in the middle ---------------------------------------------------------------------------
+
+
+def inputs(choice: Choice) -> list[gr.components.Component]:
+    """Where a condition is painted or uploaded, and where a test condition of the task can be had."""
+    if choice.kind == "geometry":
+        condition = [
+            gr.Image(label=name, type="pil", image_mode="RGB", sources="upload") for name in ("Normals", "Depth")
+        ]
+    else:
+        colours = {"white": (255, 255, 255)}
+        if choice.kind == "mask":
+            colours = {name: tuple(colour_map(256)[label].tolist()) for name, label in choice.palette.items()}
+            gr.HTML(" ".join(map(chip, colours, colours.values())))
+        brush = gr.Brush(colors=[f"rgb{colour}" for colour in colours.values()], color_mode="fixed", default_size=12)
+        black = np.zeros((CANVAS, CANVAS, 3), np.uint8)
+        condition = [
+            gr.ImageEditor(
+                {"background": black, "layers": [], "composite": black},
+                label="Paint, or upload a file",
+                type="pil",
+                format="png",
+                brush=brush,
+                sources=("upload", "clipboard"),
+                transforms=None,
+                layers=False,
+                canvas_size=(CANVAS, CANVAS),
+                height=CANVAS,
+                elem_classes="canvas",
+            )
+        ]
+    if choice.examples and choice.examples.exists():
+        tests = Shards(choice.examples, choice.kind)
+        with gr.Row():
+            number = gr.Number(
+                0, label=f"Test condition, 0 to {len(tests) - 1}", precision=0, minimum=0, maximum=len(tests) - 1
+            )
+            button = gr.Button("Take it", elem_classes="example")
+
+        def take(row: int) -> dict:
+            return dict(zip(condition, map(enlarged, shown(tests[[row]][0], choice.kind)), strict=True))
+
+        button.click(take, number, condition)
+    return condition
+
+
+def sampling(choice: Choice | None) -> list[gr.components.Component]:
+    """How a diffusion model is sampled: a field for each of SAMPLING, as its card has it. Baselines have none."""
+    if choice is None:
+        return []
+    said = choice.stages[0].card.sampling
+    return [
+        gr.Slider(0, 3, said.guidance, step=0.05, label="Guidance w"),
+        gr.Dropdown(["none", "sample", "channel"], value=said.normalise, label="Normalisation of guided predictions"),
+        gr.Textbox(said.base_respacing, label="Steps of the base model"),
+        gr.Textbox(said.upsampler_respacing, label="Steps of the upsampler"),
+        gr.Dropdown(["ancestral", "ddim"], value=said.base_sampler, label="Sampler of the base model"),
+    ]
+
+
+def is_diffusion(choice: Choice) -> bool:
+    return isinstance(choice.stages[0].card, SampleCard)
+
+
+def chip(name: str, colour: tuple[int, int, int]) -> str:
+    """A class and its colour."""
+    return f'<span style="white-space:nowrap"><span style="background:rgb{colour}">&emsp;</span> {name}</span>'
+
+
+# -- from the canvas to pictures -------------------------------------------------------------------------------------
+
+
+def read(translator: Translator, painted: Sequence) -> np.ndarray:
+    """What is on the canvas as it would be stored, by way of the files that `piti translate` would read."""
+    names = ("image_normal.png", "image_depth.png") if translator.kind == "geometry" else ("image.png",)
+    with tempfile.TemporaryDirectory() as folder:
+        for name, given in zip(names, painted, strict=True):
+            if given is None:
+                raise InputError("found no picture, expected normals and depth")
+            picture = on_black(given["composite"]) if isinstance(given, dict) else np.asarray(given)
+            if translator.kind == "mask":
+                picture = whole_colours(picture, colour_map(min(translator.num_classes, 255)))
+            Image.fromarray(picture).save(Path(folder, name))
+        return translator.read(Path(folder, names[0]))
+
+
+def on_black(picture: Image.Image) -> np.ndarray:
+    """The canvas where nothing is painted is void, or no edge: uint8 H x W x 3."""
+    picture = picture.convert("RGBA")
+    return np.array(Image.alpha_composite(Image.new("RGBA", picture.size, "black"), picture).convert("RGB"))
+
+
+def whole_colours(picture: np.ndarray, colours: np.ndarray) -> np.ndarray:
+    """uint8 H x W x 3; a pixel of none of the colours (a brush blends its rim) takes that of the nearest that has one.
+
+    Raises InputError for what is no mask.
+    """
+    known = np.isin(picture @ [1 << 16, 1 << 8, 1], colours @ [1 << 16, 1 << 8, 1])
+    if known.mean() < 0.8:
+        raise InputError(f"found {known.mean():.0%} of the pixels in colours of the label colour map, expected a mask")
+    return picture[tuple(distance_transform_edt(~known, return_distances=False, return_indices=True))]
+
+
+def timed(translator: Translator, stored: np.ndarray, progress: gr.Progress) -> Iterator[tuple[np.ndarray, float]]:
+    """The picture of each stage, uint8 S x S x 3, and its seconds; `progress` hears of each denoising step."""
+    samplers = [stage for stage in translator.stages if isinstance(stage, Sampler)]
+    total, done = sum(sampler.diffusion.num_timesteps for sampler in samplers), count(1)
+    with ExitStack() as hooks:
+        for sampler in samplers:
+            hook = sampler.model.decoder.register_forward_hook(lambda *_: progress((next(done), total), unit="steps"))
+            hooks.callback(hook.remove)
+        began = time.perf_counter()
+        for pictures in translator([ID], stored[None]):
+            yield pictures[0], time.perf_counter() - began
+            began = time.perf_counter()
+
+
+def shown(stored: np.ndarray, kind: str) -> list[np.ndarray]:
+    """A stored condition as the pictures it is read from, uint8 S x S x 3 each."""
+    if kind == "geometry":
+        return [stored[..., :3], stored[..., 3:]]
+    return [colour_map(256)[stored] if kind == "mask" else np.repeat(stored[..., None] * np.uint8(255), 3, -1)]
+
+
+def enlarged(picture: np.ndarray) -> np.ndarray:
+    """As large as the canvas, pixel by pixel, so that reading it gives the same again."""
+    times = max(CANVAS // len(picture), 1)
+    return picture.repeat(times, 0).repeat(times, 1)
+
+
+def command(choice: Choice, asked: dict[str, str], seed: int) -> str:
+    """The command that draws the same picture."""
+    options = {option: asked[key] for option, key in SAMPLING.items()} if is_diffusion(choice) else {}
+    said = [
+        f"--{option.replace('_', '-')} {shlex.quote(value)}" for option, value in {**options, "seed": str(seed)}.items()
+    ]
+    return f"\n\n`piti translate {choice.named} --condition image.png --out . {' '.join(said)}`"

@@ -1,0 +1,90 @@
+"""What `piti demo` does besides showing a page: which models it finds, and what it makes of a canvas."""
+
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from piti.cli import demo
+from piti.config import load
+from piti.data.conditions.mask import colour_map
+from piti.files import InputError
+from piti.plan import Plan
+from piti.sample.translate import read_mask
+
+CONFIG = Path(__file__).parents[2] / "config"
+ASKED = Namespace(method=None, task=None, model=None, upsampler=None, host="127.0.0.1", port=0)
+
+
+@pytest.fixture
+def smoke(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    return load({"preset": "smoke"}, CONFIG)
+
+
+@pytest.fixture
+def trained(smoke):
+    """Files in place of OASIS's and SPADE's weights."""
+    plan = Plan(smoke)
+    for method in ("oasis", "spade"):
+        weights = Path(plan.samples(method, "coco_mask", 1.0, 0).inputs["model"][0])
+        weights.parent.mkdir(parents=True)
+        weights.write_bytes(b"weights")
+    return smoke
+
+
+def test_the_models_that_are_there_are_offered(trained):
+    found = list(demo.choices(ASKED, trained))
+    assert [(one.tab, one.method) for one in found] == [("COCO (Mask)", "SPADE"), ("COCO (Mask)", "OASIS")]
+    (one,) = demo.choices(Namespace(**vars(ASKED) | {"method": "oasis"}), trained)
+    assert one.named == "--method oasis --task coco_mask --config preset=smoke"
+    with pytest.raises(InputError, match="nearest valid key: oasis"):
+        list(demo.choices(Namespace(**vars(ASKED) | {"method": "oasys"}), trained))
+
+
+def test_without_models_or_gradio_one_line_says_what_to_do(smoke, trained, monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    monkeypatch.delitem(sys.modules, "piti.cli.demo_page", raising=False)
+    with pytest.raises(InputError, match=r"needs gradio, which is not installed; try: pip install --no-deps"):
+        demo.run(ASKED, trained)
+    monkeypatch.chdir(tmp_path / "results")
+    with pytest.raises(InputError, match="found no trained model of preset smoke"):
+        demo.run(ASKED, smoke)
+
+
+def test_masks_are_painted_in_the_classes_of_their_data_set(smoke):
+    assert demo.palette(smoke, "ade20k_mask")["tree"] == 5
+    assert demo.palette(smoke, "flickr_mask")["tree"] == 169  # COCO-Stuff's 168; 0 is void
+    for task in ("ade20k_mask", "coco_mask"):
+        labels = demo.palette(smoke, task).values()
+        assert len(set(labels)) == len(labels)
+        assert max(labels) < smoke.datasets[smoke.tasks[task].dataset].num_classes
+
+
+def test_a_brushs_rim_becomes_what_lies_beside_it():
+    page = pytest.importorskip("piti.cli.demo_page", reason="no Gradio here (pip install --no-deps -r envs/demo.txt)")
+    colours = colour_map(151)
+    picture = np.zeros((8, 8, 3), np.uint8)
+    picture[:, 4:] = colours[5]
+    blended = picture.copy()
+    blended[:, 4] = colours[5] // 3  # a colour that no class has
+    found = page.whole_colours(blended, colours)
+    assert np.array_equal(np.delete(found, 4, 1), np.delete(picture, 4, 1))
+    assert {tuple(colour) for colour in found[:, 4].tolist()} <= {(0, 0, 0), tuple(colours[5].tolist())}
+    with pytest.raises(InputError, match="found 0% of the pixels in colours of the label colour map"):
+        page.whole_colours(np.full((8, 8, 3), 77, np.uint8), colours)
+
+
+def test_an_enlarged_condition_is_read_as_it_was(tmp_path):
+    page = pytest.importorskip("piti.cli.demo_page", reason="no Gradio here (pip install --no-deps -r envs/demo.txt)")
+    translator = Namespace(kind="mask", num_classes=151, read=lambda path: read_mask(path, 64, 151))
+    labels = np.random.default_rng(0).integers(0, 151, (64, 64), np.uint8)
+    canvas = {"composite": Image.fromarray(page.enlarged(page.shown(labels, "mask")[0])).convert("RGBA")}
+    assert np.array_equal(page.read(translator, [canvas]), labels)
+    nothing = {"composite": Image.new("RGBA", (512, 512), (255, 255, 255, 0))}  # where nobody painted is void
+    assert not page.read(translator, [nothing]).any()
+    with pytest.raises(InputError, match="expected normals and depth"):
+        page.read(Namespace(kind="geometry"), [None, None])
