@@ -1,15 +1,21 @@
 """What every step's command line has in common: a card, named inputs, an output, one clear line for bad input."""
 
 import argparse
+import contextlib
+import errno
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from piti.card import digest, from_dict, to_dict
-from piti.files import InputError, pass_failure, read_json, write_json
+from piti.files import InputError, exclusive, file_digest, pass_failure, read_json, write_json
 from piti.provenance import code_digest, environment
+
+# What a disk may answer. The libraries that write for us wrap it into errors of their own, but keep its words.
+DISK = [os.strerror(n) for n in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO)]
 
 
 def step(
@@ -30,8 +36,10 @@ def step(
     siblings: further files that the step declares beside `output`.
     hands_on_failure: a failure record among the inputs becomes the output (see piti.files); a table prints it instead.
 
-    Beside the output, `card.json` says what was made, from what, by which code and in which environment.
-    Bad input ends with one line on stderr and exit code 2.
+    Beside the output, `card.json` says what was made, from what, by which code and in which environment, with the
+    SHA-256 of the files; an input that has such a `card.json` beside it is compared with it first. A second copy of the
+    step waits for the first. Of several processes (torchrun) the first one does all this.
+    Bad input, and a disk that refuses, end with one line on stderr and exit code 2.
     """
     name = module.rsplit(".", 1)[-1]
     parser = argparse.ArgumentParser(prog=f"python -m piti.steps.{name}", description=doc)
@@ -45,29 +53,48 @@ def step(
     arguments = vars(parser.parse_args())
     text, output = arguments.pop("card"), arguments.pop("output")
     given = {key: arguments.pop(key) or [] for key in (*inputs, *optional)}
+    first = os.environ.get("RANK", "0") == "0"
     try:
         card = _read_card(card_type, text)
-        began = time.time()
-        for files in given.values():
-            for path in files:
-                if not path.exists():
-                    raise InputError(f"{path}: no such file or folder")
-        outputs = [output, *(output.with_name(s) for s in siblings)]
         files = [path for paths in given.values() for path in paths]
-        handed_on = hands_on_failure and pass_failure(files, outputs)
-        more = {} if handed_on else run(card, output, **given, **arguments) or {}
-        made = {
-            "code": code_digest(f"piti.steps.{name}"),
-            "seconds": round(time.time() - began, 3),
-            **more,
-            **environment(),
-        }
-        sources = {key: [str(p) for p in paths] for key, paths in given.items() if paths}
-        about = {"step": name, "digest": digest(card), "card": to_dict(card), "inputs": sources, "made": made}
-        write_json(output.with_name("card.json"), about)
+        for path in files:
+            _check(path, first)
+        outputs = [output, *(output.with_name(s) for s in siblings)]
+        with exclusive(output.parent) if first else contextlib.nullcontext():
+            began = time.monotonic()
+            handed_on = hands_on_failure and pass_failure(files, outputs)
+            more = {} if handed_on else run(card, output, **given, **arguments) or {}
+            if first:
+                made = {
+                    "code": code_digest(module),
+                    "seconds": round(time.monotonic() - began, 3),
+                    "files": {path.name: file_digest(path) for path in outputs if path.is_file()},
+                    **more,
+                    **environment(),
+                }
+                sources = {key: [str(p) for p in paths] for key, paths in given.items() if paths}
+                about = {"step": name, "digest": digest(card), "card": to_dict(card), "inputs": sources, "made": made}
+                write_json(output.with_name("card.json"), about)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except Exception as error:
+        if not any(words in str(error) for words in DISK):
+            raise
+        print(f"error: {output}: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _check(path: Path, whole: bool) -> None:
+    """Refuse an input that is not there, or, where `whole`, no longer what the step that made it has recorded."""
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder")
+    about = path.with_name("card.json")
+    if whole and path.is_file() and about.is_file():
+        said = read_json(about)
+        expected = said.get("made", {}).get("files", {}).get(path.name) if isinstance(said, dict) else None
+        if expected and (found := file_digest(path)) != expected:
+            raise InputError(f"{path}: found sha256 {found}, expected {expected}: it has changed since it was made")
 
 
 def _read_card(card_type: type, text: str):

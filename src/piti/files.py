@@ -1,12 +1,16 @@
 """Files: written whole or not at all, named by digest, and honest about failure."""
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import IO
 
 
 class InputError(Exception):
@@ -43,6 +47,44 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def exclusive(folder: str | Path) -> Iterator[None]:
+    """Have the folder alone: of two copies of one job the second waits for the first.
+
+    What a killed process left half-written in the folder is removed. A folder that stays empty is removed too.
+    """
+    folder = Path(folder)
+    handle = _locked(folder / ".lock")
+    try:
+        for name in os.listdir(folder):
+            if re.fullmatch(r"\..+\.\d+\.partial", name):  # as `atomic` and `atomic_folder` name them
+                left = folder / name
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            (folder / ".lock").unlink()
+            folder.rmdir()
+        handle.close()
+
+
+def _locked(path: Path) -> IO:
+    """The lock file, open and locked. Who had it before us has removed it: then a new one is made."""
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            handle = open(path, "w")  # noqa: SIM115
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                print(f"{path.parent}: in use by another process, waiting for it", file=sys.stderr)
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            except OSError as error:  # not every cluster's file system has locks
+                print(f"{path.parent}: cannot be locked ({error.strerror}); two jobs here would meet", file=sys.stderr)
+            if os.path.samestat(os.fstat(handle.fileno()), path.stat()):
+                return handle
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -1,5 +1,6 @@
 """The command line of a step: bad input is one line and exit code 2, failures are handed on, card.json says it all."""
 
+import errno
 import json
 import os
 import subprocess
@@ -138,6 +139,41 @@ def test_a_fault_is_not_dressed_up_as_bad_input(call):
 
     with pytest.raises(ZeroDivisionError):
         call(run)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "x.json"),
+        RuntimeError("Unable to synchronously flush file\n(errno = 28, error message = 'No space left on device')"),
+    ],
+)
+def test_a_disk_that_refuses_is_one_line(capsys, call, error):
+    def run(card, output):
+        raise error
+
+    line = refused(capsys, call, run=run)
+    assert line.startswith("error: ") and "No space left on device" in line
+
+
+def test_an_input_that_has_changed_since_it_was_made_is_refused(capsys, call, tmp_path):
+    path = call(write).rename(tmp_path / "score.json")
+    (tmp_path / "made/card.json").rename(tmp_path / "card.json")
+    about = json.loads((tmp_path / "card.json").read_text())
+    about["made"]["files"] = {path.name: about["made"]["files"]["output.txt"]}
+    (tmp_path / "card.json").write_text(json.dumps(about))
+    output = call(write, "--real", path, inputs=["real"])
+    output.unlink()
+    path.write_text("5")
+    assert refused(capsys, call, "--real", path, inputs=["real"]).startswith(f"error: {path}: found sha256 ")
+    assert not output.exists()
+
+
+def test_of_several_processes_the_first_one_writes_the_card(call, monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    assert not call(write).with_name("card.json").exists()
+    monkeypatch.setenv("RANK", "0")
+    assert call(write).with_name("card.json").exists()
 
 
 def test_a_failure_is_handed_on_without_work(call, tmp_path):

@@ -14,10 +14,14 @@ A shard file holds `ids` (UTF-8) and one uint8 data set, named by the kind. S is
     sketch     bits       S x S, 1 = edge, 0 = none                               8 pixels a byte (numpy.packbits)
     geometry   maps       S x S x 6, normal RGB then depth RGB                    the same
     caption    tokens     S token ids, 0 = padding (here the side is the length)  the same
+
+HDF5 keeps a checksum of every item (the filter Fletcher-32), of the ids and of its own structures (format 1.10): a
+flipped bit is an error when it is read, never another picture.
 """
 
+import contextlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -63,16 +67,14 @@ def write(
     progress: called with the number of items just finished (`tqdm.update`, say).
 
     An interrupted call is continued by calling again: a shard file appears whole or not at all, and `make` is called
-    only for shards that are not there yet. Raises InputError where an id repeats or there is none.
+    only for shards that are not there yet. Two calls for one folder may not run at once (`piti.files.exclusive`).
+    Raises InputError where an id repeats or there is none.
     """
     folder = Path(folder)
     if not ids:
         raise InputError(f"{folder}: ids: found none, expected at least one {kind} item")
     if len(set(ids)) != len(ids):
         raise InputError(f"{folder}: ids: found {_first_repeat(ids)!r} twice, expected every id once")
-    folder.mkdir(parents=True, exist_ok=True)
-    for left_over in folder.glob(".*.partial"):  # of a killed run
-        left_over.unlink()
     shards = []
     for number, start in enumerate(range(0, len(ids), shard_size)):
         path, part = folder / f"shard-{number:05d}.h5", list(ids[start : start + shard_size])
@@ -89,11 +91,13 @@ def write(
 
 def _write_shard(path: Path, kind: str, ids: list[str], make, side: int, batch_size: int, progress) -> None:
     name, item, compression = KINDS[kind]
-    with atomic(path) as temporary, h5py.File(temporary, "w") as file:
-        file.create_dataset("ids", data=ids, dtype=h5py.string_dtype())
+    with atomic(path) as temporary, h5py.File(temporary, "w", libver=("v110", "v110")) as file:
+        names = [i.encode() for i in ids]
+        width = h5py.string_dtype("utf-8", max(map(len, names)))
+        file.create_dataset("ids", data=np.array(names, width), chunks=(len(ids),), fletcher32=True)
         shape = (len(ids), *_in_file(kind, side))
-        chunks = (1, *shape[1:]) if compression else None  # contiguous otherwise: read straight into our buffer
-        data = file.create_dataset(name, shape, "uint8", chunks=chunks, compression=compression)
+        chunks = (1, *shape[1:])
+        data = file.create_dataset(name, shape, "uint8", chunks=chunks, compression=compression, fletcher32=True)
         for start in range(0, len(ids), batch_size):
             batch_ids = ids[start : start + batch_size]
             batch = np.asarray(make(batch_ids))
@@ -105,11 +109,15 @@ def _write_shard(path: Path, kind: str, ids: list[str], make, side: int, batch_s
 
 
 def _is_whole(path: Path, kind: str, ids: list[str], side: int) -> bool:
-    """Whether `path` is a shard with just these ids and items of the right shape."""
+    """Whether `path` is a shard with just these ids and items of the right shape, every one readable."""
     try:
         with h5py.File(path, "r", locking=False) as file:
-            shape = (len(ids), *_in_file(kind, side))
-            return file[KINDS[kind].dataset].shape == shape and file["ids"].asstr()[:].tolist() == ids
+            data, shape = file[KINDS[kind].dataset], (len(ids), *_in_file(kind, side))
+            if data.shape != shape or file["ids"].asstr()[:].tolist() != ids:
+                return False
+            for row in range(len(ids)):
+                data[row]  # its checksum
+            return True
     except (OSError, KeyError):
         return False
 
@@ -168,7 +176,11 @@ class Shards:
     @cached_property
     def ids(self) -> list[str]:
         """The ids, in the order of the items."""
-        return [i for number in range(len(self._files)) for i in self._dataset(number).file["ids"].asstr()[:].tolist()]
+        found = []
+        for number in range(len(self._files)):
+            with self._reading(number) as data:
+                found += data.file["ids"].asstr()[:].tolist()
+        return found
 
     @cached_property
     def _row(self) -> dict[str, int]:
@@ -189,23 +201,29 @@ class Shards:
         out = np.empty((len(wanted), *_in_file(self.kind, self.side)), np.uint8)
         numbers = np.searchsorted(self._starts, wanted, side="right") - 1
         for place, (row, number) in enumerate(zip(wanted, numbers, strict=True)):
-            self._dataset(number).read_direct(out, np.s_[row - self._starts[number]], np.s_[place])
+            with self._reading(number) as data:
+                data.read_direct(out, np.s_[row - self._starts[number]], np.s_[place])
         if self.kind == "sketch":
             out = np.unpackbits(out, axis=-1, count=self.side)
         return out[0] if np.ndim(rows) == 0 else out
+
+    @contextlib.contextmanager
+    def _reading(self, number: int) -> Iterator[h5py.Dataset]:
+        """The items of a shard file; whatever HDF5 says against it is an InputError."""
+        try:
+            yield self._dataset(number)
+        except (OSError, KeyError, ValueError, RuntimeError) as error:
+            path, reason = self._files[number][0], " ".join(str(error).split())
+            raise InputError(f"{path}: found no readable HDF5 shard of kind {self.kind!r} ({reason})") from None
 
     def _dataset(self, number: int) -> h5py.Dataset:
         if self._owner != os.getpid():  # after a fork: a file handle is never shared between processes
             self._opened, self._owner = {}, os.getpid()
         if number not in self._opened:
             path, count, _ = self._files[number]
-            try:
-                file = h5py.File(path, "r", locking=False)
-                data = file[KINDS[self.kind].dataset]
-                found = (len(file["ids"]), *data.shape)
-            except (OSError, KeyError) as error:
-                raise InputError(f"{path}: found no readable HDF5 shard of kind {self.kind!r} ({error})") from None
-            expected = (count, count, *_in_file(self.kind, self.side))
+            file = h5py.File(path, "r", locking=False)
+            data = file[KINDS[self.kind].dataset]
+            found, expected = (len(file["ids"]), *data.shape), (count, count, *_in_file(self.kind, self.side))
             if found != expected:
                 raise InputError(f"{path}: shapes of ids and items: found {found}, expected {expected}")
             self._opened[number] = data

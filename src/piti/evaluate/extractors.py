@@ -12,8 +12,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch.nn import functional as F
 from tqdm import tqdm
 
@@ -57,7 +55,7 @@ def load(name: str, weights: str | Path, device: str | torch.device = "cpu") -> 
         raise InputError(f"{weights}: no such file, expected the weights of {name}")
     try:
         network = recipe.build(weights, device)
-    except (SafetensorError, RuntimeError) as error:
+    except RuntimeError as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(f"{weights}: found no readable weights ({reason}), expected those of {name}") from None
     resize = f"{recipe.resize.__name__} {recipe.side}"
@@ -108,7 +106,7 @@ def _clip(weights: str | Path, device: torch.device) -> Network:
     import open_clip  # seconds, as torchvision comes with it
 
     visual = open_clip.create_model(CLIP_MODEL, load_weights=False).visual
-    tensors = {k.removeprefix("visual."): v for k, v in load_file(weights).items() if k.startswith("visual.")}
+    tensors = {k.removeprefix("visual."): v for k, v in checkpoint.read(weights).items() if k.startswith("visual.")}
     checkpoint.load(visual, tensors, str(weights))
     visual.requires_grad_(False).eval().to(device)
     mean, deviation = (
@@ -121,7 +119,7 @@ def _clip(weights: str | Path, device: torch.device) -> Network:
 def _efficientnet(weights: str | Path, device: torch.device) -> Network:
     """The first half of EfficientNet-Lite0, mean over the positions; the other half's tensors are not read."""
     trunk = Trunk()
-    tensors = {name: tensor for name, tensor in load_file(weights).items() if name in trunk.state_dict()}
+    tensors = {name: tensor for name, tensor in checkpoint.read(weights).items() if name in trunk.state_dict()}
     checkpoint.load(trunk, tensors, str(weights))
     trunk.requires_grad_(False).eval().to(device)
     return lambda x: trunk(x / 127.5 - 1).mean(dim=(2, 3))
@@ -132,7 +130,7 @@ def _vgg16(weights: str | Path, device: torch.device) -> Network:
 
     Without the logarithm five of the 128 channels, with values beyond 1000, would hold 63 % of the variance.
     """
-    vgg = VGGFeatures(load_file(weights), ("relu2_2",), "vgg16", "caffe").to(device)
+    vgg = VGGFeatures(checkpoint.read(weights), ("relu2_2",), "vgg16", "caffe").to(device)
     return lambda x: vgg(x / 127.5 - 1)[0].log1p().mean(dim=(2, 3))
 
 

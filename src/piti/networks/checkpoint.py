@@ -1,11 +1,23 @@
-"""Weights of other people into modules of ours, strictly."""
+"""Weights from files into modules, strictly."""
+
+from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import nn
 
 from piti.files import InputError
 
 TEXT_PART = ("transformer.", "final_ln.", "token_embedding.", "positional_embedding", "padding_embedding")
+
+
+def read(path: str | Path) -> dict[str, torch.Tensor]:
+    """The tensors of a safetensors file. Raises InputError where it is truncated or something else."""
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise InputError(f"{path}: found no whole safetensors file ({' '.join(str(error).split())})") from None
 
 
 def load(module: nn.Module, state_dict: dict[str, torch.Tensor], source: str) -> None:

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 
 from piti.cards import SampleCard
 from piti.data.conditions import CONDITIONS
@@ -14,7 +13,7 @@ from piti.diffusion.gaussian import GaussianDiffusion
 from piti.diffusion.guidance import guided
 from piti.diffusion.noise import ImageNoise
 from piti.diffusion.quantise import truncate_to_8_bit
-from piti.networks.checkpoint import load
+from piti.networks.checkpoint import load, read
 from piti.networks.piti import PITI
 from piti.sample.shards import to_levels, to_range, write_pictures
 
@@ -25,7 +24,7 @@ class Sampler:
     def __init__(self, card: SampleCard, weights: Path, channels: int, device: torch.device):
         self.device, self.channels = device, channels
         self.model = PITI(card.unet, card.encoder.with_channels(channels))
-        load(self.model, load_file(weights), str(weights))
+        load(self.model, read(weights), str(weights))
         dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[card.sampling.precision]  # autocast would each step
         self.model.requires_grad_(False).eval().to(device, dtype, memory_format=torch.channels_last)
         self.use(card)

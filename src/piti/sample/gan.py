@@ -4,14 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 
 from piti.baselines import build
 from piti.cards import GenerateCard
 from piti.data.conditions.semantics import semantics, stored_as
 from piti.data.shards import Shards
 from piti.diffusion.noise import generator
-from piti.networks.checkpoint import load
+from piti.networks.checkpoint import load, read
 from piti.sample.shards import to_levels, write_pictures
 
 
@@ -21,7 +20,7 @@ class Generator:
     def __init__(self, card: GenerateCard, weights: Path, kind: str, device: torch.device):
         self.device = device
         self.baseline = build(card.gan)
-        load(self.baseline.generator, load_file(weights), str(weights))
+        load(self.baseline.generator, read(weights), str(weights))
         self.baseline.requires_grad_(False).eval().to(device, memory_format=torch.channels_last)
         self.encode = stored_as(kind, card.sketch_input)
         self.use(card)

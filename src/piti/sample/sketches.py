@@ -4,20 +4,19 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from tqdm import tqdm
 
 from piti.cards import SketchCard
 from piti.data import shards
 from piti.data.shards import Shards
-from piti.networks.checkpoint import load
+from piti.networks.checkpoint import load, read
 from piti.networks.hed import HED, edges
 
 
 def draw_sketches(card: SketchCard, output: Path, images: Path, weights: Path, batch_size: int) -> None:
     """Write the sketch shards of packed photographs. Continues where it was interrupted."""
     photographs, model = Shards(images, "images"), HED()
-    load(model, load_file(weights), str(weights))
+    load(model, read(weights), str(weights))
     model.eval().to("cuda" if torch.cuda.is_available() else "cpu", memory_format=torch.channels_last)
     side = card.hed_side if card.hed_side != card.side else None
 

@@ -41,7 +41,7 @@ def train(run: Run, batches: Dataset, workers: int, log_every: int, save_every: 
     )
     events = SummaryWriter(run.path.with_name("events"), purge_step=run.step) if run.place.first else None
     run.note("running")
-    deadline = time.time() + 60 * minutes if minutes else math.inf
+    deadline = time.monotonic() + 60 * minutes if minutes else math.inf
     with (
         stop_signal() as stopped,
         tqdm(total=run.steps, initial=run.step, unit="step", disable=not run.place.first) as bar,
@@ -51,7 +51,7 @@ def train(run: Run, batches: Dataset, workers: int, log_every: int, save_every: 
             bar.update()
             end = run.step == run.steps
             log = end or run.step % log_every == 0
-            stop = not end and run.place.any(stopped() or time.time() > deadline, run.step)
+            stop = not end and run.place.any(stopped() or time.monotonic() > deadline, run.step)
             save = end or stop or run.step % save_every == 0
             if (log or save) and (reason := run.failure()):
                 raise Diverged(reason)

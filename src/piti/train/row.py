@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from piti.baselines import build
 from piti.card import dumps
@@ -20,8 +20,8 @@ from piti.data.loader import Batches, subset
 from piti.data.resize import shrink
 from piti.data.shards import Shards
 from piti.diffusion.noise import key_seed
-from piti.files import atomic, write_failure, write_text
-from piti.networks.checkpoint import load
+from piti.files import atomic, exclusive, write_failure, write_text
+from piti.networks.checkpoint import load, read
 from piti.networks.glide import GLIDE
 from piti.networks.perceptual import PerceptualLoss, VGGFeatures
 from piti.networks.piti import PITI
@@ -30,7 +30,6 @@ from piti.train.diffusion import DiffusionObjective
 from piti.train.gan import GANObjective
 from piti.train.loop import Diverged, train
 from piti.train.run import Objective, Run
-from piti.train.state import exclusive
 
 NETWORKS = {"vgg19_torchvision": ("vgg19", "torchvision"), "vgg16_keras_h5": ("vgg16", "caffe")}
 
@@ -86,7 +85,7 @@ def objective(card: TrainCard, files: Files, work: Work, here: Place) -> Objecti
         return DiffusionObjective(card, model, here, work.micro_batch, work.compile, loss)
     made = GANObjective(card, build(card.gan), here, work.micro_batch, vgg_features(card, files.perceptual))
     if files.init:
-        load(made.model, load_file(files.init), str(files.init))
+        load(made.model, read(files.init), str(files.init))
     return made
 
 
@@ -100,7 +99,7 @@ def initial_model(card: TrainCard, init: Path | None) -> torch.nn.Module:
         return GLIDE(card.unet, card.text)
     model = PITI(card.unet, card.encoder.with_channels(CONDITIONS[card.condition].channels))
     if init:
-        state_dict = load_file(init)
+        state_dict = read(init)
         whole = any(name.startswith("encoder.") for name in state_dict)
         load(model if whole else model.decoder, state_dict, str(init))
     return model
@@ -139,7 +138,7 @@ def perceptual_loss(card: TrainCard, weights: Path | None) -> PerceptualLoss | N
     """The card's perceptual loss, if it has one."""
     if not weights:
         return None
-    return PerceptualLoss(load_file(weights), card.training.perceptual, *NETWORKS[card.perceptual_format])
+    return PerceptualLoss(read(weights), card.training.perceptual, *NETWORKS[card.perceptual_format])
 
 
 def vgg_features(card: TrainCard, weights: Path | None) -> VGGFeatures | None:
@@ -147,7 +146,7 @@ def vgg_features(card: TrainCard, weights: Path | None) -> VGGFeatures | None:
     if not weights:
         return None
     arch, convention = NETWORKS[card.perceptual_format]
-    return VGGFeatures(load_file(weights), arch=arch, convention="raw" if arch == "vgg19" else convention)
+    return VGGFeatures(read(weights), arch=arch, convention="raw" if arch == "vgg19" else convention)
 
 
 def curve(rows: list[dict[str, float]]) -> str:

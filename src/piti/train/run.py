@@ -4,6 +4,7 @@ import math
 import os
 import socket
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
@@ -49,30 +50,31 @@ class Run:
         self.names = {p: f"{m}.{n}" for m, module in objective.modules.items() for n, p in module.named_parameters()}
         self.trained = {n: p for n, p in objective.model.named_parameters() if p.requires_grad}
         self.ema = {n: p.detach().clone() for n, p in self.trained.items()}
-        self.step, self.count, self.curve, self.pieces = 0, 0, [], []
-        self.sums: dict[str, Tensor] = {}  # of each loss term over the `count` steps since the curve's last line
+        self.step, self.curve, self.pieces = 0, [], []
+        self.sums: dict[str, Tensor] = {}  # of each loss term since the curve's last line
+        self.counts: dict[str, int] = {}  # steps in each sum: a term may begin in the middle of a line
         self.bad: dict[str, Tensor] = {}  # first step at which a term was not finite, infinity where it always was
         if self.path.exists():
             self._load()
-        self.began, self.first, self.saved = time.time(), self.step, self.step
+        self.began, self.first, self.saved = time.monotonic(), self.step, self.step
 
     def advance(self, batch: dict) -> None:
         """Train one step. Nothing here waits for the device."""
         terms = self.objective.update(batch, self.step)
         ema_update(self.ema.values(), self.trained.values(), self.ema_rate)
         self.step += 1
-        self.count += 1
         for name, value in terms.items():
             value = value.detach().double()
             self.sums[name] = self.sums.pop(name, 0) + value  # pop: the terms' order, also after a resume
+            self.counts[name] = self.counts.get(name, 0) + 1
             here = torch.where(value.isfinite(), math.inf, float(self.step))
             self.bad[name] = torch.minimum(self.bad.get(name, here), here)
 
     def log(self) -> dict[str, float]:
         """Close a line of the curve: the mean of every term since the last one. Waits for the device."""
-        means = {name: (value / self.count).item() for name, value in self.sums.items()}
+        means = {name: (value / self.counts[name]).item() for name, value in self.sums.items()}
         self.curve.append({"step": self.step, **means})
-        self.sums, self.count = {}, 0
+        self.sums, self.counts = {}, {}
         return means
 
     def failure(self) -> str | None:
@@ -82,9 +84,11 @@ class Run:
         if math.isfinite(firsts[term]):
             where = f"{term} is not finite at step {firsts[term]:.0f}"
         elif vanished := self._vanished():
-            where = f"{vanished[0]} is exactly zero at the {self.count} steps up to {self.step}"
-        elif not torch.stack([t.isfinite().all() for t in self.ema.values()]).all():
+            where = f"{vanished[0]} is exactly zero at the {self.counts[vanished[0]]} steps up to {self.step}"
+        elif not _finite(self.ema.values()):
             where = f"the weights are not finite at step {self.step}"
+        elif not _finite(self._moments()):  # an infinite second moment stops its weight for ever, and looks like rest
+            where = f"the optimizer's moments are not finite at step {self.step}"
         else:
             return None
         good = state.load(self.path, torch.device("cpu"))[1]["step"] if self.path.exists() else 0
@@ -92,8 +96,13 @@ class Run:
 
     def _vanished(self) -> list[str]:
         """Terms that must not vanish and did, over enough steps in a row: one saturated batch is no collapse."""
-        names = self.objective.must_not_vanish if self.count >= COLLAPSE_STEPS else ()
-        return [name for name in names if name in self.sums and not self.sums[name].any()]
+        watched = [n for n in self.objective.must_not_vanish if self.counts.get(n, 0) >= COLLAPSE_STEPS]
+        return [name for name in watched if not self.sums[name].any()]
+
+    def _moments(self) -> list[Tensor]:
+        """Everything that the optimizers remember."""
+        states = [state for optimizer in self.objective.optimizers.values() for state in optimizer.state.values()]
+        return [value for state in states for value in state.values() if isinstance(value, Tensor)]
 
     def save(self) -> None:
         """Write the whole state; the one before stays until this one is complete."""
@@ -103,7 +112,7 @@ class Run:
             f"optimizer/{key}": state.flatten_optimizer(optimizer, self.names)
             for key, optimizer in self.objective.optimizers.items()
         }
-        about = {"identity": self.identity, "step": self.step, "count": self.count, "curve": self.curve}
+        about = {"identity": self.identity, "step": self.step, "counts": self.counts, "curve": self.curve}
         if self.place.first:
             state.save(self.path, groups, about | {"pieces": self.history()})
         self.saved = self.step
@@ -120,7 +129,8 @@ class Run:
             state.restore_optimizer(optimizer, self.names, groups.get(f"optimizer/{key}", {}))
         self.ema = {name: groups["ema"][name] for name in self.trained}  # in the order of `trained`; a file has its own
         self.sums = groups.get("sums", {})
-        self.step, self.count, self.curve, self.pieces = (about[key] for key in ("step", "count", "curve", "pieces"))
+        self.counts = about.get("counts", dict.fromkeys(self.sums, about.get("count")))  # one for all, once
+        self.step, self.curve, self.pieces = (about[key] for key in ("step", "curve", "pieces"))
 
     def _kept(self, module: nn.Module) -> dict[str, Tensor]:
         """A module's tensors, but for frozen parameters: those come from where they came from."""
@@ -149,7 +159,7 @@ class Run:
             "job": os.environ.get("SLURM_JOB_ID", ""),
             "from": self.first,
             "to": self.step,
-            "seconds": round(time.time() - self.began, 1),
+            "seconds": round(time.monotonic() - self.began, 1),
         }
 
     def made(self) -> dict:
@@ -162,3 +172,8 @@ class Run:
         """The whole model, averaged weights in place of the trained ones, as the objective hands it on."""
         weights = self.objective.exported(self.objective.model.state_dict() | self.ema, batches)
         return {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+
+
+def _finite(tensors: Iterable[Tensor]) -> bool:
+    """Whether every number of every tensor is finite. Waits for the device once."""
+    return bool(torch.stack([tensor.isfinite().all() for tensor in tensors]).all())

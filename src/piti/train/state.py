@@ -1,10 +1,7 @@
 """Resumable state of a training: every tensor in one safetensors file, replaced whole, never unpickled."""
 
-import contextlib
-import fcntl
+import hashlib
 import json
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -18,14 +15,17 @@ Groups = dict[str, dict[str, Tensor]]
 
 
 def save(path: Path, groups: Groups, about: dict) -> None:
-    """Write groups of tensors and a JSON-able `about` (step, curve, history). The file before stays."""
+    """Write groups of tensors and a JSON-able `about` (step, curve, history), with a digest of it all.
+
+    The file before stays until this one is complete.
+    """
     tensors = {
         f"{group}:{name}": tensor.detach().to("cpu").contiguous()
         for group, members in groups.items()
         for name, tensor in members.items()
     }
     with atomic(path) as temporary:
-        save_file(tensors, temporary, {"about": json.dumps(about)})
+        save_file(tensors, temporary, {"about": json.dumps(about | {"digest": _digest(groups, about)})})
 
 
 def load(path: Path, device: torch.device) -> tuple[Groups, dict]:
@@ -36,22 +36,25 @@ def load(path: Path, device: torch.device) -> tuple[Groups, dict]:
             for full in file.keys():  # noqa: SIM118
                 group, name = full.split(":", 1)
                 groups.setdefault(group, {})[name] = file.get_tensor(full)
-            return groups, json.loads(file.metadata()["about"])
+            about = json.loads(file.metadata()["about"])
+        if (digest := about.pop("digest", None)) and digest != _digest(groups, about):
+            raise ValueError("its bytes have changed since it was written")
+        return groups, about
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: not a whole training state ({' '.join(str(error).split())})") from None
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"{path}: not a whole training state ({reason}); removed, it makes the training begin again"
+        ) from None
 
 
-@contextlib.contextmanager
-def exclusive(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock: of two copies of one training the second waits, then finds the work done."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / "lock", "w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f"{folder}: in use by another process, waiting for it", file=sys.stderr)
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+def _digest(groups: Groups, about: dict) -> str:
+    """SHA-256 of every name, tensor and fact: safetensors itself would not notice a flipped bit."""
+    found = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
+    for group, members in sorted(groups.items()):
+        for name, tensor in sorted(members.items()):
+            found.update(f"{group}:{name}".encode())
+            found.update(tensor.detach().to("cpu").contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()
 
 
 def flatten_optimizer(optimizer: torch.optim.Optimizer, names: dict[Tensor, str]) -> dict[str, Tensor]:

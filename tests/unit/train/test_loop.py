@@ -1,5 +1,6 @@
 """How a training ends badly: divergence is a record in place of the weights, and what was saved stays good."""
 
+import csv
 import json
 
 import pytest
@@ -45,6 +46,38 @@ def test_weights_that_only_the_last_update_spoils(shards, tmp_path, monkeypatch)
     monkeypatch.setattr(Run, "advance", advance_and_spoil)
     weights = tiny.train(tmp_path, tiny.card(steps=1), shards)
     assert records(weights) == "diverged: the weights are not finite at step 1; last good state: step 0"
+
+
+def test_moments_that_would_stop_a_weight_for_ever(shards, tmp_path, monkeypatch):
+    advance = Run.advance
+
+    def advance_and_spoil(run, batch):
+        advance(run, batch)
+        next(iter(run.objective.optimizers["model"].state.values()))["exp_avg_sq"].view(-1)[-1] = torch.inf
+
+    monkeypatch.setattr(Run, "advance", advance_and_spoil)
+    weights = tiny.train(tmp_path, tiny.card(steps=1), shards)
+    reason = "diverged: the optimizer's moments are not finite at step 1; last good state: step 0"
+    assert records(weights) == reason
+
+
+def test_a_term_that_begins_within_a_line_is_averaged_over_its_own_steps(shards, tmp_path, monkeypatch):
+    """Four steps of a line of five have the perceptual loss: its mean is that of the four."""
+    card, seen, advance = (
+        tiny.card("upsampler", steps=5, batch=2, perceptual="conv2_2", image_losses_from=1),
+        [],
+        Run.advance,
+    )
+
+    def advance_and_look(run, batch):
+        advance(run, batch)
+        seen.append(run.sums.get("perceptual"))
+
+    monkeypatch.setattr(Run, "advance", advance_and_look)
+    rows = tiny.train(tmp_path, card, shards, log_every=5).with_name("curve.csv").read_text().splitlines()
+    (line,) = csv.DictReader(rows)
+    assert seen[0] is None and seen[1] is not None
+    assert float(line["perceptual"]) == pytest.approx(seen[-1].item() / 4, rel=1e-6)
 
 
 @pytest.mark.parametrize("adversarial", ["wgan_gp", "log_gan"])

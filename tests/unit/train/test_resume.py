@@ -53,7 +53,7 @@ def saved_state(folder):
     """Every tensor of the one state below `folder`, its step and its curve."""
     (path,) = folder.glob("state-*/state.safetensors")
     groups, about = state.load(path, torch.device("cpu"))
-    return groups, {key: about[key] for key in ("step", "count", "curve")}
+    return groups, {key: about[key] for key in ("step", "counts", "curve")}
 
 
 def assert_same_training(a: Path, b: Path):
@@ -96,7 +96,7 @@ def test_what_the_state_holds(shards, tmp_path):
         "optimizer/model",
         "optimizer/discriminator",
     } <= groups.keys()
-    assert (about["step"], about["count"]) == (8, 0)
+    assert (about["step"], about["counts"]) == (8, {})
 
 
 def test_extending_equals_training_at_once(shards, tmp_path):
@@ -142,6 +142,14 @@ def test_a_truncated_state_is_refused(saved, shards, tmp_path, share):
     whole = path.read_bytes()
     path.write_bytes(whole[: int(share * len(whole))])
     assert f"{path}: not a whole training state" in refusal(card, shards, tmp_path)
+
+
+def test_a_flipped_bit_in_a_state_is_refused(saved, shards, tmp_path):
+    card, path = saved
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1  # in a weight
+    path.write_bytes(content)
+    assert "its bytes have changed" in refusal(card, shards, tmp_path)
 
 
 def test_the_state_of_another_card_is_refused(saved, shards, tmp_path):
