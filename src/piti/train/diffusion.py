@@ -46,10 +46,8 @@ class DiffusionObjective:
         if training.trainable == "encoder":
             self.model.decoder.requires_grad_(False)
         trained = [p for p in self.model.parameters() if p.requires_grad]
-        fused = place.device.type == "cuda"
-        self.optimizers = {
-            "model": torch.optim.AdamW(trained, training.lr, weight_decay=training.weight_decay, fused=fused)
-        }
+        adam = torch.optim.AdamW(trained, training.lr, weight_decay=training.weight_decay, fused=True)
+        self.optimizers = {"model": adam}
         self.diffusion = GaussianDiffusion(training.noise_schedule, training.diffusion_steps, device=place.device)
         self.timesteps = SAMPLERS[training.timestep_sampler](training.diffusion_steps).to(place.device)
         self.modules = {"model": self.model, "timesteps": self.timesteps}
@@ -63,11 +61,11 @@ class DiffusionObjective:
             torch.manual_seed(key_seed(card.seed, "init", "discriminator"))
             self.discriminator = PatchDiscriminator(ndf=training.discriminator_width).to(place.device)
             self.optimizers["discriminator"] = torch.optim.Adam(
-                self.discriminator.parameters(), training.discriminator_lr, (0.9, 0.999), fused=fused
+                self.discriminator.parameters(), training.discriminator_lr, (0.9, 0.999), fused=True
             )
             self.modules["discriminator"] = self.discriminator
         network = torch.compile(self.model) if compile else self.model
-        ddp = {"device_ids": [place.device.index] if fused else None}
+        ddp = {"device_ids": [place.device.index] if place.device.type == "cuda" else None}
         self.network = DistributedDataParallel(network, **ddp) if place.world > 1 else network
 
     def update(self, batch: dict, step: int) -> dict[str, Tensor]:
@@ -135,7 +133,7 @@ class DiffusionObjective:
         parameters = list(self.discriminator.parameters())
         grads = torch.autograd.grad(loss, parameters)
         for parameter, grad in zip(parameters, grads, strict=True):
-            parameter.grad = self.place.mean(grad)
+            parameter.grad = self.place.mean(grad).contiguous()  # as the parameter: the fused step needs one order
         self.optimizers["discriminator"].step()
 
     def exported(self, weights: dict[str, Tensor], batches: Dataset) -> dict[str, Tensor]:

@@ -67,8 +67,14 @@ def flatten_optimizer(optimizer: torch.optim.Optimizer, names: dict[Tensor, str]
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, names: dict[Tensor, str], tensors: dict[str, Tensor]) -> None:
-    """The reverse of `flatten_optimizer`. A parameter without saved state keeps none."""
+    """The reverse of `flatten_optimizer`. A parameter without saved state keeps none.
+
+    What has the parameter's shape gets its memory format too, which the file does not keep: fused kernels read both in
+    the order of memory.
+    """
     by_name = {name: parameter for parameter, name in names.items()}
     for full, tensor in tensors.items():
         key, name = full.split(".", 1)
-        optimizer.state[by_name[name]][key] = tensor
+        parameter = by_name[name]
+        alike = tensor.shape == parameter.shape
+        optimizer.state[parameter][key] = torch.empty_like(parameter).copy_(tensor) if alike else tensor
