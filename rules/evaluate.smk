@@ -35,6 +35,28 @@ rule score:
         "{params.step} --output {output} 2> {log}"
 
 
+rule check_metric:
+    input:
+        unpack(files("check_metric")),
+    output:
+        table=path("tables", "table.csv"),
+        long=path("tables", "long.csv"),
+        markdown=path("tables", "table.md"),
+    log:
+        log_of("check_metric"),
+    benchmark:
+        benchmark_of("check_metric")
+    wildcard_constraints:
+        name="metric_check",
+    threads: machine.threads
+    resources:
+        gpu=GPUS,
+    params:
+        step=command("check_metric"),
+    shell:
+        "{params.step} --sample-batch {machine.sample_batch} --output {output.table} 2> {log}"
+
+
 rule compare_scores:
     input:
         unpack(files("compare_scores")),

@@ -12,7 +12,7 @@ rule make_table:
     log:
         log_of("make_table"),
     wildcard_constraints:
-        name="(?!table2/)[^/]+",  # Table 2 is counted, by tally_study
+        name="(?!(table2|metric_check)/)[^/]+",  # made by tally_study and check_metric
     localrule: True
     threads: machine.threads
     params:

@@ -396,6 +396,23 @@ class TallyCard(Card):
 
 
 @dataclass(frozen=True, kw_only=True)
+class MetricCheckCard(Card):
+    """What the distance of distorted photographs from real ones is, extractor by extractor."""
+
+    name: str
+    title: str
+    preset: str
+    note: str
+    reference: str = ""  # digests of packed photographs
+    photographs: str = ""  # others, which are distorted
+    extractors: dict[str, str]  # metric -> extractor
+    weights: tuple[str, ...] = ()  # digests, in that order
+    strengths: tuple[float, ...]
+    seed: int
+    reason: str = ""  # why it cannot be made
+
+
+@dataclass(frozen=True, kw_only=True)
 class Ordering:
     """Two runs of which one should have the lower score on a task: their scores, one a seed, or why there are none."""
 

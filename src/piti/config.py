@@ -180,6 +180,15 @@ class Study:
 
 
 @dataclass(frozen=True)
+class MetricCheck:
+    """A table that says whether real photographs score worse the more they are distorted."""
+
+    title: str
+    dataset: str  # its test photographs are the reference, as many training photographs are distorted
+    strengths: tuple[float, ...] = (0.05, 0.1, 0.2, 0.4, 0.8)  # what they mean: piti.evaluate.metric_check
+
+
+@dataclass(frozen=True)
 class Claim:
     """An ordering that the paper states: on every task each run scores lower than the next."""
 
@@ -229,7 +238,10 @@ class Config:
     tables: dict[str, Table] = field(default_factory=dict)
     figures: dict[str, Figure] = field(default_factory=dict)
     study: Study | None = None
+    metric_check: MetricCheck | None = None
     claims: dict[str, Claim] = field(default_factory=dict)
+    only: dict[str, tuple[str, ...]] = field(default_factory=dict)  # task -> the methods run on it, where not all are
+    left_out: str = "left out"  # what the cells say that `only` leaves out
     missing: Literal["make", "blank"] = "make"  # what nobody has made yet: make it, or leave it blank
     machine: Machine = Machine()
 
@@ -327,6 +339,10 @@ def _check_names(config: Config) -> None:
         known(method.generator, f"methods.{name}.generator", config.models)
         for other in method.best_of:
             known(other, f"methods.{name}.best_of", config.methods)
+    for task, methods in config.only.items():
+        known(task, "only", config.tasks)
+        for method in methods:
+            known(method, f"only.{task}", config.methods)
     for name, extractor in config.extractors.items():
         known(extractor, f"extractors.{name}", config.weights)
     known(config.networks.hed, "networks.hed", config.weights)
@@ -348,6 +364,8 @@ def _check_names(config: Config) -> None:
         known(config.study.task, "study.task", config.tasks)
         for method in (config.study.method, *config.study.against):
             known(method, "study", config.methods)
+    if config.metric_check:
+        known(config.metric_check.dataset, "metric_check.dataset", config.datasets)
     for name, figure in config.figures.items():
         for task in figure.tasks:
             known(task, f"figures.{name}.tasks", config.tasks)

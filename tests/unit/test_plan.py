@@ -236,6 +236,25 @@ def test_a_method_that_cannot_take_a_condition_has_a_dash():
     assert (cell.reason, cell.scores) == ("-", ())
 
 
+def test_what_is_left_out_says_so_and_trains_nothing():
+    some = {"only": {"coco_mask": [], "coco_sketch": ["ours"]}, "left_out": "not today"}
+    planned = cells(**some)
+    reasons = {cell.reason for (_, column), cell in planned.items() if column == "COCO (Mask)"}
+    assert reasons == {"not today"}
+    assert planned["Ours", "COCO (Sketch)"].scores
+    assert planned["Ours (from scratch)", "COCO (Sketch)"].reason == "not today"
+    assert all(cell.scores for (_, column), cell in planned.items() if column == "ADE20K")
+    trained = {name for name in costly(plan(**some)) if name.startswith("models/")}
+    assert not any("coco_mask" in name or "scratch-coco_sketch" in name for name in trained)
+    assert "models/two_stage-coco_sketch" in trained
+
+
+def test_mini_runs_the_mask_column_in_full():
+    planned = cells(preset="mini")
+    assert all(cell.scores for (_, column), cell in planned.items() if column == "ADE20K")
+    assert {cell.reason for cell in planned.values()} == {"", "-", "not run in mini"}
+
+
 def test_released_weights_take_the_place_of_training(paper):
     released = {"two_stage": {"init": "released", "steps": 0}}
     name = f"released_{TASK}_base"

@@ -9,7 +9,7 @@ from piti.plan.core import Artefact, Plan, Unavailable
 from piti.plan.figures import figure
 from piti.plan.report import report
 from piti.plan.study import tally
-from piti.plan.tables import table
+from piti.plan.tables import metric_check, table
 
 __all__ = ["Artefact", "Plan", "Unavailable", "report", "resolve"]
 
@@ -17,6 +17,8 @@ __all__ = ["Artefact", "Plan", "Unavailable", "report", "resolve"]
 def resolve(config: Config) -> tuple[Plan, dict[str, Artefact], dict[str, Artefact]]:
     """The plan of everything, and what it is for: tables and figures by name."""
     plan = Plan(config)
-    tables = {name: table(plan, name) for name in config.tables} | ({"table2": tally(plan)} if config.study else {})
+    tables = {name: table(plan, name) for name in config.tables}
+    tables |= {"table2": tally(plan)} if config.study else {}
+    tables |= {"metric_check": metric_check(plan)} if config.metric_check else {}
     figures = {name: figure(plan, name) for name in config.figures}
     return plan, dict(sorted(tables.items())), figures

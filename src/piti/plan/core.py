@@ -301,6 +301,8 @@ class Plan:
         dataset, condition = config.tasks[task].dataset, config.tasks[task].condition
         if condition not in entry.conditions:
             raise Unavailable("-")
+        if method not in config.only.get(task, config.methods):
+            raise Unavailable(config.left_out)
         conditions = self.packed(dataset, "test", condition)
         if entry.generator:
             return self._generated(entry.generator, task, fraction, seed, conditions)

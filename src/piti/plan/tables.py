@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from piti.cards import Cell, TableCard
+from piti.cards import Cell, MetricCheckCard, TableCard
 from piti.config import Run
 from piti.plan.core import Artefact, Plan, Unavailable
 
@@ -52,6 +52,30 @@ def cell(plan: Plan, run: Run) -> tuple[Cell, list[Artefact]]:
     except Unavailable as reason:
         return replace(found, reason=str(reason)), []
     return replace(found, scores=tuple(s.digest for s in made), seeds=config.seeds), made
+
+
+def metric_check(plan: Plan) -> Artefact:
+    """The table that says whether the scores of all others can be believed."""
+    config, entry = plan.config, plan.config.metric_check
+    card = MetricCheckCard(
+        name="metric_check",
+        title=entry.title,
+        preset=config.preset,
+        note=config.note,
+        extractors=config.extractors,
+        strengths=entry.strengths,
+        seed=config.seeds[0],
+    )
+    try:
+        images = [plan.present(plan.packed(entry.dataset, split, "images")) for split in ("test", "train")]
+        weights = [plan.present(plan.weights(extractor)) for extractor in config.extractors.values()]
+    except Unavailable as reason:
+        card, inputs = replace(card, reason=str(reason)), {}
+    else:
+        reference, photographs = (shards.digest for shards in images)
+        card = replace(card, reference=reference, photographs=photographs, weights=tuple(w.digest for w in weights))
+        inputs = {"images": images, "weights": weights}
+    return plan.add("check_metric", "tables", "metric_check", "table.csv", card, inputs)
 
 
 def label(plan: Plan, run: Run, key: str) -> str:

@@ -1,0 +1,26 @@
+"""Check the metric: do real photographs score worse the more they are distorted?"""
+
+from pathlib import Path
+
+from piti.cards import MetricCheckCard
+from piti.command import step
+
+
+def run(card: MetricCheckCard, output: Path, images: list[Path], weights: list[Path], sample_batch: int) -> None:
+    import torch
+
+    from piti.evaluate.metric_check import check_metric
+
+    check_metric(card, output, images, weights, sample_batch, "cuda" if torch.cuda.is_available() else "cpu")
+
+
+if __name__ == "__main__":
+    step(
+        __spec__.name,
+        __doc__,
+        MetricCheckCard,
+        run,
+        optional=["images", "weights"],
+        options={"sample_batch": 16},
+        siblings=["long.csv", "table.md"],
+    )
