@@ -247,6 +247,10 @@ def test_what_is_left_out_says_so_and_trains_nothing():
     trained = {name for name in costly(plan(**some)) if name.startswith("models/")}
     assert not any("coco_mask" in name or "scratch-coco_sketch" in name for name in trained)
     assert "models/two_stage-coco_sketch" in trained
+    figures = resolve(load(some, SHIPPED))[2]
+    assert [column.reason for column in figures["figure7"].card.strips[0].columns] == ["not today"]
+    sketches = figures["figure11"].card.strips[0].columns
+    assert [column.reason for column in sketches] == ["", "", "not today", "not today", ""]
 
 
 def test_mini_runs_the_mask_column_in_full():

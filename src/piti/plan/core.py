@@ -293,6 +293,12 @@ class Plan:
             return self.weights(name)
         return self.model(model.init, task, fraction, seed)
 
+    def refuse_left_out(self, task: str, *methods: str) -> None:
+        """Unavailable unless this configuration runs one of the methods, or any at all, on the task."""
+        run = self.config.only.get(task, self.config.methods)
+        if not any(method in run for method in methods or run):
+            raise Unavailable(self.config.left_out)
+
     # -- samples, features, scores ---------------------------------------------------------------------------------
 
     def samples(self, method: str, task: str, fraction: float, seed: int) -> Artefact:
@@ -301,8 +307,7 @@ class Plan:
         dataset, condition = config.tasks[task].dataset, config.tasks[task].condition
         if condition not in entry.conditions:
             raise Unavailable("-")
-        if method not in config.only.get(task, config.methods):
-            raise Unavailable(config.left_out)
+        self.refuse_left_out(task, method)
         conditions = self.packed(dataset, "test", condition)
         if entry.generator:
             return self._generated(entry.generator, task, fraction, seed, conditions)
@@ -320,6 +325,7 @@ class Plan:
         self, method: str, task: str, fraction: float, seed: int, low_res: str = ""
     ) -> tuple[SampleCard, dict[str, list[Artefact]]]:
         """How a method's base model draws pictures, or of `low_res` pictures its upsampler; and from what."""
+        self.refuse_left_out(task, method)
         config, entry = self.config, self.config.methods[method]
         row, networks = entry.upsampler if low_res else entry.base, config.networks
         model, training = self.model(row, task, fraction, seed), config.models[row]

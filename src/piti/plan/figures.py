@@ -34,7 +34,8 @@ def figure(plan: Plan, name: str) -> Artefact:
 
 
 def strip(plan: Plan, entry: Figure, task: str) -> tuple[Strip, list[Artefact]]:
-    """The pictures of one task, and the files they come from. Raises Unavailable where the task has no data."""
+    """The pictures of one task, and the files they come from. Unavailable where the task has no data or is left out."""
+    plan.refuse_left_out(task)
     found, files = [], []
     for name in entry.columns:
         for column in columns(plan, entry, task, name):
