@@ -9,6 +9,8 @@ rule download:
     wildcard_constraints:
         file="[^/]+",
     localrule: True
+    conda:
+        "../envs/report.yaml"
     params:
         step=command("download"),
     shell:
@@ -24,6 +26,8 @@ rule extract:
         log_of("extract"),
     benchmark:
         benchmark_of("extract")
+    conda:
+        "../envs/report.yaml"
     threads: machine.threads
     params:
         step=command("extract"),
@@ -40,6 +44,8 @@ rule draw_scenes:
         log_of("draw_scenes"),
     benchmark:
         benchmark_of("draw_scenes")
+    conda:
+        "../envs/report.yaml"
     threads: machine.threads
     params:
         step=command("draw_scenes"),
@@ -56,6 +62,8 @@ rule pack:
         log_of("pack"),
     benchmark:
         benchmark_of("pack")
+    conda:
+        "../envs/report.yaml"
     threads: machine.threads
     params:
         step=command("pack"),
@@ -72,6 +80,8 @@ rule draw_sketches:
         log_of("draw_sketches"),
     benchmark:
         benchmark_of("draw_sketches")
+    conda:
+        "../envs/gpu.yaml"
     threads: machine.threads
     resources:
         gpu=min(GPUS, 1),

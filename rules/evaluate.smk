@@ -10,6 +10,8 @@ rule extract_features:
         log_of("extract_features"),
     benchmark:
         benchmark_of("extract_features")
+    conda:
+        "../envs/gpu.yaml"
     threads: machine.threads
     resources:
         gpu=min(GPUS, 1),
@@ -28,6 +30,8 @@ rule score:
         log_of("score"),
     benchmark:
         benchmark_of("score")
+    conda:
+        "../envs/report.yaml"
     threads: machine.threads
     params:
         step=command("score"),
@@ -46,11 +50,13 @@ rule check_metric:
         log_of("check_metric"),
     benchmark:
         benchmark_of("check_metric")
+    conda:
+        "../envs/gpu.yaml"
     wildcard_constraints:
         name="metric_check",
     threads: machine.threads
     resources:
-        gpu=GPUS,
+        gpu=min(GPUS, 1),
     params:
         step=command("check_metric"),
     shell:
@@ -65,6 +71,8 @@ rule compare_scores:
     log:
         log_of("compare_scores"),
     localrule: True
+    conda:
+        "../envs/report.yaml"
     threads: machine.threads
     params:
         step=command("compare_scores"),

@@ -14,6 +14,8 @@ rule make_table:
     wildcard_constraints:
         name="(?!(table2|metric_check)/)[^/]+",  # made by tally_study and check_metric
     localrule: True
+    conda:
+        "../envs/report.yaml"
     threads: machine.threads
     params:
         step=command("make_table"),
@@ -30,6 +32,8 @@ rule make_figure:
     log:
         log_of("make_figure"),
     localrule: True
+    conda:
+        "../envs/report.yaml"
     threads: machine.threads
     params:
         step=command("make_figure"),
@@ -82,6 +86,8 @@ rule make_report:
     log:
         log_of("make_report"),
     localrule: True
+    conda:
+        "../envs/report.yaml"
     threads: machine.threads
     params:
         step=command("make_report"),

@@ -10,6 +10,8 @@ rule sample:
         log_of("sample"),
     benchmark:
         benchmark_of("sample")
+    conda:
+        "../envs/gpu.yaml"
     threads: machine.threads
     resources:
         gpu=min(GPUS, 1),
@@ -28,6 +30,8 @@ rule upsample:
         log_of("upsample"),
     benchmark:
         benchmark_of("upsample")
+    conda:
+        "../envs/gpu.yaml"
     threads: machine.threads
     resources:
         gpu=min(GPUS, 1),
@@ -46,6 +50,8 @@ rule draw_variants:
         log_of("draw_variants"),
     benchmark:
         benchmark_of("draw_variants")
+    conda:
+        "../envs/gpu.yaml"
     threads: machine.threads
     resources:
         gpu=min(GPUS, 1),
@@ -64,6 +70,8 @@ rule generate:
         log_of("generate"),
     benchmark:
         benchmark_of("generate")
+    conda:
+        "../envs/gpu.yaml"
     threads: machine.threads
     resources:
         gpu=min(GPUS, 1),

@@ -10,6 +10,8 @@ rule make_study:
     log:
         log_of("make_study"),
     localrule: True
+    conda:
+        "../envs/report.yaml"
     params:
         step=command("make_study"),
     shell:
@@ -28,6 +30,8 @@ rule tally_study:
     wildcard_constraints:
         name="table2",
     localrule: True
+    conda:
+        "../envs/report.yaml"
     params:
         step=command("tally_study"),
     shell:

@@ -18,6 +18,8 @@ rule train:
         log_of("train"),
     benchmark:
         benchmark_of("train")
+    conda:
+        "../envs/gpu.yaml"
     threads: machine.threads
     resources:
         gpu=GPUS,

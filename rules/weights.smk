@@ -10,6 +10,8 @@ rule convert_weights:
         log_of("convert_weights"),
     benchmark:
         benchmark_of("convert_weights")
+    conda:
+        "../envs/gpu.yaml"
     threads: machine.threads
     params:
         step=command("convert_weights"),

@@ -29,10 +29,15 @@ def test_a_rule_says_one_name_everywhere(rule):
     assert "2> {log}" in block
 
 
-def test_profiles_give_resources_to_rules_that_are_there():
-    for profile in (*ROOT.glob("profiles/*/*.yaml"), *ROOT.glob("config/profiles/*/*.yaml")):
-        settings = yaml.safe_load(profile.read_text())
-        assert settings.get("set-resources", {}).keys() <= BLOCKS.keys(), profile
+@pytest.mark.parametrize("profile", ["slurm", "examples/sacct"])
+def test_a_cluster_profile_asks_for_every_gpu_that_a_rule_wants_and_for_no_other_rule(profile):
+    settings = yaml.safe_load((ROOT / "config/profiles" / profile / "config.yaml").read_text())
+    asked = settings["set-resources"]
+    assert asked.keys() <= BLOCKS.keys()
+    with_gpu = {rule for rule, block in BLOCKS.items() if re.search(r"^ +gpu=", block, re.M)}
+    assert {rule for rule, given in asked.items() if given.get("gpu") or given.get("gres")} == with_gpu
+    for rule in STEP_RULES.keys() - asked.keys():  # what is on no line is small or local
+        assert "localrule: True" in BLOCKS[rule] or rule == "draw_scenes", rule
 
 
 @pytest.mark.parametrize("name", STEPS)

@@ -1,0 +1,81 @@
+"""The conda environments of the rules: pinned like the tested one, and enough for what their steps import."""
+
+import ast
+import re
+import subprocess
+import sys
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+import yaml
+
+from piti import provenance
+from tests.house import ROOT, RULES
+
+REQUIREMENTS = {line for line in (ROOT / "envs/requirements.txt").read_text().splitlines() if "==" in line}
+BLOCKS = re.findall(r"^rule \w+:\n((?:[ \t].*\n|\n)+)", "\n".join(path.read_text() for path in RULES) + "\n", re.M)
+STEPS = {found[1]: block for block in BLOCKS if (found := re.search(r'step=command\("(\w+)"', block))}
+
+
+def pins(name: str) -> set[str]:
+    """The lines of an environment that pip installs."""
+    *_, pip = yaml.safe_load((ROOT / "envs" / f"{name}.yaml").read_text())["dependencies"]
+    return set(pip["pip"])
+
+
+def imported(step: str) -> set[str]:
+    """The distributions that a step and all it imports from this package need."""
+    closure, todo = set(), [f"piti.steps.{step}"]
+    while todo:
+        if (name := todo.pop()) not in closure:
+            closure.add(name)
+            todo += provenance._read(name)[1]
+    names = set()
+    for module in closure:
+        for node in ast.walk(ast.parse(provenance._file(module).read_text())):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                names.add(node.module.split(".")[0])
+    distributions = packages_distributions()
+    return {distributions[name][0].lower() for name in names - sys.stdlib_module_names - {"piti"}}
+
+
+@pytest.mark.parametrize("name", ["workflow", "gpu", "report"])
+def test_pins_are_those_of_the_tested_environment(name):
+    assert pins(name) and pins(name) <= REQUIREMENTS
+
+
+@pytest.mark.parametrize("step", sorted(STEPS))
+def test_a_step_finds_what_it_imports(step):
+    declared = re.search(r'    conda:\n        "\.\./envs/(gpu|report)\.yaml"\n', STEPS[step])
+    assert declared, f"rule {step} names no conda environment"
+    there = {pin.split("==")[0].lower() for pin in pins(declared[1])} | {"markupsafe"}  # which comes with Jinja2
+    assert imported(step) <= there
+
+
+def test_conda_is_asked_for_both_environments(tmp_path):
+    """A plan with --sdm conda; the conda here only says that it is one."""
+    conda = tmp_path / "conda"
+    answers = {
+        "info": '{"conda_version": "25.7.0", "platform": "linux-64", "conda_prefix": "/conda"}',
+        "--version": "conda 25.7.0",
+    }
+    answers["config"] = '{"get": {"channel_priority": "strict"}}'
+    cases = "\n".join(f"{key}) echo '{answer}';;" for key, answer in answers.items())
+    conda.write_text(f'#!/bin/sh\ncase "$1" in\n{cases}\nesac\n')
+    conda.chmod(0o755)
+    command = [sys.executable, "-m", "snakemake", "-n", "-F", "table1", "--sdm", "conda", "--config", "preset=smoke"]
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "HOME": str(tmp_path)}
+    asked = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+    assert asked.returncode == 0, asked.stdout + asked.stderr
+    made = set(re.findall(r"Conda environment (\S+) will be created", asked.stdout + asked.stderr))
+    assert {Path(name).name for name in made} == {"gpu.yaml", "report.yaml"}
+
+
+def test_the_image_copies_what_is_there_and_has_a_python_we_test():
+    recipe = (ROOT / "envs/Containerfile").read_text()
+    for line in re.findall(r"^COPY (.+) \S+$", recipe, re.M):
+        assert all((ROOT / name).exists() for name in line.split()), line
+    assert "python:3.11-slim" in recipe
