@@ -61,6 +61,26 @@ rule draw_variants:
         "{params.step} --sample-batch {machine.sample_batch} --output {output} 2> {log}"
 
 
+rule edit_samples:
+    input:
+        unpack(files("edit_samples")),
+    output:
+        path("edited", "index.json"),
+    log:
+        log_of("edit_samples"),
+    benchmark:
+        benchmark_of("edit_samples")
+    conda:
+        "../envs/gpu.yaml"
+    threads: machine.threads
+    resources:
+        gpu=min(GPUS, 1),
+    params:
+        step=command("edit_samples"),
+    shell:
+        "{params.step} --output {output} 2> {log}"
+
+
 rule generate:
     input:
         unpack(files("generate")),

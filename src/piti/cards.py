@@ -250,6 +250,28 @@ class VariantsCard(Card):
     ids: tuple[str, ...] = ()  # chosen images instead
 
 
+@dataclass(frozen=True)
+class Edit:
+    """One edit of a test image's label map. It is about the largest segment of a class."""
+
+    operation: Literal["paste", "remove", "change", "grow"]
+    label: int  # the class; of `paste` in the other image, whose segment is pasted in its place
+    to: int = 0  # of `change`: the class that it becomes
+    by: float = 0.1  # of `grow`: how far, in sides of the picture
+    image: str = ""  # id; else one that fits, picked by seed
+    other: str = ""  # of `paste`: id of the other image, likewise
+
+
+@dataclass(frozen=True, kw_only=True)
+class EditsCard(Card):
+    """Test photographs edited by their label maps: inverted under their own, drawn under the edited one."""
+
+    base: SampleCard  # deterministic: ddim, eta 0
+    upsampler: SampleCard
+    edits: dict[str, Edit]
+    seed: int  # picks the images
+
+
 @dataclass(frozen=True, kw_only=True)
 class GenerateCard(Card):
     """Pictures by a baseline's generator for every test condition."""

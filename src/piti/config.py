@@ -12,7 +12,7 @@ from typing import Any, Literal, get_type_hints
 import yaml
 
 from piti.card import from_dict, unknown_key
-from piti.cards import EncoderConfig, SamplingConfig, TextConfig, TrainingConfig, UNetConfig
+from piti.cards import Edit, EncoderConfig, SamplingConfig, TextConfig, TrainingConfig, UNetConfig
 from piti.cards_baselines import OASISConfig, Pix2PixHDConfig, SPADEConfig
 from piti.files import InputError
 
@@ -161,6 +161,7 @@ class Figure:
     page: int = 0  # figures with the same tasks and number of images but other pages show other images
     ids: dict[str, tuple[str, ...]] = field(default_factory=dict)  # task -> chosen images; else picked by seed
     seeds: tuple[int, ...] = ()  # draw these few images alone, once for each; else take them from the tables' samples
+    edits: dict[str, Edit] = field(default_factory=dict)  # a line for each, in place of test images as they are
     curves: bool = False  # below, the deviation and saturation of its methods' pictures over w
     wrap: int = 0  # columns a line; 0: all
     crop: float = 0.0  # part of the side shown enlarged under each picture; 0: none
@@ -371,8 +372,16 @@ def _check_names(config: Config) -> None:
             known(task, f"figures.{name}.tasks", config.tasks)
         for column in (*figure.columns, *figure.headings):
             known(column, f"figures.{name}.columns", config.methods, SHOWN)
-            if figure.seeds and column in config.methods and config.methods[column].generator:
+            method = config.methods.get(column)
+            if figure.seeds and method and method.generator:
                 raise InputError(f"figures.{name}.seeds: found {column}, a baseline; expected diffusion models alone")
+            if figure.edits and not (
+                method and method.base and (method.sampling.base_sampler, method.sampling.eta) == ("ddim", 0)
+            ):
+                raise InputError(f"figures.{name}.columns: found {column}, expected diffusion models with ddim, eta 0")
+        for task in figure.tasks if figure.edits else ():
+            if config.tasks[task].condition != "mask":
+                raise InputError(f"figures.{name}.tasks: found {task}, expected one with masks, which edits are for")
     for name, claim in config.claims.items():
         known(claim.metric, f"claims.{name}.metric", config.extractors)
         for task in claim.tasks:

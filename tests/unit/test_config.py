@@ -180,6 +180,19 @@ def test_a_figure_of_few_images_has_no_baseline():
     assert line == "figures.figure19.seeds: found spade, a baseline; expected diffusion models alone"
 
 
+@pytest.mark.parametrize(
+    ("figure", "line"),
+    [
+        ({"columns": ["ours"]}, "figures.figure20.columns: found ours, expected diffusion models with ddim, eta 0"),
+        ({"columns": ["spade"]}, "figures.figure20.columns: found spade, expected diffusion models with ddim, eta 0"),
+        ({"tasks": ["coco_sketch"]}, "figures.figure20.tasks: found coco_sketch, expected one with masks, which"),
+        ({"edits": {"removal": {"operation": "rub"}}}, "figures.figure20.edits.removal.operation: found 'rub', "),
+    ],
+)
+def test_edits_are_of_masks_and_deterministic(figure, line):
+    assert refusal({"figures": {"figure20": figure}}).startswith(line)
+
+
 def test_the_papers_numbers_must_fill_their_row():
     line = refusal({"tables": {"table1": {"paper": {"ours": ["8.9"]}}}})
     assert line.startswith("tables.table1.paper.ours: found 1 values, expected ")

@@ -2,9 +2,18 @@
 
 from dataclasses import replace
 
-from piti.cards import Column, FigureCard, SamplingConfig, Strip, Variant, VariantsCard
+from piti.cards import Column, EditsCard, FigureCard, SampleCard, SamplingConfig, Strip, Variant, VariantsCard
 from piti.config import SHOWN, Figure
 from piti.plan.core import Artefact, Plan, Unavailable
+
+# What the pictures of an edit show -> the paper's headings.
+EDITED = {
+    "original": "Original image",
+    "condition": "Original condition",
+    "edited_condition": "Edited condition",
+    "edited": "Edited image",
+    "reconstruction": "Reconstruction",
+}
 
 
 def figure(plan: Plan, name: str) -> Artefact:
@@ -48,12 +57,14 @@ def strip(plan: Plan, entry: Figure, task: str) -> tuple[Strip, list[Artefact]]:
                 if name not in plan.config.methods:
                     raise
                 found.append(replace(column, reason=str(reason)))
-    return Strip(columns=tuple(found), ids=entry.ids.get(task, ())), files
+    return Strip(columns=tuple(found), ids=tuple(entry.edits) or entry.ids.get(task, ())), files
 
 
 def columns(plan: Plan, entry: Figure, task: str, name: str) -> list[Column]:
     """The columns that a name of the configuration stands for, their pictures still missing: one, or one a seed."""
     methods = plan.config.methods
+    if entry.edits:
+        return [Column(heading=heading, variant=kind) for kind, heading in EDITED.items()]
     heading = entry.headings.get(name) or (methods[name].label if name in methods else SHOWN[name])
     if name == "condition":
         heading = f"{heading}: {plan.config.tasks[task].label}"
@@ -83,20 +94,21 @@ def pictures(plan: Plan, entry: Figure, task: str, name: str) -> Artefact:
         return plan.packed(config.tasks[task].dataset, "test", "images")
     if name == "low_res":
         return plan.base_samples([column for column in entry.columns if column in config.methods][-1], task, 1.0, seed)
+    if entry.edits:
+        return edited(plan, entry, task, name)
     return variants(plan, entry, task, name) if entry.seeds else plan.samples(name, task, 1.0, seed)
 
 
 def variants(plan: Plan, entry: Figure, task: str, method: str) -> Artefact:
     """The figure's own pictures by a method: one process draws them for all its methods with the same models."""
-    config, seed = plan.config, plan.config.seeds[0]
-    of = config.methods[method]
-    alike = [
-        name
-        for name, other in config.methods.items()
-        if name in entry.columns and (other.base, other.upsampler) == (of.base, of.upsampler)
-    ]
-    base, inputs = plan.sampling(alike[0], task, 1.0, seed)
-    upsampler, more = plan.sampling(alike[0], task, 1.0, seed, low_res="base")
+    config = plan.config
+
+    def loaded(name: str) -> tuple[str, str, str]:
+        of = config.methods[name]
+        return of.base, of.upsampler, of.sampling.precision
+
+    alike = [name for name in entry.columns if name in config.methods and loaded(name) == loaded(method)]
+    base, upsampler, inputs = stages(plan, method, task)
     own = {"seed": 0, "sampling": SamplingConfig()}
     card = VariantsCard(
         base=replace(base, **own),
@@ -107,9 +119,24 @@ def variants(plan: Plan, entry: Figure, task: str, method: str) -> Artefact:
             for drawn in entry.seeds
         ),
         images=entry.images,
-        seed=seed,
+        seed=config.seeds[0],
         page=entry.page,
         ids=entry.ids.get(task, ()),
     )
-    inputs["upsampler"] = more["model"]
     return plan.add("draw_variants", "variants", inputs["model"][0].name, "index.json", card, inputs)
+
+
+def edited(plan: Plan, entry: Figure, task: str, method: str) -> Artefact:
+    """Photographs edited by a method: everything that the figure shows of them."""
+    base, upsampler, inputs = stages(plan, method, task)
+    card = EditsCard(base=base, upsampler=upsampler, edits=entry.edits, seed=plan.config.seeds[0])
+    inputs["photographs"] = [pictures(plan, entry, task, "photograph")]
+    return plan.add("edit_samples", "edited", inputs["model"][0].name, "index.json", card, inputs)
+
+
+def stages(plan: Plan, method: str, task: str) -> tuple[SampleCard, SampleCard, dict[str, list[Artefact]]]:
+    """How a method's base model and upsampler draw pictures, for a step that does both; and from what."""
+    seed = plan.config.seeds[0]
+    base, inputs = plan.sampling(method, task, 1.0, seed)
+    upsampler, more = plan.sampling(method, task, 1.0, seed, low_res="base")
+    return base, upsampler, inputs | {"upsampler": more["model"]}

@@ -32,7 +32,7 @@ class Shown(NamedTuple):
 
     heading: str
     picture: np.ndarray | None  # S×S×3 uint8
-    text: str = ""  # why there is no picture
+    text: str = ""  # below the picture, or why there is none
 
 
 Line = Sequence[Shown]
@@ -44,8 +44,9 @@ def make_figure(card: FigureCard, output: Path, pictures: Sequence[Path]) -> Non
     strips = [strip_columns(card, strip, files) for strip in card.strips]
     lines = [line for columns in strips for line in strip_lines(card, columns)] or [[Shown("", None, "no data")]]
     curves = measured(card.strips, strips)
+    footer = " ".join(dict.fromkeys(footers(pictures)))
     width = max(len(line) for line in lines) * (1 + GAP)
-    height = 2 * TEXT + sum(map(line_height, lines)) + (CURVES if curves else 0)
+    height = 2 * TEXT + sum(map(line_height, lines)) + (2 * TEXT if footer else 0) + (CURVES if curves else 0)
     figure = plt.figure(figsize=(INCH * width, INCH * height))
     axes = figure.add_axes((0, 0, 1, 1))
     write(axes, width / 2, TEXT, card.title + (f" ({card.note})" if card.note else ""), width, size=8)
@@ -53,6 +54,7 @@ def make_figure(card: FigureCard, output: Path, pictures: Sequence[Path]) -> Non
     for line in lines:
         draw_line(axes, line, top)
         top += line_height(line)
+    write(axes, width / 2, top + TEXT, footer, width)
     axes.set(xlim=(0, width), ylim=(height, 0))
     axes.set_axis_off()
     if curves:
@@ -101,22 +103,35 @@ def column_pictures(column: Column, file: Path | None, ids: Sequence[str]) -> li
         return [Shown(heading, None, reason if heading else "") for heading in headings]
     stored = Shards(file)
     names = [f"{i}/{column.variant}" for i in ids] if column.variant else ids
-    return list(map(Shown, headings, painted(stored[stored.rows(names)], stored.kind)))
+    texts = [stored.attributes.get("captions", {}).get(name, "") for name in names]
+    return list(map(Shown, headings, painted(stored[stored.rows(names)], stored.kind), texts))
+
+
+def footers(files: Sequence[Path]) -> Iterator[str]:
+    """What the artefacts say about all of their pictures."""
+    for file in files:
+        if not failure(file) and (footer := Shards(file).attributes.get("footer")):
+            yield footer
 
 
 def line_height(line: Line) -> float:
-    return 1 + GAP + TEXT * any(shown.heading for shown in line)
+    return heading_height(line) + 1 + GAP + TEXT * any(shown.text for shown in line if shown.picture is not None)
+
+
+def heading_height(line: Line) -> float:
+    return TEXT * any(shown.heading for shown in line)
 
 
 def draw_line(axes: Axes, line: Line, top: float) -> None:
-    """Draw a line of pictures, and their headings if there are any, below `top`."""
-    upper = top + line_height(line) - 1 - GAP
+    """Draw a line of pictures below `top`: headings if there are any, pictures, texts if there are any."""
+    upper = top + heading_height(line)
     for place, shown in enumerate(line):
         left = place * (1 + GAP) + GAP / 2
         write(axes, left + 0.5, (top + upper) / 2, shown.heading)
         if shown.picture is None:
             write(axes, left + 0.5, upper + 0.5, shown.text)
         else:
+            write(axes, left + 0.5, upper + 1 + TEXT / 2, shown.text, size=6)
             axes.imshow(shown.picture, extent=(left, left + 1, upper + 1, upper), interpolation="none", aspect="auto")
 
 

@@ -10,7 +10,7 @@ from piti.data.conditions import CONDITIONS
 from piti.data.shards import Shards
 from piti.diffusion import samplers
 from piti.diffusion.gaussian import GaussianDiffusion
-from piti.diffusion.guidance import guided
+from piti.diffusion.guidance import Denoiser, guided
 from piti.diffusion.noise import ImageNoise
 from piti.diffusion.quantise import truncate_to_8_bit
 from piti.networks.checkpoint import load, read
@@ -51,19 +51,23 @@ class Sampler:
         purpose = "upsample" if self.upsampler else "sample"
         noise = ImageNoise(card.seed, purpose, ids, (3, card.side, card.side), self.device)
         x = noise() * (config.upsampler_temperature if self.upsampler else 1.0)
-        low_res = low_res.to(self.device) if low_res is not None else None
-        encoded = self.model.encode(condition.to(self.device))
-        if self.guidance:
-            encoded = encoded.cat(self.null.map(lambda v: v.expand(len(ids), *v.shape[1:])))
-
-        def denoiser(x: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
-            return self.model.denoise(x, timesteps, encoded, low_res)
-
-        if self.guidance:
-            denoiser = guided(denoiser, self.guidance, config.normalise)
+        denoiser = self.denoiser(condition, low_res)
         if self.ddim:
             return samplers.ddim(denoiser, self.diffusion, x, noise, config.eta)
         return samplers.ancestral(denoiser, self.diffusion, x, noise)
+
+    @torch.inference_mode()
+    def denoiser(self, condition: torch.Tensor, low_res: torch.Tensor | None = None) -> Denoiser:
+        """The model under these conditions, guided where the card says so, as samplers want it."""
+        low_res = low_res.to(self.device) if low_res is not None else None
+        encoded = self.model.encode(condition.to(self.device))
+        if self.guidance:
+            encoded = encoded.cat(self.null.map(lambda v: v.expand(len(condition), *v.shape[1:])))
+
+        def denoise(x: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
+            return self.model.denoise(x, timesteps, encoded, low_res)
+
+        return guided(denoise, self.guidance, self.card.sampling.normalise) if self.guidance else denoise
 
     def draw(self, ids: list[str], encoded: np.ndarray, low_res: np.ndarray | None = None) -> np.ndarray:
         """The same between arrays, low_res uint8 B x s x s x 3. Returns uint8 B x S x S x 3, of the base model cut, not

@@ -1,18 +1,16 @@
 """A few test conditions in several variants: other seeds, another way of sampling. For figures."""
 
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from piti.cards import VariantsCard
+from piti.cards import SampleCard, Variant, VariantsCard
 from piti.data.conditions import CONDITIONS
 from piti.data.shards import Shards, pick
-from piti.diffusion.quantise import truncate_to_8_bit
 from piti.sample.diffusion import Sampler
-from piti.sample.shards import to_levels, to_range, write_pictures
+from piti.sample.shards import write_pictures
 
 
 def draw_variants(
@@ -26,19 +24,22 @@ def draw_variants(
     stored, variants = Shards(conditions), {variant.name: variant for variant in card.variants}
     condition = CONDITIONS[stored.kind]
     chosen = list(card.ids) or pick(stored.ids, card.images, card.seed, card.page)
-
-    @lru_cache(maxsize=1)
-    def samplers(name: str) -> tuple[Sampler, Sampler]:
-        own = {"seed": variants[name].seed, "sampling": variants[name].sampling}
-        pairs = ((card.base, model), (card.upsampler, upsampler))
-        return tuple(Sampler(replace(stage, **own), weights, condition.channels, device) for stage, weights in pairs)
+    base, large = (
+        Sampler(under(stage, card.variants[0]), weights, condition.channels, device)
+        for stage, weights in ((card.base, model), (card.upsampler, upsampler))
+    )
 
     def make(names: list[str]) -> np.ndarray:
-        ids, variant = [name.rpartition("/")[0] for name in names], names[0].rpartition("/")[2]
-        base, large = samplers(variant)
-        encoded = torch.from_numpy(condition.encode(stored[stored.rows(ids)]))
-        low_res = to_levels(truncate_to_8_bit(base(ids, encoded)))
-        return to_levels(large(ids, encoded, to_range(low_res)))
+        ids, variant = [name.rpartition("/")[0] for name in names], variants[names[0].rpartition("/")[2]]
+        base.use(under(card.base, variant))
+        large.use(under(card.upsampler, variant))
+        encoded = condition.encode(stored[stored.rows(ids)])
+        return large.draw(ids, encoded, base.draw(ids, encoded))
 
     names = [f"{i}/{variant}" for variant in variants for i in chosen]
     write_pictures(output, names, make, card.upsampler.side, len(chosen), batch_size)
+
+
+def under(stage: SampleCard, variant: Variant) -> SampleCard:
+    """The stage as a variant samples it."""
+    return replace(stage, seed=variant.seed, sampling=variant.sampling)

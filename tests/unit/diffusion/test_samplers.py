@@ -113,3 +113,25 @@ def test_hand_over_cuts_down():
     x = torch.tensor([-2.0, -1.0, -1 + 1.9 / 127.5, 0.0, 1 - 0.1 / 127.5, 1.0, 3.0])
     want = torch.tensor([0, 0, 1, 127, 254, 255, 255]) / 127.5 - 1
     torch.testing.assert_close(truncate_to_8_bit(x), want)
+
+
+def test_the_more_steps_the_better_an_image_returns_from_its_inversion():
+    """Images of correlated pixels and their exact denoiser, on the base model's schedule, clipped as in sampling."""
+    basis = 0.25 * draw(1, 8, 192)
+    values, vectors = torch.linalg.eigh((basis.T @ basis + 0.05**2 * torch.eye(192)).double())
+    image = (draw(2, 4, 8) @ basis + 0.05 * draw(3, 4, 192)).clamp(-1, 1).view(4, 3, 8, 8)
+
+    def lost(respacing):
+        diffusion = GaussianDiffusion("squaredcos_cap_v2", respacing=respacing)
+        abars = dict(zip(diffusion.timesteps.float().tolist(), diffusion.alphas_cumprod.tolist(), strict=True))
+
+        def denoiser(x, timesteps):
+            abar = abars[float(timesteps[0])]
+            epsilon = (1 - abar) ** 0.5 * (x.flatten(1).double() @ vectors / (abar * values + 1 - abar)) @ vectors.T
+            return torch.cat([epsilon.float().view_as(x), torch.zeros_like(x)], dim=1)
+
+        back = ddim(denoiser, diffusion, ddim_inversion(denoiser, diffusion, image))
+        return float((back - image).pow(2).mean())
+
+    errors = [lost(respacing) for respacing in ("10", "30", "100")]
+    assert errors[0] > 3 * errors[1] > 9 * errors[2] and errors[2] < 1e-3

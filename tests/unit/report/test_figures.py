@@ -83,6 +83,19 @@ def test_a_variant_is_looked_up_by_its_name(tmp_path, files, drawn):
     assert [[shown.picture.max() for shown in line[-2:]] for line in drawn] == [[0, 2], [1, 3]]
 
 
+def test_what_an_artefact_says_stands_below_its_pictures_and_the_figure(tmp_path, files, drawn, monkeypatch):
+    written, write_text = [], figures.write
+    monkeypatch.setattr(figures, "write", lambda *args, **more: written.append(args[3]) or write_text(*args, **more))
+    names, pictures = ["a/x", "b/x"], np.zeros((2, SIDE, SIDE, 3), np.uint8)
+    about = {"captions": {"b/x": "30 dB"}, "footer": "n = 2"}
+    file = write(tmp_path / "said", "images", names, lambda wanted: pictures[: len(wanted)], 4, SIDE, about)
+    strip = Strip(columns=(Column(heading="H", pictures="e", variant="x"),), ids=("a", "b"))
+    said = FigureCard(name="f", title="T", preset="smoke", note="", images=2, seed=0, strips=(strip,))
+    make_figure(said, tmp_path / "figure.png", [file])
+    assert [line[0].text for line in drawn] == ["", "30 dB"]
+    assert written == ["T", "H", "", "", "30 dB", "n = 2"]
+
+
 def test_crops_and_wraps_make_lines(tmp_path, files, drawn):
     make_figure(card(), tmp_path / "plain.png", files)
     make_figure(card(crop=0.5), tmp_path / "crops.png", files)
