@@ -174,10 +174,10 @@ class Costs:
         return hours + self.total(priors)
 
     def _cells(self, table: Artefact) -> Iterable[str]:
-        """What is measured of a table: its scores; of the user study, each method's pictures."""
+        """What a table measures: its scores; of the user study, each method's pictures; of the metrics' check, none."""
         if study := table.inputs.get("study"):
             return [path for paths in self.by_path[study[0]].inputs.values() for path in paths]
-        return table.inputs["scores"]
+        return table.inputs.get("scores", ())
 
 
 def saved_part(artefact: Artefact) -> float:

@@ -46,7 +46,8 @@ class DiffusionObjective:
         if training.trainable == "encoder":
             self.model.decoder.requires_grad_(False)
         trained = [p for p in self.model.parameters() if p.requires_grad]
-        adam = torch.optim.AdamW(trained, training.lr, weight_decay=training.weight_decay, fused=True)
+        fused = place.device.type in ("cpu", "cuda")  # not on the meta device, where operations are counted
+        adam = torch.optim.AdamW(trained, training.lr, weight_decay=training.weight_decay, fused=fused)
         self.optimizers = {"model": adam}
         self.diffusion = GaussianDiffusion(training.noise_schedule, training.diffusion_steps, device=place.device)
         self.timesteps = SAMPLERS[training.timestep_sampler](training.diffusion_steps).to(place.device)
@@ -61,7 +62,7 @@ class DiffusionObjective:
             torch.manual_seed(key_seed(card.seed, "init", "discriminator"))
             self.discriminator = PatchDiscriminator(ndf=training.discriminator_width).to(place.device)
             self.optimizers["discriminator"] = torch.optim.Adam(
-                self.discriminator.parameters(), training.discriminator_lr, (0.9, 0.999), fused=True
+                self.discriminator.parameters(), training.discriminator_lr, (0.9, 0.999), fused=fused
             )
             self.modules["discriminator"] = self.discriminator
         network = torch.compile(self.model) if compile else self.model
