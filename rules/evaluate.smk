@@ -63,6 +63,24 @@ rule check_metric:
         "{params.step} --sample-batch {machine.sample_batch} --output {output.table} 2> {log}"
 
 
+rule measure_alignment:
+    input:
+        unpack(files("measure_alignment")),
+    output:
+        path("alignment", "score.json"),
+    log:
+        log_of("measure_alignment"),
+    benchmark:
+        benchmark_of("measure_alignment")
+    threads: machine.threads
+    resources:
+        gpu=GPUS,
+    params:
+        step=command("measure_alignment"),
+    shell:
+        "{params.step} --sample-batch {machine.sample_batch} --output {output} 2> {log}"
+
+
 rule compare_scores:
     input:
         unpack(files("compare_scores")),

@@ -51,6 +51,15 @@ class TextConfig:
 
 
 @dataclass(frozen=True)
+class EstimatorConfig:
+    """The network that reads a condition back from a picture."""
+
+    architecture: Literal["deeplabv3_resnet50", "small_unet"] = "deeplabv3_resnet50"
+    width: int = 32  # of the small U-Net's first level
+    out_channels: int = 0  # set by the condition: its classes without void; 4 for geometry, normal and depth
+
+
+@dataclass(frozen=True)
 class GANConfig:
     """The baseline that a card is about: exactly one of the three."""
 
@@ -78,7 +87,7 @@ class SamplingConfig:
 class TrainingConfig:
     """How one row of models.yaml is trained. Where each value comes from: models.yaml and config/README.md."""
 
-    kind: Literal["prior_base", "prior_upsampler", "base", "upsampler", "pix2pixhd", "spade", "oasis"]
+    kind: Literal["prior_base", "prior_upsampler", "base", "upsampler", "pix2pixhd", "spade", "oasis", "estimator"]
     trainable: Literal["all", "encoder"] = "all"
     steps: int = 0
     batch: int = 128
@@ -196,6 +205,7 @@ class TrainCard(Card):
     encoder: EncoderConfig | None = None
     text: TextConfig | None = None
     gan: GANConfig | None = None
+    estimator: EstimatorConfig | None = None
     num_classes: int = 0  # of a baseline's one-hot labels
     sketch_input: str = ""  # of a baseline: binary | distance
     instances: str = ""  # digest of the instance maps whose boundaries a baseline sees
@@ -304,6 +314,20 @@ class ScoreCard(Card):
     fake: str
     seed: int
     min_images: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlignmentCard(Card):
+    """How well pictures follow their conditions, read back from them by an estimator, sketches by HED."""
+
+    measure: str  # a key of piti.measures.MEASURES
+    images: str
+    conditions: str
+    network: str  # digest of its weights
+    min_images: int
+    estimator: EstimatorConfig | None = None
+    hed_side: int = 0
+    threshold: float = 0.6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -436,12 +460,13 @@ class MetricCheckCard(Card):
 
 @dataclass(frozen=True, kw_only=True)
 class Ordering:
-    """Two runs of which one should have the lower score on a task: their scores, one a seed, or why there are none."""
+    """Two runs of which one should score better on a task: their scores, one a seed, or why there are none."""
 
-    less: str  # labels
+    better: str  # labels
     than: str
     task: str
-    less_scores: tuple[str, ...] = ()  # digests, in the order of the rule's files
+    measure: str  # as column heads say it
+    better_scores: tuple[str, ...] = ()  # digests, in the order of the rule's files
     than_scores: tuple[str, ...] = ()
     reason: str = ""
 

@@ -12,9 +12,10 @@ from typing import Any, Literal, get_type_hints
 import yaml
 
 from piti.card import from_dict, unknown_key
-from piti.cards import Edit, EncoderConfig, SamplingConfig, TextConfig, TrainingConfig, UNetConfig
+from piti.cards import Edit, EncoderConfig, EstimatorConfig, SamplingConfig, TextConfig, TrainingConfig, UNetConfig
 from piti.cards_baselines import OASISConfig, Pix2PixHDConfig, SPADEConfig
 from piti.files import InputError
+from piti.measures import DISTANCES, MEASURES
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ class Networks:
     pix2pixhd: Pix2PixHDConfig = Pix2PixHDConfig()
     spade: SPADEConfig = SPADEConfig()
     oasis: OASISConfig = OASISConfig()
+    estimator: EstimatorConfig = EstimatorConfig()
 
     def __post_init__(self):
         if self.upsampler.in_channels != 6:
@@ -123,6 +125,7 @@ class Method:
     upsampler: str = ""
     generator: str = ""  # a baseline, in place of base and upsampler
     sampling: SamplingConfig = SamplingConfig()  # where it differs from `sampling`
+    photographs: bool = False  # the test photographs themselves: the best that a measure can say
     best_of: tuple[str, ...] = ()  # other methods, of which each cell takes the best score: selection on the test set
     conditions: tuple[str, ...] = ("mask", "sketch", "geometry")  # its other cells read "-"
 
@@ -191,7 +194,7 @@ class MetricCheck:
 
 @dataclass(frozen=True)
 class Claim:
-    """An ordering that the paper states: on every task each run scores lower than the next."""
+    """An ordering that the paper states: on every task each run scores better than the next."""
 
     text: str
     order: tuple[Run, ...]
@@ -236,6 +239,7 @@ class Config:
     tasks: dict[str, Task] = field(default_factory=dict)
     methods: dict[str, Method] = field(default_factory=dict)
     extractors: dict[str, str] = field(default_factory=dict)
+    estimators: dict[str, str] = field(default_factory=dict)  # kind of condition -> the row that reads it back
     tables: dict[str, Table] = field(default_factory=dict)
     figures: dict[str, Figure] = field(default_factory=dict)
     study: Study | None = None
@@ -345,7 +349,10 @@ def _check_names(config: Config) -> None:
         for method in methods:
             known(method, f"only.{task}", config.methods)
     for name, extractor in config.extractors.items():
+        known(extractor, f"extractors.{name}", DISTANCES)
         known(extractor, f"extractors.{name}", config.weights)
+    for name, row in config.estimators.items():
+        known(row, f"estimators.{name}", config.models)
     known(config.networks.hed, "networks.hed", config.weights)
     known(config.networks.perceptual, "networks.perceptual", config.weights)
     for name, table in config.tables.items():
@@ -354,7 +361,7 @@ def _check_names(config: Config) -> None:
                 where = f"tables.{name}.{axis}.{key}".rstrip(".")
                 known(run.method, where, config.methods)
                 known(run.task, where, config.tasks)
-                known(run.metric, where, config.extractors)
+                known(run.metric, where, config.extractors, MEASURES)
         for row, values in table.paper.items():
             known(row, f"tables.{name}.paper", table.rows)
             if len(values) != len(table.columns):
@@ -383,7 +390,7 @@ def _check_names(config: Config) -> None:
             if config.tasks[task].condition != "mask":
                 raise InputError(f"figures.{name}.tasks: found {task}, expected one with masks, which edits are for")
     for name, claim in config.claims.items():
-        known(claim.metric, f"claims.{name}.metric", config.extractors)
+        known(claim.metric, f"claims.{name}.metric", config.extractors, MEASURES)
         for task in claim.tasks:
             known(task, f"claims.{name}.tasks", config.tasks)
         for run in claim.order:

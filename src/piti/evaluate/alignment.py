@@ -13,26 +13,31 @@ import numpy as np
 from scipy import ndimage
 
 
-def confusion(predicted: np.ndarray, wanted: np.ndarray, num_classes: int, void: int = 0) -> np.ndarray:
-    """Pixel counts, num_classes×num_classes int64: [wanted, predicted]; pixels whose wanted label is void are left out.
+def overlaps(predicted: np.ndarray, wanted: np.ndarray, num_classes: int, void: int = 0) -> np.ndarray:
+    """Pixels of each image and class, N×3×num_classes int64: where both say it, where it is wanted, where predicted.
 
-    predicted, wanted: integers 0..num_classes-1 of one shape. The counts of several images add up.
+    predicted, wanted: integers 0..num_classes-1, N×S×S. Pixels whose wanted label is void are left out.
     """
-    counted = wanted != void
-    pairs = wanted[counted].astype(np.int64) * num_classes + predicted[counted]
-    return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
+    counts = np.zeros((len(wanted), 3, num_classes), np.int64)
+    for count, found, true in zip(counts, predicted, wanted, strict=True):
+        found, true = found[true != void], true[true != void]
+        for row, labels in zip(count, (true[found == true], true, found), strict=True):
+            row += np.bincount(labels, minlength=num_classes)
+    return counts
 
 
 def mean_iou(counts: np.ndarray) -> float:
-    """Mean over the wanted classes of intersection over union. counts: from `confusion`."""
-    intersection, wanted = np.diag(counts), counts.sum(axis=1)
-    union = wanted + counts.sum(axis=0) - intersection
-    return float(np.mean(intersection[wanted > 0] / union[wanted > 0]))
+    """Mean over the wanted classes of intersection over union; NaN if none is wanted.
+
+    counts: 3×num_classes from `overlaps`, of one image or summed over several, as benchmarks do.
+    """
+    both, wanted, predicted = counts[:, counts[1] > 0]
+    return float(np.mean(both / (wanted + predicted - both))) if len(wanted) else float("nan")
 
 
 def pixel_accuracy(counts: np.ndarray) -> float:
-    """Share of the counted pixels whose class is right."""
-    return float(np.trace(counts) / counts.sum())
+    """Share of the counted pixels whose class is right. counts: as `mean_iou`."""
+    return float(counts[0].sum() / counts[1].sum())
 
 
 def edge_f1(predicted: np.ndarray, wanted: np.ndarray, radius: float | None = None) -> np.ndarray:

@@ -13,30 +13,32 @@ from piti.files import InputError, failure, read_json, write_json
 HELD, NOT_HELD, UNDECIDED, UNCHECKED = "held", "not held", "undecided", "cannot be checked"
 
 
-def check_claims(card: ClaimsCard, output: Path, less: Sequence[Path], than: Sequence[Path]) -> None:
+def check_claims(card: ClaimsCard, output: Path, better: Sequence[Path], than: Sequence[Path]) -> None:
     """Write every claim with its verdict. The score files come ordering by ordering, one a seed on either side."""
-    lower, higher = iter(less), iter(than)
+    first, second = iter(better), iter(than)
     checked = []
     for claim in card.claims:
-        found = [check(ordering, lower, higher) for ordering in claim.orderings]
+        found = [check(ordering, first, second) for ordering in claim.orderings]
         verdict = conclude([one["verdict"] for one in found])
         checked.append({"name": claim.name, "text": claim.text, "verdict": verdict, "orderings": found})
     write_json(output, {"claims": checked})
 
 
-def check(ordering: Ordering, lower: Iterator[Path], higher: Iterator[Path]) -> dict:
-    """One ordering: verdict, and value and 95 % interval of the difference less - than, or the reason for none."""
-    pairs = [(next(lower), next(higher)) for _ in ordering.less_scores]
-    found = {"less": ordering.less, "than": ordering.than, "task": ordering.task}
+def check(ordering: Ordering, first: Iterator[Path], second: Iterator[Path]) -> dict:
+    """One ordering: verdict, and value and 95 % interval of the difference better - than, or the reason for none."""
+    pairs = [(next(first), next(second)) for _ in ordering.better_scores]
+    found = {"better": ordering.better, "than": ordering.than, "task": ordering.task, "measure": ordering.measure}
     failed = [reason for pair in pairs for file in pair if (reason := failure(file))]
     if reason := ordering.reason or (f"failed: {failed[0]}" if failed else ""):
         return found | {"verdict": UNCHECKED, "reason": reason}
     try:
-        differences = [difference(read_json(a), read_json(b)) for a, b in pairs]
+        scores = [(read_json(a), read_json(b)) for a, b in pairs]
+        differences = [difference(a, b) for a, b in scores]
     except InputError as error:
         return found | {"verdict": UNCHECKED, "reason": str(error)}
     value, (low, high) = statistics.mean(d["value"] for d in differences), interval(differences)
-    verdict = HELD if high < 0 else NOT_HELD if low > 0 else UNDECIDED
+    below, above = (NOT_HELD, HELD) if scores[0][0]["higher_is_better"] else (HELD, NOT_HELD)
+    verdict = below if high < 0 else above if low > 0 else UNDECIDED
     return found | {"verdict": verdict, "reason": "", "value": value, "interval": [low, high], "seeds": len(pairs)}
 
 

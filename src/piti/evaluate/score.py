@@ -1,5 +1,6 @@
 """One score: the Fréchet distance of generated to real images, with everything needed to trust or refuse it."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 
 import numpy as np
@@ -20,18 +21,25 @@ def score(real: Features, fake: Features, min_images: int, seed: int = 0) -> dic
     comparable in pairs (see `difference`).
 
     Keys: value, interval (95 %, of the score expected at this n), standard_error, debiased (extrapolated to infinite
-    n), kid, n, extractor (name, layer, width, resize, weights), reference (digest), seed, pseudo_values, sizes.
+    n), kid, higher_is_better (it is not), n, extractor (name, layer, width, resize, weights), reference (digest), seed,
+    pseudo_values, sizes.
     Raises InputError when the two sets cannot be compared, or have fewer than `min_images` images.
     """
     _check(real, fake, min_images)
     x, y = (features.values[np.argsort(features.ids)].astype(np.float64) for features in (real, fake))
-    groups = random_groups(len(x), GROUPS, np.random.default_rng(seed))
-    estimate = jackknife(lambda keep: frechet.distance(x[keep], y[keep]), groups)
-    return _summary(estimate) | {
+    return jackknifed(lambda keep: frechet.distance(x[keep], y[keep]), len(x), seed) | {
         "kid": kid.distance(x, y),
+        "higher_is_better": False,
         "n": len(x),
         "extractor": asdict(real.spec),
         "reference": real.digest,
+    }
+
+
+def jackknifed(statistic: Callable[[np.ndarray], float], count: int, seed: int = 0) -> dict:
+    """A statistic of `count` images, given the indices of some, with its interval: the keys that every score has."""
+    estimate = jackknife(statistic, random_groups(count, GROUPS, np.random.default_rng(seed)))
+    return _summary(estimate) | {
         "seed": seed,
         "pseudo_values": estimate.pseudo_values.tolist(),
         "sizes": estimate.sizes.tolist(),
@@ -62,6 +70,13 @@ def _summary(estimate: Estimate) -> dict:
     }
 
 
+def check_count(count: int, min_images: int) -> None:
+    """Raises InputError where a score would rest on too few images."""
+    least = max(min_images, 3)  # the jackknife leaves one out, and two are needed for a covariance
+    if count < least:
+        raise InputError(f"n: found {count} images, expected at least {least} (min_images)")
+
+
 def _check(real: Features, fake: Features, min_images: int) -> None:
     if real.spec != fake.spec:
         raise InputError(
@@ -69,9 +84,7 @@ def _check(real: Features, fake: Features, min_images: int) -> None:
         )
     if len(fake.ids) != len(real.ids):
         raise InputError(f"features: n: found {len(fake.ids)} samples, expected one for each of {len(real.ids)} images")
-    least = max(min_images, 3)  # the jackknife leaves one out, and two are needed for a covariance
-    if len(real.ids) < least:
-        raise InputError(f"features: n: found {len(real.ids)} images, expected at least {least} (min_images)")
+    check_count(len(real.ids), min_images)
     if strangers := sorted(set(real.ids) ^ set(fake.ids)):
         raise InputError(f"features: ids: found {strangers[0]} in one set only, expected the same ids in both")
     for features, role in ((real, "reference"), (fake, "samples")):

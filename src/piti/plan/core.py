@@ -11,8 +11,10 @@ from pathlib import Path
 
 from piti.card import digest
 from piti.cards import (
+    AlignmentCard,
     Card,
     DownloadCard,
+    EstimatorConfig,
     ExtractCard,
     FeaturesCard,
     GANConfig,
@@ -27,6 +29,7 @@ from piti.cards import (
     WeightsCard,
 )
 from piti.config import Config, Model, Run
+from piti.measures import MEASURES
 from piti.provenance import code_digest
 
 BASELINES = ("pix2pixhd", "spade", "oasis")
@@ -206,7 +209,8 @@ class Plan:
         init = self._init(row, task, fraction, seed)
         if init and not model.steps:
             return init  # a released model, used as it is
-        make = self._baseline_card if model.kind in BASELINES else self._diffusion_card
+        make = {"estimator": self._estimator_card}.get(model.kind, self._diffusion_card)
+        make = self._baseline_card if model.kind in BASELINES else make
         card, inputs = make(model, *data, fraction, seed)
         if init:
             card, inputs = replace(card, init=init.digest), inputs | {"init": [init]}
@@ -239,6 +243,28 @@ class Plan:
             fraction=fraction,
         )
         return card, inputs
+
+    def _estimator_card(
+        self, model: Model, dataset: str, condition: str, fraction: float, seed: int
+    ) -> tuple[TrainCard, dict[str, list[Artefact]]]:
+        networks = self.config.networks
+        images, conditions = (self.packed(dataset, "train", kind) for kind in ("images", condition))
+        card = TrainCard(
+            training=_training(model),
+            seed=seed,
+            images=images.digest,
+            condition=condition,
+            conditions=conditions.digest,
+            image_side=networks.image_side,
+            base_side=networks.base_side,
+            estimator=self._estimator(dataset, condition),
+            fraction=fraction,
+        )
+        return card, {"images": [images], "conditions": [conditions]}
+
+    def _estimator(self, dataset: str, condition: str) -> EstimatorConfig:
+        labels = self.config.datasets[dataset].num_classes
+        return replace(self.config.networks.estimator, out_channels=labels - 1 if condition == "mask" else 4)
 
     def _baseline_card(
         self, model: Model, dataset: str, condition: str, fraction: float, seed: int
@@ -308,6 +334,8 @@ class Plan:
         if condition not in entry.conditions:
             raise Unavailable("-")
         self.refuse_left_out(task, method)
+        if entry.photographs:
+            return self.packed(dataset, "test", "images")
         conditions = self.packed(dataset, "test", condition)
         if entry.generator:
             return self._generated(entry.generator, task, fraction, seed, conditions)
@@ -378,12 +406,38 @@ class Plan:
         )
 
     def score(self, run: Run, seed: int) -> Artefact:
-        """The distance of a run's samples from the task's test photographs."""
+        """How well a run's samples follow their conditions, or their distance from the task's test photographs."""
+        if run.metric in MEASURES:
+            return self._alignment(run, seed)
         task, extractor = self.config.tasks[run.task], self.config.extractors[run.metric]
         fake = self.features(self.samples(run.method, run.task, run.fraction or 1.0, seed), extractor)
         real = self.features(self.packed(task.dataset, "test", "images"), extractor)
         card = ScoreCard(real=real.digest, fake=fake.digest, seed=seed, min_images=self.config.min_images)
         return self.add("score", "scores", fake.name, "score.json", card, {"real": [real], "fake": [fake]})
+
+    def _alignment(self, run: Run, seed: int) -> Artefact:
+        """By the estimator of the task, always the one of seed 0; sketches by the network that drew them."""
+        task, measure, networks = self.config.tasks[run.task], MEASURES[run.metric], self.config.networks
+        if task.condition != measure.condition:
+            raise Unavailable("-")
+        images = self.samples(run.method, run.task, run.fraction or 1.0, seed)
+        conditions = self.packed(task.dataset, "test", task.condition)
+        if task.condition == "sketch":
+            network = self.weights(networks.hed)
+            how = {"hed_side": networks.hed_side if networks.hed_side != networks.image_side else 0}
+        else:
+            network = self.model(self.config.estimators[task.condition], run.task, 1.0, 0)
+            how = {"estimator": self._estimator(task.dataset, task.condition)}
+        card = AlignmentCard(
+            measure=run.metric,
+            images=images.digest,
+            conditions=conditions.digest,
+            network=network.digest,
+            min_images=self.config.min_images,
+            **how,
+        )
+        inputs = {"images": [images], "conditions": [conditions], "network": [network]}
+        return self.add("measure_alignment", "alignment", f"{images.name}-{run.metric}", "score.json", card, inputs)
 
 
 def _training(model: Model) -> TrainingConfig:

@@ -6,7 +6,7 @@ from itertools import pairwise
 from piti.cards import ClaimCard, ClaimsCard, Ordering, ReportCard
 from piti.config import Claim, Run
 from piti.plan.core import Artefact, Plan
-from piti.plan.tables import cell, join, label
+from piti.plan.tables import cell, head, join, label
 from piti.provenance import code_digest
 
 TITLE = "PITI: Pretraining is All You Need for Image-to-Image Translation, regenerated"
@@ -32,26 +32,33 @@ def report(plan: Plan, tables: dict[str, Artefact], figures: dict[str, Artefact]
 
 def claims(plan: Plan) -> Artefact:
     """All claims, compared score by score."""
-    cards, inputs = [], {"less": [], "than": []}
+    cards, inputs = [], {"better": [], "than": []}
     for name, claim in plan.config.claims.items():
         orderings = []
         for task in claim.tasks:
-            for less, than in pairwise(claim.order):
-                orderings.append(ordering(plan, claim, task, less, than, inputs))
+            for better, than in pairwise(claim.order):
+                orderings.append(ordering(plan, claim, task, better, than, inputs))
         cards.append(ClaimCard(name=name, text=claim.text, orderings=tuple(orderings)))
     return plan.add("compare_scores", "claims", "claims", "claims.json", ClaimsCard(claims=tuple(cards)), inputs)
 
 
-def ordering(plan: Plan, claim: Claim, task: str, less: Run, than: Run, inputs: dict[str, list[Artefact]]) -> Ordering:
-    """One run below another on a task. Their scores, if both have one a seed, join `inputs`."""
-    found = Ordering(less=label(plan, less, ""), than=label(plan, than, ""), task=plan.config.tasks[task].label)
+def ordering(
+    plan: Plan, claim: Claim, task: str, better: Run, than: Run, inputs: dict[str, list[Artefact]]
+) -> Ordering:
+    """One run better than another on a task. Their scores, if both have one a seed, join `inputs`."""
+    found = Ordering(
+        better=label(plan, better, ""),
+        than=label(plan, than, ""),
+        task=plan.config.tasks[task].label,
+        measure=head(plan, claim.metric),
+    )
     scores = []
-    for run, name in ((less, found.less), (than, found.than)):
+    for run, name in ((better, found.better), (than, found.than)):
         measured, made = cell(plan, join(run, Run(task=task, metric=claim.metric)))
         if measured.reason or measured.selected:
             return replace(found, reason=f"{name}: {measured.reason or 'selected on the test set'}")
         scores.append(made)
-    inputs["less"] += scores[0]
+    inputs["better"] += scores[0]
     inputs["than"] += scores[1]
-    lower, higher = (tuple(score.digest for score in made) for made in scores)
-    return replace(found, less_scores=lower, than_scores=higher)
+    first, second = (tuple(score.digest for score in made) for made in scores)
+    return replace(found, better_scores=first, than_scores=second)

@@ -3,21 +3,22 @@
 from dataclasses import replace
 
 from piti.cards import Cell, MetricCheckCard, TableCard
-from piti.config import Run
+from piti.config import Run, Table
+from piti.measures import DISTANCES, MEASURES
 from piti.plan.core import Artefact, Plan, Unavailable
 
 
 def table(plan: Plan, name: str) -> Artefact:
     """A table of the configuration: its cells' scores, or their reasons."""
     config, grid = plan.config, plan.config.tables[name]
+    rows = {row: label(plan, run, row) for row, run in grid.rows.items()}
+    columns = headings(plan, grid)
     cells, scores = [], []
     for row, row_run in grid.rows.items():
         for index, (column, column_run) in enumerate(grid.columns.items()):
             found, made = cell(plan, join(grid.run, row_run, column_run))
             paper = grid.paper[row][index] if row in grid.paper else "-"
-            cells.append(
-                replace(found, row=label(plan, row_run, row), column=label(plan, column_run, column), paper=paper)
-            )
+            cells.append(replace(found, row=rows[row], column=columns[column], paper=paper))
             scores.extend(made)
     card = TableCard(
         name=name,
@@ -25,8 +26,8 @@ def table(plan: Plan, name: str) -> Artefact:
         preset=config.preset,
         comparable=config.comparable,
         note=config.note,
-        rows=tuple(label(plan, run, key) for key, run in grid.rows.items()),
-        columns=tuple(label(plan, run, key) for key, run in grid.columns.items()),
+        rows=tuple(rows.values()),
+        columns=tuple(columns.values()),
         cells=tuple(cells),
     )
     return plan.add("make_table", "tables", name, "table.csv", card, {"scores": scores})
@@ -39,7 +40,7 @@ def cell(plan: Plan, run: Run) -> tuple[Cell, list[Artefact]]:
     found = Cell(
         row="",
         column="",
-        extractor=config.extractors[run.metric],
+        extractor=config.extractors.get(run.metric, run.metric),
         run=f"{run.method}/{run.task}/{run.fraction or 1:.0%}",
         substitution="" if dataset.scenes and not dataset.path else dataset.substitution,
     )
@@ -48,10 +49,22 @@ def cell(plan: Plan, run: Run) -> tuple[Cell, list[Artefact]]:
         if best_of:
             made = [plan.present(plan.score(replace(run, method=method), config.seeds[0])) for method in best_of]
             return replace(found, scores=tuple(s.digest for s in made), seeds=config.seeds[:1], selected=True), made
-        made = [plan.present(plan.score(run, seed)) for seed in config.seeds]
+        seeds = config.seeds[:1] if config.methods[run.method].photographs else config.seeds
+        made = [plan.present(plan.score(run, seed)) for seed in seeds]
     except Unavailable as reason:
         return replace(found, reason=str(reason)), []
-    return replace(found, scores=tuple(s.digest for s in made), seeds=config.seeds), made
+    return replace(found, scores=tuple(s.digest for s in made), seeds=seeds), made
+
+
+def headings(plan: Plan, grid: Table) -> dict[str, str]:
+    """Key of each column -> its heading: what it is; and what it measures, but where that is the paper's FID alone."""
+    metrics = {key: join(grid.run, run).metric for key, run in grid.columns.items()}
+    plain = {head(plan, metric) for metric in metrics.values()} == {DISTANCES["clip_vit_b32"]}
+    found = {}
+    for key, run in grid.columns.items():
+        named, measured = label(plan, run, ""), head(plan, metrics[key])
+        found[key] = f"{named}, {measured}" if named and not plain else named or measured
+    return found
 
 
 def metric_check(plan: Plan) -> Artefact:
@@ -85,6 +98,11 @@ def label(plan: Plan, run: Run, key: str) -> str:
     if run.method:
         return plan.config.methods[run.method].label
     return plan.config.tasks[run.task].label if run.task else key
+
+
+def head(plan: Plan, metric: str) -> str:
+    """What a metric is called, with its unit and the direction in which it is better."""
+    return MEASURES[metric].head if metric in MEASURES else DISTANCES[plan.config.extractors[metric]]
 
 
 def join(*runs: Run) -> Run:

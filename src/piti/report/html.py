@@ -20,7 +20,7 @@ from piti.report.chain import Link, ancestors, fields, read_chain
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 WIDTH = 1600  # px; figures are shown no wider
-FACTS = {"extractor": "features of", "n": "n =", "seeds": "training seeds", "comparable": "comparable with the paper:"}
+FACTS = {"extractor": "measured by", "n": "n =", "seeds": "training seeds", "comparable": "comparable with the paper:"}
 
 
 def make_report(

@@ -35,7 +35,8 @@ def _row(card: TableCard, cell: Cell, files: list[Path]) -> dict:
     reasons = [reason for file in files if (reason := failure(file))]
     found = [] if reasons else [read_json(file) for file in files]
     if cell.selected and found:
-        found = [min(found, key=lambda score: score["value"])]
+        best = max if found[0]["higher_is_better"] else min
+        found = [best(found, key=lambda score: score["value"])]
     low, high = interval(found) if found else (None, None)
     reason = f"failed: {reasons[0]}" if reasons else cell.reason
     one = found[0] if found else {"extractor": {}}
@@ -46,7 +47,7 @@ def _row(card: TableCard, cell: Cell, files: list[Path]) -> dict:
         "paper": cell.paper,
         "low": low,
         "high": high,
-        "kid": statistics.mean(score["kid"] for score in found) if found else None,
+        "kid": statistics.mean(score["kid"] for score in found) if "kid" in one else None,
         "n": one.get("n"),
         "extractor": one["extractor"].get("name", cell.extractor),
         "layer": one["extractor"].get("layer"),
@@ -97,7 +98,7 @@ def _markdown(card: TableCard, long: pd.DataFrame, wide: pd.DataFrame) -> str:
     lines += _grid(["Method", *both.columns], [[row, *both.loc[row]] for row in both.index])
     made = long[long["value"].notna()]
     facts = [f"preset {card.preset}", "the paper's number in brackets"]
-    for key, name in (("extractor", "features of"), ("n", "n ="), ("seeds", "training seeds")):
+    for key, name in (("extractor", "measured by"), ("n", "n ="), ("seeds", "training seeds")):
         if len(made):
             facts.append(f"{name} {', '.join(dict.fromkeys(str(v).removesuffix('.0') for v in made[key]))}")
     facts.append("comparable with the paper: " + ", ".join(sorted(set(long["comparable"]))))

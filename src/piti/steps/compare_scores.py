@@ -6,11 +6,11 @@ from piti.cards import ClaimsCard
 from piti.command import step
 
 
-def run(card: ClaimsCard, output: Path, less: list[Path], than: list[Path]) -> None:
+def run(card: ClaimsCard, output: Path, better: list[Path], than: list[Path]) -> None:
     from piti.evaluate.claims import check_claims
 
-    check_claims(card, output, less, than)
+    check_claims(card, output, better, than)
 
 
 if __name__ == "__main__":
-    step(__spec__.name, __doc__, ClaimsCard, run, optional=["less", "than"], hands_on_failure=False)
+    step(__spec__.name, __doc__, ClaimsCard, run, optional=["better", "than"], hands_on_failure=False)

@@ -22,9 +22,11 @@ from piti.data.shards import Shards
 from piti.diffusion.noise import key_seed
 from piti.files import atomic, exclusive, write_failure, write_text
 from piti.networks.checkpoint import load, read
+from piti.networks.estimator import build as build_estimator
 from piti.networks.glide import GLIDE
 from piti.networks.perceptual import PerceptualLoss, VGGFeatures
 from piti.networks.piti import PITI
+from piti.train import estimator
 from piti.train.devices import Place, place
 from piti.train.diffusion import DiffusionObjective
 from piti.train.gan import GANObjective
@@ -80,6 +82,8 @@ def train_row(card: TrainCard, output: Path, files: Files, work: Work) -> dict:
 
 def objective(card: TrainCard, files: Files, work: Work, here: Place) -> Objective:
     """What the card trains."""
+    if card.estimator:
+        return estimator.EstimatorObjective(card, initial_estimator(card, files.init), here, work.micro_batch)
     if not card.gan:
         model, loss = initial_model(card, files.init), perceptual_loss(card, files.perceptual)
         return DiffusionObjective(card, model, here, work.micro_batch, work.compile, loss)
@@ -105,9 +109,18 @@ def initial_model(card: TrainCard, init: Path | None) -> torch.nn.Module:
     return model
 
 
+def initial_estimator(card: TrainCard, init: Path | None) -> torch.nn.Module:
+    """The estimator of the card: random by the seed, its trunk that of an ImageNet classifier if there is one."""
+    torch.manual_seed(key_seed(card.seed, "init", card.training.kind))
+    network = build_estimator(card.estimator)
+    if init:
+        load(network.trunk, read(init), str(init))
+    return network
+
+
 def training_batches(card: TrainCard, files: Files, here: Place) -> Batches:
     """The card's batches: the base model sees small pictures, the upsampler whole ones and a small input; a baseline
-    sees random crops, and of labels and sketches what is stored."""
+    sees random crops, and of labels and sketches what is stored; an estimator what it is to read back."""
     training, photographs, stored = card.training, Shards(files.images, "images"), Shards(files.conditions)
 
     def small(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -117,14 +130,18 @@ def training_batches(card: TrainCard, files: Files, here: Place) -> Batches:
 
         return degrade(image, card.image_side // card.base_side, rng)
 
+    encode = stored_as(card.condition, card.sketch_input) if card.gan else None
+    if card.estimator:
+        encode = estimator.ENCODE[card.condition]
+    mirrored = card.estimator and card.condition == "geometry"  # a mirror turns normals, and the stored ones do not
     return Batches(
         photographs,
         stored,
         seed=card.seed,
         batch_size=training.batch,
         indices=subset(len(photographs), card.fraction),
-        encode=stored_as(card.condition, card.sketch_input) if card.gan else None,
-        flip=card.condition != "caption",
+        encode=encode,
+        flip=card.condition != "caption" and not mirrored,
         condition_dropout=training.condition_dropout,
         instances=Shards(files.instances, "instances") if files.instances else None,
         crop=card.image_side if card.gan else 0,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from piti.data.conditions import CONDITIONS, mask, null, sketch
+from piti.data.conditions import CONDITIONS, geometry, mask, null, sketch
 from piti.data.conditions.semantics import binary, boundary, one_hot
 from piti.data.shards import KINDS
 
@@ -97,3 +97,24 @@ def test_an_instance_has_a_boundary_of_its_own_and_covers_the_labels_below_it():
 def test_binary_sketch_keeps_its_bits():
     bits = torch.from_numpy(stored("sketch"))
     assert torch.equal(binary(bits)[:, 0], bits.float())
+
+
+def test_geometry_is_read_back_from_its_colours():
+    """Depth exactly up to the steps of its 256 colours; normals up to theirs, if their least component is -1."""
+    from piti.data.layouts import _show_depth, _show_normal
+
+    draw = np.random.default_rng(0)
+    depth, valid = draw.uniform(1, 50, (SIDE, SIDE)), draw.random((SIDE, SIDE)) < 0.8
+    normal = draw.standard_normal((SIDE, SIDE, 3))
+    normal /= np.linalg.norm(normal, axis=-1, keepdims=True)
+    normal[0, 0], normal[1, 1] = (0, -1, 0), 0  # the least component; no normal
+    maps = np.concatenate([_show_normal(normal), _show_depth(depth, valid)], axis=-1)
+    (found,) = geometry.decode(maps[None])
+    far = np.percentile(depth, 99)
+    shares = np.log(np.clip(depth, 0.5, far)) / np.log(far + 1.01)
+    np.testing.assert_allclose(found[3][valid], shares[valid], atol=0.011)  # three of jet's colours appear twice
+    assert np.isnan(found[3][~valid]).all()
+    assert np.isnan(found[:3, 1, 1]).all()
+    known = (normal != 0).any(axis=-1)
+    cosine = (found[:3].transpose(1, 2, 0) * normal).sum(axis=-1)[known]
+    assert np.degrees(np.arccos(cosine.clip(-1, 1))).max() < 1.5

@@ -9,22 +9,24 @@ rng = np.random.default_rng(0)
 def test_labels_against_a_hand_count():
     wanted = np.array([[0, 1, 1, 1], [2, 2, 2, 2]])
     predicted = np.array([[3, 1, 1, 2], [2, 2, 1, 3]])  # the void pixel's prediction does not count
-    counts = alignment.confusion(predicted, wanted, num_classes=4)
-    assert counts.sum() == 7
+    (counts,) = alignment.overlaps(predicted[None], wanted[None], num_classes=4)
+    assert counts.sum(axis=1).tolist() == [4, 7, 7]
     assert alignment.pixel_accuracy(counts) == pytest.approx(4 / 7)
     assert alignment.mean_iou(counts) == pytest.approx((2 / 4 + 2 / 5) / 2)  # class 3 is not wanted anywhere
 
 
-def test_confusions_of_images_add_up():
+def test_counts_of_images_add_up():
     wanted, predicted = rng.integers(0, 9, (2, 4, 8, 8), dtype=np.uint8)
-    parts = [alignment.confusion(p, w, 9) for p, w in zip(predicted, wanted, strict=True)]
-    np.testing.assert_array_equal(sum(parts), alignment.confusion(predicted, wanted, 9))
+    whole = alignment.overlaps(predicted.reshape(1, 32, 8), wanted.reshape(1, 32, 8), 9)
+    np.testing.assert_array_equal(alignment.overlaps(predicted, wanted, 9).sum(axis=0), whole[0])
 
 
-def test_perfect_labels():
+def test_perfect_labels_and_none():
     wanted = rng.integers(0, 9, (4, 8, 8))
-    counts = alignment.confusion(wanted, wanted, 9)
+    counts = alignment.overlaps(wanted, wanted, 9).sum(axis=0)
     assert alignment.mean_iou(counts) == alignment.pixel_accuracy(counts) == 1
+    (nothing,) = alignment.overlaps(wanted[:1], np.zeros_like(wanted[:1]), 9)
+    assert np.isnan(alignment.mean_iou(nothing))
 
 
 def test_edges_within_the_radius_count():

@@ -11,9 +11,9 @@ from piti.files import read_json, write_failure, write_json
 NOISE = [-1.0, 1.0, -0.5, 0.5]
 
 
-def verdicts(tmp_path, pairs, reason="") -> list[dict]:
+def verdicts(tmp_path, pairs, reason="", higher_is_better=False) -> dict:
     """What is said of one ordering with a pair of values, or of a value and a failure, for each seed."""
-    files = []
+    files, better = [], {"higher_is_better": higher_is_better}
     for number, value in enumerate(chain.from_iterable(pairs)):
         files.append(tmp_path / f"{number}.json")
         if value is None:
@@ -21,9 +21,11 @@ def verdicts(tmp_path, pairs, reason="") -> list[dict]:
         else:
             pseudo = [value + (noise if number % 2 else -noise) for noise in NOISE]
             score = {"value": value, "pseudo_values": pseudo, "sizes": [6] * 4, "n": 24}
-            write_json(files[-1], score | {"extractor": {}, "reference": "r", "seed": 0})
+            write_json(files[-1], score | {"extractor": {}, "reference": "r", "seed": 0} | better)
     digests = tuple("d" for _ in pairs)
-    one = Ordering(less="a", than="b", task="t", less_scores=digests, than_scores=digests, reason=reason)
+    one = Ordering(
+        better="a", than="b", task="t", measure="FID", better_scores=digests, than_scores=digests, reason=reason
+    )
     card = ClaimsCard(claims=(ClaimCard(name="c", text="a below b", orderings=(one,)),))
     check_claims(card, tmp_path / "claims.json", files[::2], files[1::2])
     (claim,) = read_json(tmp_path / "claims.json")["claims"]
@@ -45,6 +47,12 @@ def test_verdicts(tmp_path, pairs, verdict):
     found = verdicts(tmp_path, pairs)
     assert found["verdict"] == verdict
     assert found["interval"][0] < found["value"] < found["interval"][1]
+
+
+def test_more_is_better_where_the_score_says_so(tmp_path):
+    assert verdicts(tmp_path, [(20, 10)], higher_is_better=True)["verdict"] == "held"
+    assert verdicts(tmp_path, [(10, 20)], higher_is_better=True)["verdict"] == "not held"
+    assert verdicts(tmp_path, [(10, 10.1)], higher_is_better=True)["verdict"] == "undecided"
 
 
 def test_what_cannot_be_checked_says_why(tmp_path):

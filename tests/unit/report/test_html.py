@@ -69,7 +69,8 @@ def report(tmp_path):
         )
         make_table(table, file, [scored])
         claims = made(tmp_path / "claims/claims/cccccccccc/claims.json", "compare_scores", {})
-        one = {"less": label, "than": "SPADE", "task": "A", "verdict": "held", "value": -2.0, "interval": [-3, -1]}
+        one = {"better": label, "than": "SPADE", "task": "A", "measure": label}
+        one |= {"verdict": "held", "value": -2.0, "interval": [-3, -1]}
         said = {"name": "c", "text": label, "verdict": "held", "orderings": [one | {"reason": "", "seeds": 1}]}
         write_json(claims, {"claims": [said]})
         card = ReportCard(

@@ -8,11 +8,10 @@ from piti.files import InputError, write_failure, write_json
 from piti.report.tables import interval, make_table
 
 
-def score(value, n=100, reference="real"):
-    extractor = {"name": "inception", "layer": "pool"}
-    return {"value": value, "interval": [value - 1, value + 2], "kid": 0.5, "n": n, "extractor": extractor} | {
-        "reference": reference
-    }
+def score(value, n=100, reference="real", extractor="inception", higher_is_better=False):
+    extractor = {"name": extractor, "layer": "pool"}
+    found = {"value": value, "interval": [value - 1, value + 2], "kid": 0.5, "n": n, "extractor": extractor}
+    return found | {"reference": reference, "higher_is_better": higher_is_better}
 
 
 def cell(row, *digests, column="ADE20K", **more):
@@ -81,7 +80,23 @@ def test_a_substitution_is_never_comparable(tmp_path):
     assert long.loc[0, "comparable"] == "no" and "proprietary" in text
 
 
-@pytest.mark.parametrize("other, key", [({"n": 99}, "n"), ({"reference": "other"}, "reference")])
+def test_the_best_is_the_highest_where_more_is_better(tmp_path):
+    scores = [score(20, higher_is_better=True), score(15, higher_is_better=True)]
+    wide, _, _ = made(tmp_path, [cell("OASIS", "a", "b", selected=True)], scores)
+    assert str(wide.loc["OASIS", "ADE20K"]) == "20.0"
+
+
+def test_columns_of_different_measures_stand_side_by_side(tmp_path):
+    cells = [cell("Ours", "a"), cell("Ours", "b", column="mIoU % ↑")]
+    without_kid = {key: value for key, value in score(55, extractor="small_unet").items() if key != "kid"}
+    wide, long, _ = made(tmp_path, cells, [score(10), without_kid])
+    assert wide.loc["Ours"].tolist() == [10.0, 55.0]
+    assert long["extractor"].tolist() == ["inception", "small_unet"] and long["kid"].tolist() == ["0.5", ""]
+
+
+@pytest.mark.parametrize(
+    "other, key", [({"n": 99}, "n"), ({"reference": "other"}, "reference"), ({"extractor": "vgg16"}, "extractor")]
+)
 def test_refuses_what_does_not_compare(tmp_path, other, key):
     with pytest.raises(InputError, match=f"table1: ADE20K: {key}: found"):
         made(tmp_path, [cell("Ours", "a"), cell("SPADE", "b")], [score(10), score(11, **other)])

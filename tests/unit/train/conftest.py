@@ -21,7 +21,7 @@ def shards(tmp_path_factory):
     return tiny.data(tmp_path_factory.mktemp("shards"), 12)
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="package")
 def one_thread():
     """Tiny networks on one thread: faster, and sums have one order in all processes."""
     before = torch.get_num_threads()

@@ -1,0 +1,114 @@
+"""A score of alignment: what a network reads back from pictures, against the conditions that they were made from."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from piti.cards import AlignmentCard
+from piti.data.conditions import geometry
+from piti.data.shards import Shards
+from piti.evaluate import alignment
+from piti.evaluate.score import check_count, jackknifed
+from piti.files import InputError, file_digest
+from piti.measures import MEASURES
+from piti.networks import estimator
+from piti.networks.checkpoint import load, read
+from piti.networks.hed import HED, edges
+
+Reader = Callable[[np.ndarray], np.ndarray]  # pictures, uint8 N×S×S×3 RGB -> what they show
+
+
+def measure(card: AlignmentCard, images: Path, conditions: Path, network: Path, batch_size: int) -> dict:
+    """The score of packed pictures, in the form of `piti.evaluate.score.score`; percent, or degrees.
+
+    More keys: higher_is_better, and images: id -> the picture's own value, null where its condition says nothing.
+    Raises InputError where pictures and conditions do not belong together or are fewer than the card's `min_images`.
+    """
+    pictures, stored = Shards(images, "images"), Shards(conditions, MEASURES[card.measure].condition)
+    if strangers := sorted(set(pictures.ids) ^ set(stored.ids)):
+        raise InputError(f"{images}: ids: found {strangers[0]} here or in the conditions only, expected the same ids")
+    ids, (compare, total) = sorted(stored.ids), COMPARISONS[card.measure]
+    check_count(len(ids), card.min_images)
+    look, found = reader(card, network), []
+    for start in tqdm(range(0, len(ids), batch_size), desc=card.measure, unit="batch"):
+        part = ids[start : start + batch_size]
+        found.append(compare(look(pictures[pictures.rows(part)]), stored[stored.rows(part)]))
+    found = np.concatenate(found)
+    values = [total(found[i : i + 1]) for i in range(len(ids))]
+    if np.isnan(values).all():
+        raise InputError(f"{conditions}: found nothing to follow in {len(ids)} conditions, expected some")
+    return jackknifed(lambda keep: total(found[keep]), len(ids)) | {
+        "n": len(ids),
+        "extractor": {
+            "name": card.estimator.architecture if card.estimator else "hed",
+            "layer": card.measure,
+            "weights": file_digest(network),
+        },
+        "reference": card.conditions,
+        "higher_is_better": MEASURES[card.measure].higher_is_better,
+        "images": {i: None if np.isnan(value) else value for i, value in zip(ids, values, strict=True)},
+    }
+
+
+# -- reading back ------------------------------------------------------------------------------------------------
+
+
+def reader(card: AlignmentCard, weights: Path) -> Reader:
+    """Labels N×S×S of pictures; their edges, bool N×S×S; or their geometry as `geometry.decode` has it."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    network = estimator.build(card.estimator) if card.estimator else HED()
+    load(network, read(weights), str(weights))
+    network.requires_grad_(False).eval().to(device, memory_format=torch.channels_last)
+    if not card.estimator:
+        return lambda images: edges(network, images, card.hed_side or None) > card.threshold
+
+    @torch.inference_mode()
+    def look(images: np.ndarray) -> np.ndarray:
+        found = network(torch.from_numpy(images).permute(0, 3, 1, 2).to(device).float() / 127.5 - 1)
+        return (found.argmax(dim=1) + 1 if card.measure == "mean_iou" else found).cpu().numpy()
+
+    return look
+
+
+# -- comparing ---------------------------------------------------------------------------------------------------
+
+
+def labels(found: np.ndarray, stored: np.ndarray) -> np.ndarray:
+    return alignment.overlaps(found, stored, num_classes=256)
+
+
+def sketches(found: np.ndarray, stored: np.ndarray) -> np.ndarray:
+    return 100 * alignment.edge_f1(found, stored > 0)
+
+
+def normals(found: np.ndarray, stored: np.ndarray) -> np.ndarray:
+    wanted = geometry.decode(stored)[:, :3].transpose(0, 2, 3, 1)
+    return alignment.normal_error(found[:, :3].transpose(0, 2, 3, 1), wanted, np.isfinite(wanted[..., 0]))
+
+
+def depths(found: np.ndarray, stored: np.ndarray) -> np.ndarray:
+    """The logarithm of depth is stored as a share of its range; so is its error."""
+    wanted = geometry.decode(stored)[:, 3]
+    return 100 * alignment.depth_error(np.exp(found[:, 3]), np.exp(wanted), np.isfinite(wanted))
+
+
+def percent_iou(counts: np.ndarray) -> float:
+    return 100 * alignment.mean_iou(counts.sum(axis=0))
+
+
+def mean(values: np.ndarray) -> float:
+    """Over the pictures whose condition says something."""
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else float("nan")
+
+
+# measure -> what is found and stored of N pictures -> N rows; N rows -> the score
+COMPARISONS = {
+    "mean_iou": (labels, percent_iou),
+    "edge_f1": (sketches, mean),
+    "normal_error": (normals, mean),
+    "depth_error": (depths, mean),
+}

@@ -1,0 +1,25 @@
+"""Measure how well pictures follow their conditions: a network reads the conditions back."""
+
+from pathlib import Path
+
+from piti.cards import AlignmentCard
+from piti.command import step
+from piti.files import write_json
+
+
+def run(
+    card: AlignmentCard,
+    output: Path,
+    images: list[Path],
+    conditions: list[Path],
+    network: list[Path],
+    sample_batch: int,
+) -> None:
+    from piti.evaluate.measure import measure
+
+    write_json(output, measure(card, images[0], conditions[0], network[0], sample_batch))
+
+
+if __name__ == "__main__":
+    inputs = ["images", "conditions", "network"]
+    step(__spec__.name, __doc__, AlignmentCard, run, inputs=inputs, options={"sample_batch": 16})

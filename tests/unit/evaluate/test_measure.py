@@ -1,0 +1,67 @@
+"""Alignment of sketches by HED, and what is refused; masks and geometry: tests/unit/train/test_estimator.py."""
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from piti.cards import AlignmentCard
+from piti.data import scenes
+from piti.data.shards import Shards, write
+from piti.evaluate.measure import measure, reader
+from piti.files import InputError
+from piti.networks.hed import HED
+
+SIDE, COUNT = 32, 6
+IDS = [f"scene-{i}" for i in range(COUNT)]
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    """HED with random weights: edges that mean nothing, but follow from the picture."""
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("hed") / "hed.safetensors"
+    save_file(HED().state_dict(), path)
+    return path
+
+
+def card(threshold: float, **more) -> AlignmentCard:
+    return AlignmentCard(
+        measure="edge_f1", images="", conditions="c", network="", threshold=threshold, **{"min_images": 3} | more
+    )
+
+
+def packed(folder, kind: str, items: np.ndarray, ids=IDS):
+    return write(folder / kind, kind, ids, lambda wanted: items[[ids.index(i) for i in wanted]], 4, SIDE)
+
+
+def test_photographs_follow_their_own_sketches(tmp_path, network):
+    pictures = scenes.render(1, np.arange(COUNT), SIDE).image
+    threshold = float(np.median(reader(card(0.5), network)(pictures).astype(float)) or 0.5)
+    drawn = reader(card(threshold), network)(pictures)
+    images, sketches = packed(tmp_path, "images", pictures), packed(tmp_path, "sketch", drawn)
+    found = measure(card(threshold), images, sketches, network, 4)
+    assert found["value"] == 100 and set(found["images"]) == set(IDS)
+    assert (found["extractor"]["name"], found["reference"], found["higher_is_better"]) == ("hed", "c", True)
+
+
+def test_missing_edges_cost(tmp_path, network):
+    drawn = np.zeros((COUNT, SIDE, SIDE), bool)
+    drawn[0, 10] = True
+    images = packed(tmp_path, "images", np.zeros((COUNT, SIDE, SIDE, 3), np.uint8))
+    found = measure(card(2.0), images, packed(tmp_path, "sketch", drawn), network, 4)  # no probability is above 2
+    assert [found["images"][i] for i in IDS] == [0, *[100] * (COUNT - 1)]
+    assert found["value"] == pytest.approx(100 * (COUNT - 1) / COUNT)
+
+
+def test_refuses_other_pictures_and_too_few(tmp_path, network):
+    empty = np.zeros((COUNT, SIDE, SIDE), np.uint8)
+    images = packed(tmp_path, "images", np.zeros((COUNT, SIDE, SIDE, 3), np.uint8))
+    others = packed(tmp_path / "o", "sketch", empty, ["other", *IDS[1:]])
+    with pytest.raises(InputError, match="ids: found other here or in the conditions only"):
+        measure(card(0.6), images, others, network, 4)
+    with pytest.raises(InputError, match="kind: found 'images', expected 'sketch'"):
+        measure(card(0.6), images, images, network, 4)
+    with pytest.raises(InputError, match="n: found 6 images, expected at least 100"):
+        measure(card(0.6, min_images=100), images, packed(tmp_path, "sketch", empty), network, 4)
+    assert len(Shards(images)) == COUNT
