@@ -54,7 +54,7 @@ def test_explain_prints_the_chain(piti, smoke):
     text = piti("explain", "table1", "ours", "ade20k")
     assert score in text
     assert "failed: diverged" in text
-    assert "Ours / ADE20K: ours/ade20k_mask/100%, the paper has 8.9" in text
+    assert "Ours / ADE20K, FD EfficientNet-Lite0 ↓: ours/ade20k_mask/100%, the paper has 8.9" in text
     steps = {line.split()[0] for line in text.splitlines()[1:] if "|" not in line}
     assert steps >= {"score", "extract_features", "upsample", "sample", "train", "pack", "draw_scenes"}
     assert text.count("(above)") > 3  # shared ancestors are printed once
@@ -62,7 +62,7 @@ def test_explain_prints_the_chain(piti, smoke):
 
 def test_explain_lists_a_tables_cells(piti):
     text = piti("explain", "table3a")
-    assert "One-stage finetune / FID: missing" in text
+    assert "One-stage finetune / FD EfficientNet-Lite0 ↓: missing" in text
 
 
 def test_explain_refuses_unknown_names(piti, capsys):

@@ -180,13 +180,51 @@ def test_one_prior_serves_all_tasks_and_shares():
     assert all(len(digests) == 1 for digests in priors.values())
 
 
+# -- measures ----------------------------------------------------------------------------------------------------------
+
+
+def test_columns_say_what_they_measure():
+    """Nothing but its name where all of a table is the paper's FID; else measure, unit and direction."""
+    paper, smoke = (resolve(load({"preset": preset}, SHIPPED))[1] for preset in ("paper", "smoke"))
+    assert paper["table1"].card.columns[0] == "ADE20K"
+    assert smoke["table1"].card.columns[0] == "ADE20K, FD EfficientNet-Lite0 ↓"
+    assert paper["table3a"].card.columns == ("FID-C ↓", "mIoU % ↑")
+    assert paper["alignment"].card.columns[-2:] == ("DIODE, normals ° ↓", "DIODE, log depth, % of range ↓")
+
+
+def test_a_measure_for_another_kind_of_condition_is_a_dash():
+    asked = {"columns": {"x": {"task": "coco_sketch", "metric": "mean_iou"}}}
+    cells = resolve(load({"tables": {"alignment": asked}}, SHIPPED))[1]["alignment"].card.cells
+    wrong = [cell for cell in cells if cell.column == "COCO (Sketch), mIoU % ↑"]
+    assert wrong and {(cell.reason, cell.scores) for cell in wrong} == {("-", ())}
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_one_estimator_a_task_whatever_is_measured_and_by_which_seed(preset):
+    made = costly(plan(preset=preset, seeds=[3, 4]))
+    tasks = {"ade20k_mask", "coco_mask", "flickr_mask", "diode_geometry"}
+    found = {name: digests for name, digests in made.items() if name.startswith("models/estimator-")}
+    assert found.keys() <= {f"models/estimator-{task}" for task in tasks}
+    assert found["models/estimator-ade20k_mask"] and all(len(digests) == 1 for digests in found.values())
+    assert found.items() <= costly(plan(preset=preset)).items()
+
+
+def test_photographs_are_measured_once():
+    cells = resolve(load({"preset": "smoke", "seeds": [0, 1]}, SHIPPED))[1]["alignment"].card.cells
+    assert {len(cell.scores) for cell in cells if cell.row == "Photographs"} == {1}
+    assert {len(cell.scores) for cell in cells if cell.row == "Ours"} == {2}
+
+
 # -- seeds and shares --------------------------------------------------------------------------------------------------
 
 
 def test_seeds_stand_in_paths_and_share_the_data(paper):
     one, two = costly(paper), costly(plan(seeds=[0, 1]))
     for name, digests in one.items():
-        drawn_by_seed = name.split("/")[0] in ("models", "sampled", "upsampled", "generated", "scores")
+        drawn_by_seed = name.split("/")[0] in ("models", "sampled", "upsampled", "generated", "scores", "alignment")
+        drawn_by_seed &= not re.match(
+            r"models/estimator|alignment/\w+-test-images", name
+        )  # these measure, or are given
         assert set(digests) < set(two[name]) if drawn_by_seed else set(digests) <= set(two[name]), name
     cell = cells(seeds=[0, 1])["Ours", "ADE20K"]
     assert cell.seeds == (0, 1)

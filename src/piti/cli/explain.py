@@ -93,11 +93,10 @@ def state(artefact: Artefact) -> str:
 
 def pick(asked: str, among: dict, what: str):
     """The value under a key, or the value that is asked for itself or by its beginning; case does not count."""
-    asked = asked.casefold()
     for key, value in among.items():
-        if asked in (key.casefold(), str(value).casefold()):
+        if asked.casefold() in (key.casefold(), str(value).casefold()):
             return value
-    begin = [value for value in among.values() if str(value).casefold().startswith(f"{asked},")]
+    begin = [value for value in among.values() if str(value).casefold().startswith(f"{asked.casefold()},")]
     if len(begin) == 1:
         return begin[0]
     names = [name for key, value in among.items() for name in (key, value) if isinstance(name, str)]
