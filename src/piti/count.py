@@ -21,6 +21,7 @@ from piti.card import digest
 from piti.cards import Card, GANConfig, GenerateCard, SampleCard, SketchCard, TrainCard
 from piti.config import load
 from piti.files import write_text
+from piti.networks.estimator import build as build_estimator
 from piti.networks.glide import GLIDE
 from piti.networks.hed import HED
 from piti.networks.perceptual import PerceptualLoss, VGGFeatures
@@ -29,6 +30,7 @@ from piti.plan import resolve
 from piti.plan.cost import release_card, sized
 from piti.train.devices import Place
 from piti.train.diffusion import DiffusionObjective
+from piti.train.estimator import EstimatorObjective
 from piti.train.gan import GANObjective
 from piti.train.row import NETWORKS
 
@@ -75,9 +77,10 @@ def count(card: Card) -> dict[str, int]:
 def train_step(card: TrainCard) -> dict[str, int]:
     """One whole step of the card's objective, far enough into the training that every loss has begun."""
     card = replace(card, training=replace(card.training, batch=BATCH, precision="fp32"))
-    made = gan_objective(card) if card.gan else diffusion_objective(card)
+    make = gan_objective if card.gan else estimator_objective if card.estimator else diffusion_objective
+    made = make(card)
     upsampler = card.training.kind.endswith("upsampler")
-    side = card.image_side if upsampler or card.gan else card.base_side
+    side = card.image_side if upsampler or card.gan or card.estimator else card.base_side
     batch = {"image": torch.empty(BATCH, 3, side, side)} | condition(card)
     if upsampler:
         batch["low_res"] = torch.empty(BATCH, 3, card.base_side, card.base_side)
@@ -92,6 +95,10 @@ def condition(card: TrainCard) -> dict[str, torch.Tensor]:
     """What the loader gives besides the photograph."""
     if card.text:
         return {"condition": torch.empty(BATCH, card.text.context, dtype=torch.int64)}
+    if card.estimator:
+        labels = torch.empty(BATCH, card.image_side, card.image_side, dtype=torch.uint8)
+        maps = torch.empty(BATCH, card.estimator.out_channels, card.image_side, card.image_side)
+        return {"condition": labels if card.condition == "mask" else maps}
     if not card.gan:
         return {"condition": torch.empty(BATCH, 3, card.encoder.side, card.encoder.side)}
     side, channels = card.image_side, semantic_channels(card.gan)
@@ -114,6 +121,10 @@ def gan_objective(card: TrainCard) -> GANObjective:
     if card.perceptual:
         features = VGGFeatures(vgg(card), arch=NETWORKS[card.perceptual_format][0], convention="raw")
     return GANObjective(card, build(card.gan), Place(META), BATCH, features)
+
+
+def estimator_objective(card: TrainCard) -> EstimatorObjective:
+    return EstimatorObjective(card, build_estimator(card.estimator), Place(META), BATCH)
 
 
 def vgg(card: TrainCard) -> dict[str, torch.Tensor]:

@@ -26,8 +26,8 @@ class EstimatorObjective:
         self.model = network.to(place.device, memory_format=torch.channels_last).train()
         self.modules = {"model": self.model}
         training = card.training
-        optimizer = torch.optim.AdamW(self.model.parameters(), training.lr, weight_decay=training.weight_decay)
-        self.optimizers = {"model": optimizer}
+        adam = torch.optim.AdamW(self.model.parameters(), training.lr, weight_decay=training.weight_decay, fused=True)
+        self.optimizers = {"model": adam}
         self.loss = LOSSES[card.condition]
 
     def update(self, batch: dict, step: int) -> dict[str, Tensor]:
