@@ -79,6 +79,8 @@ def train_step(card: TrainCard) -> dict[str, int]:
     card = replace(card, training=replace(card.training, batch=BATCH, precision="fp32"))
     make = gan_objective if card.gan else estimator_objective if card.estimator else diffusion_objective
     made = make(card)
+    for optimizer in made.optimizers.values():
+        optimizer.step = lambda: None  # fused, it knows no such device; it would add no count
     upsampler = card.training.kind.endswith("upsampler")
     side = card.image_side if upsampler or card.gan or card.estimator else card.base_side
     batch = {"image": torch.empty(BATCH, 3, side, side)} | condition(card)

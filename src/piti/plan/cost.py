@@ -174,10 +174,11 @@ class Costs:
         return hours + self.total(priors)
 
     def _cells(self, table: Artefact) -> Iterable[str]:
-        """What a table measures: its scores; of the user study, each method's pictures; of the metrics' check, none."""
+        """What is measured of a table: its distances, for alignment is measured on the same pictures; of the user
+        study, each method's pictures."""
         if study := table.inputs.get("study"):
             return [path for paths in self.by_path[study[0]].inputs.values() for path in paths]
-        return table.inputs.get("scores", ())
+        return [path for path in table.inputs.get("scores", ()) if self.by_path[path].step == "score"]
 
 
 def saved_part(artefact: Artefact) -> float:
