@@ -378,6 +378,7 @@ class Strip:
 
     columns: tuple[Column, ...]  # those with pictures in the order of the rule's files
     ids: tuple[str, ...] = ()  # else picked by seed
+    worst: str = ""  # digest of the score whose worst images are shown
 
 
 @dataclass(frozen=True, kw_only=True)

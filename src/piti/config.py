@@ -165,6 +165,7 @@ class Figure:
     ids: dict[str, tuple[str, ...]] = field(default_factory=dict)  # task -> chosen images; else picked by seed
     seeds: tuple[int, ...] = ()  # draw these few images alone, once for each; else take them from the tables' samples
     edits: dict[str, Edit] = field(default_factory=dict)  # a line for each, in place of test images as they are
+    worst: str = ""  # a measure of alignment: show the images that the last method follows worst
     curves: bool = False  # below, the deviation and saturation of its methods' pictures over w
     wrap: int = 0  # columns a line; 0: all
     crop: float = 0.0  # part of the side shown enlarged under each picture; 0: none
@@ -375,6 +376,7 @@ def _check_names(config: Config) -> None:
     if config.metric_check:
         known(config.metric_check.dataset, "metric_check.dataset", config.datasets)
     for name, figure in config.figures.items():
+        known(figure.worst, f"figures.{name}.worst", MEASURES)
         for task in figure.tasks:
             known(task, f"figures.{name}.tasks", config.tasks)
         for column in (*figure.columns, *figure.headings):

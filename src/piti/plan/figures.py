@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from piti.cards import Column, EditsCard, FigureCard, SampleCard, SamplingConfig, Strip, Variant, VariantsCard
-from piti.config import SHOWN, Figure
+from piti.config import SHOWN, Figure, Run
 from piti.plan.core import Artefact, Plan, Unavailable
 
 # What the pictures of an edit show -> the paper's headings.
@@ -19,10 +19,13 @@ EDITED = {
 def figure(plan: Plan, name: str) -> Artefact:
     """A grid of pictures for some tasks and methods. A task without data says why."""
     config, entry = plan.config, plan.config.figures[name]
-    strips, files = [], []
+    strips, files, scores = [], [], []
     for task in entry.tasks:
         try:
             found, made = strip(plan, entry, task)
+            if entry.worst:
+                scores.append(worst(plan, entry, task))
+                found = replace(found, worst=scores[-1].digest)
         except Unavailable as reason:
             found, made = Strip(columns=(Column(heading=config.tasks[task].label, reason=str(reason)),)), []
         strips.append(found)
@@ -39,7 +42,7 @@ def figure(plan: Plan, name: str) -> Artefact:
         wrap=entry.wrap,
         crop=entry.crop,
     )
-    return plan.add("make_figure", "figures", name, "figure.png", card, {"pictures": files})
+    return plan.add("make_figure", "figures", name, "figure.png", card, {"pictures": files, "scores": scores})
 
 
 def strip(plan: Plan, entry: Figure, task: str) -> tuple[Strip, list[Artefact]]:
@@ -58,6 +61,16 @@ def strip(plan: Plan, entry: Figure, task: str) -> tuple[Strip, list[Artefact]]:
                     raise
                 found.append(replace(column, reason=str(reason)))
     return Strip(columns=tuple(found), ids=tuple(entry.edits) or entry.ids.get(task, ())), files
+
+
+def worst(plan: Plan, entry: Figure, task: str) -> Artefact:
+    """The score that tells which images the figure's last method follows worst."""
+    run = Run(method=last_method(plan, entry), task=task, metric=entry.worst)
+    return plan.present(plan.score(run, plan.config.seeds[0]))
+
+
+def last_method(plan: Plan, entry: Figure) -> str:
+    return [column for column in entry.columns if column in plan.config.methods][-1]
 
 
 def columns(plan: Plan, entry: Figure, task: str, name: str) -> list[Column]:
@@ -93,7 +106,7 @@ def pictures(plan: Plan, entry: Figure, task: str, name: str) -> Artefact:
     if name == "photograph":
         return plan.packed(config.tasks[task].dataset, "test", "images")
     if name == "low_res":
-        return plan.base_samples([column for column in entry.columns if column in config.methods][-1], task, 1.0, seed)
+        return plan.base_samples(last_method(plan, entry), task, 1.0, seed)
     if entry.edits:
         return edited(plan, entry, task, name)
     return variants(plan, entry, task, name) if entry.seeds else plan.samples(name, task, 1.0, seed)

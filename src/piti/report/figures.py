@@ -16,7 +16,8 @@ from matplotlib.axes import Axes
 from piti.cards import Column, FigureCard, Strip
 from piti.data.conditions import painted
 from piti.data.shards import Shards, pick
-from piti.files import atomic, failure
+from piti.files import atomic, failure, read_json
+from piti.measures import MEASURES
 from piti.report import guidance
 
 INCH = 1.6  # side of a picture
@@ -38,10 +39,13 @@ class Shown(NamedTuple):
 Line = Sequence[Shown]
 
 
-def make_figure(card: FigureCard, output: Path, pictures: Sequence[Path]) -> None:
-    """Write `output` (PNG) and the same beside it as PDF. `pictures`: a file for each column that has any."""
-    files = iter(pictures)
-    strips = [strip_columns(card, strip, files) for strip in card.strips]
+def make_figure(card: FigureCard, output: Path, pictures: Sequence[Path], scores: Sequence[Path] = ()) -> None:
+    """Write `output` (PNG) and the same beside it as PDF.
+
+    pictures: a file for each column that has any. scores: one for each strip that shows the worst images.
+    """
+    files, measured_by = iter(pictures), iter(scores)
+    strips = [strip_columns(card, strip, files, measured_by) for strip in card.strips]
     lines = [line for columns in strips for line in strip_lines(card, columns)] or [[Shown("", None, "no data")]]
     curves = measured(card.strips, strips)
     footer = " ".join(dict.fromkeys(footers(pictures)))
@@ -65,14 +69,30 @@ def make_figure(card: FigureCard, output: Path, pictures: Sequence[Path]) -> Non
     plt.close(figure)
 
 
-def strip_columns(card: FigureCard, strip: Strip, files: Iterator[Path]) -> list[list[Shown]]:
+def strip_columns(card: FigureCard, strip: Strip, files: Iterator[Path], scores: Iterator[Path]) -> list[list[Shown]]:
     """The columns of one task: what each shows of the same images."""
-    ids, columns = strip.ids, []
+    score = next(scores) if strip.worst else None
+    unmeasured = failure(score) if score else None
+    chosen = worst(score, card.images) if score and not unmeasured else {}
+    ids, columns = strip.ids or tuple(chosen), []
     for column in strip.columns:
         file = next(files) if column.pictures else None
         ids = ids or (pick(Shards(file).ids, card.images, card.seed, card.page) if file else [""])
         columns.append(column_pictures(column, file, ids))
+    if chosen and columns[0][0].picture is not None:
+        columns[0] = [shown._replace(text=text) for shown, text in zip(columns[0], chosen.values(), strict=True)]
+    if unmeasured:
+        columns[0][0] = columns[0][0]._replace(text=f"picked by seed: {unmeasured}")
     return columns
+
+
+def worst(score: Path, count: int) -> dict[str, str]:
+    """The images with the worst values of a score of alignment, and what to say of them."""
+    found = read_json(score)
+    sign = 1 if found["higher_is_better"] else -1
+    values = {i: value for i, value in found["images"].items() if value is not None}
+    chosen = sorted(values, key=lambda i: (sign * values[i], i))[:count]
+    return {i: f"{MEASURES[found['extractor']['layer']].head} {values[i]:.1f}" for i in chosen}
 
 
 def strip_lines(card: FigureCard, columns: list[list[Shown]]) -> Iterator[Line]:

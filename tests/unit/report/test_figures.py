@@ -1,5 +1,7 @@
 """Figures show what there is, and say what there is not."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -7,7 +9,7 @@ from PIL import Image
 from piti.cards import Column, FigureCard, Strip
 from piti.data.conditions import painted
 from piti.data.shards import pick, write
-from piti.files import write_failure
+from piti.files import write_failure, write_json
 from piti.report import figures
 from piti.report.figures import make_figure, middle
 
@@ -156,3 +158,27 @@ def test_deviation_and_saturation_of_known_pictures():
     assert figures.guidance.measure("CF", 1.0, np.full((2, 4, 4, 3), 255, np.uint8)).deviation == 0
     levels = np.array([0, 1, 2, 250, 252, 253, 254, 255], np.uint8).reshape(1, 2, 4, 1)
     assert figures.guidance.measure("CF", 1.0, levels).saturation == 6 / 8
+
+
+@pytest.mark.parametrize(
+    ("higher_is_better", "worst"), [(True, ["image-4", "image-1"]), (False, ["image-0", "image-5"])]
+)
+def test_the_worst_images_come_first_with_their_values(higher_is_better, worst, tmp_path, files, drawn):
+    values = {"image-0": 90.0, "image-1": 20.0, "image-2": 30.0, "image-3": None, "image-4": 10.0, "image-5": 80.0}
+    score = {"higher_is_better": higher_is_better, "images": values, "extractor": {"layer": "mean_iou"}}
+    write_json(tmp_path / "score.json", score)
+    asked = card()
+    asked = replace(asked, strips=(replace(asked.strips[0], worst="d"),))
+    make_figure(asked, tmp_path / "figure.png", files, [tmp_path / "score.json"])
+    photographs = figures.Shards(files[1])
+    for line, name in zip(drawn, worst, strict=True):
+        assert line[0].text == f"mIoU % ↑ {values[name]:.1f}"
+        assert np.array_equal(line[1].picture, photographs[photographs.rows([name])][0])
+
+
+def test_where_the_score_failed_the_seed_picks_and_it_says_so(tmp_path, files, drawn):
+    write_failure([tmp_path / "score.json"], "diverged")
+    asked = card()
+    asked = replace(asked, strips=(replace(asked.strips[0], worst="d"),))
+    make_figure(asked, tmp_path / "figure.png", files, [tmp_path / "score.json"])
+    assert [line[0].text for line in drawn] == ["picked by seed: diverged", ""]
