@@ -76,6 +76,8 @@ def planned(config: Config, method: str, task: str) -> list[Stage]:
     for name, among, where in ((method, config.methods, "--method"), (task, config.tasks, "--task")):
         if name not in among:
             raise InputError(unknown_key(name, among, where))
+    if config.methods[method].photographs:
+        raise InputError(f"--method: found {method}, expected one that makes pictures")
     plan, stages = Plan(config), []
     try:
         last = plan.samples(method, task, 1.0, config.seeds[0])
