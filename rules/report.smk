@@ -50,12 +50,18 @@ rule publish_table:
     input:
         unpack(beside),
     output:
-        table=f"{RESULTS}/{{table}}.csv",
-        long=f"{RESULTS}/{{table}}.long.csv",
+        table=report(
+            f"{RESULTS}/{{table}}.csv", "captions/table.rst", "Tables", labels={"table": "{table}", "form": "paper's"}
+        ),
+        long=report(
+            f"{RESULTS}/{{table}}.long.csv", "captions/long.rst", "Tables", labels={"table": "{table}", "form": "long"}
+        ),
         markdown=f"{RESULTS}/{{table}}.md",
     wildcard_constraints:
         table="|".join(planned_tables) or "none",
     localrule: True
+    params:
+        title=lambda w: planned_tables[w.table].card.title,
     shell:
         "cp {input.table} {output.table} && cp {input.long} {output.long} && cp {input.markdown} {output.markdown}"
 
@@ -65,11 +71,13 @@ rule publish_figure:
         png=lambda w: planned_figures[w.figure].path,
         pdf=lambda w: Path(planned_figures[w.figure].path).with_suffix(".pdf"),
     output:
-        png=f"{RESULTS}/{{figure}}.png",
+        png=report(f"{RESULTS}/{{figure}}.png", "captions/figure.rst", "Figures", labels={"figure": "{figure}"}),
         pdf=f"{RESULTS}/{{figure}}.pdf",
     wildcard_constraints:
         figure="|".join(planned_figures) or "none",
     localrule: True
+    params:
+        title=lambda w: planned_figures[w.figure].card.title,
     shell:
         "cp {input.png} {output.png} && cp {input.pdf} {output.pdf}"
 
@@ -99,7 +107,7 @@ rule publish_report:
     input:
         planned_report.path,
     output:
-        f"{RESULTS}/report.html",
+        report(f"{RESULTS}/report.html", "captions/report.rst", "Report"),
     localrule: True
     shell:
         "cp {input} {output}"

@@ -1,6 +1,7 @@
 """The command `piti`: what everything costs, how far it is, what stands behind a number; and your own pictures."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -27,9 +28,12 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         arguments.run(arguments, configuration(arguments.config, arguments.configfile))
+        sys.stdout.flush()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except BrokenPipeError:  # whoever read what was printed has gone: `piti explain table1 | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python flushes at its end
 
 
 def configuration(settings: list[str], file: Path | None) -> Config:

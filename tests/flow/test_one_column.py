@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,11 @@ def test_one_column_from_nothing_and_again(clone):
 
     assert "Nothing to be done" in snakemake(clone, CONFIG)
     assert written(clone) == made
+
+    snakemake(clone, CONFIG, "--report", "report.zip")
+    with zipfile.ZipFile(clone / "report.zip") as report:
+        assert "column.csv" in {name.rsplit("/")[-1] for name in report.namelist()}
+        assert "One column. Our numbers" in report.read("report/report.html").decode()
 
     models = CONFIG["models"] | {"upsampler": PLAIN | {"lr": 0.005}}
     planned = snakemake(clone, CONFIG | {"models": models}, "--dry-run")

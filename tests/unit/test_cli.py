@@ -1,6 +1,8 @@
 """The command `piti`: the chain behind a cell, what nobody needs, one line for bad input."""
 
+import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from piti import __main__ as cli
 from piti.cli.gc import needed
 from piti.config import load
 from piti.data.conditions.mask import colour_map
-from piti.files import InputError, write_failure
+from piti.files import InputError, write_failure, write_json
 from piti.plan import resolve
 from piti.sample.translate import find, read_geometry, read_mask, read_sketch
 
@@ -54,7 +56,7 @@ def test_explain_prints_the_chain(piti, smoke):
     text = piti("explain", "table1", "ours", "ade20k")
     assert score in text
     assert "failed: diverged" in text
-    assert "Ours / ADE20K, FD EfficientNet-Lite0 ↓: ours/ade20k_mask/100%, the paper has 8.9" in text
+    assert "Ours / ADE20K, FD EfficientNet-Lite0 ↓: ours/ade20k_mask/100%: failed: diverged; the paper has 8.9" in text
     steps = {line.split()[0] for line in text.splitlines()[1:] if "|" not in line}
     assert steps >= {"score", "extract_features", "upsample", "sample", "train", "pack", "draw_scenes"}
     assert text.count("(above)") > 3  # shared ancestors are printed once
@@ -63,6 +65,23 @@ def test_explain_prints_the_chain(piti, smoke):
 def test_explain_lists_a_tables_cells(piti):
     text = piti("explain", "table3a")
     assert "One-stage finetune / FD EfficientNet-Lite0 ↓: missing" in text
+
+
+def test_explain_prints_numbers_and_figures(piti, smoke):
+    for score in smoke[1]["table3a"].inputs["scores"]:
+        write_json(score, {"value": 12.34, "interval": [10, 14.06], "n": 24})
+    assert "One-stage finetune / FD EfficientNet-Lite0 ↓: 12.3 (10.0 to 14.1, n = 24)" in piti("explain", "table3a")
+    assert "make_figure figure3" in piti("explain", "figure3")
+
+
+def test_a_reader_who_leaves_early_sees_no_traceback(tmp_path):
+    shutil.copytree(CONFIG, tmp_path / "config")
+    line = [sys.executable, "-m", "piti", "explain", "table3a", "--config", "preset=smoke"]
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(line, cwd=tmp_path, stdout=writer, stderr=subprocess.PIPE, text=True)
+    os.close(writer)
+    assert done.stderr == ""
 
 
 def test_explain_refuses_unknown_names(piti, capsys):
@@ -81,7 +100,7 @@ def test_gc_removes_what_no_card_refers_to_and_nothing_else(piti):
         (folder / "file").touch()
     listed = piti("gc")
     assert all(str(folder) in listed for folder in old)
-    assert "in 2 folders" in listed
+    assert "in 2 folders; --delete removes them" in listed
     assert all(folder.exists() for folder in old)
     piti("gc", "--delete")
     assert not any(folder.exists() for folder in old)

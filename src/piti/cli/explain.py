@@ -1,7 +1,8 @@
-"""Print what stands behind a cell of a table: every artefact, what it is made of, and whether it exists.
+"""Print what stands behind a cell of a table, or a figure: every artefact, what it is made of, and whether it exists.
 
 piti explain table1                 the cells of a table
 piti explain table1 Ours ADE20K     the chain behind one cell, rows and columns by label or key
+piti explain figure3                the chain behind a figure
 """
 
 from argparse import ArgumentParser, Namespace
@@ -11,20 +12,20 @@ from pathlib import Path
 from piti.card import to_dict, unknown_key
 from piti.cards import Cell
 from piti.config import Config
-from piti.files import InputError, failure
+from piti.files import InputError, failure, read_json
 from piti.plan import Artefact, Plan, resolve
 from piti.report.chain import fields
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("table")
+    parser.add_argument("table", help="or figure")
     parser.add_argument("row", nargs="?")
     parser.add_argument("column", nargs="?")
 
 
 def run(arguments: Namespace, config: Config) -> None:
-    plan, tables, _ = resolve(config)
-    table = pick(arguments.table, tables, "table")
+    plan, tables, figures = resolve(config)
+    table = pick(arguments.table, tables | figures, "table or figure")
     print(f"{table.name}: {table.card.title} ({config.preset}) {state(table)}")
     by_path = {artefact.path: artefact for artefact in plan.artefacts.values()}
     if arguments.row is None:
@@ -36,7 +37,7 @@ def run(arguments: Namespace, config: Config) -> None:
 def cells(table: Artefact, by_path: dict[str, Artefact]) -> Iterator[str]:
     """One line a cell: where it stands, and whether its scores are there."""
     for cell, scores in scored(table, by_path):
-        found = ", ".join(map(state, scores)) or cell.reason
+        found = ", ".join(map(measured, scores)) or cell.reason
         yield f"  {cell.row} / {cell.column}: {found}"
 
 
@@ -50,7 +51,8 @@ def explain(plan: Plan, table: Artefact, row: str, column: str | None, by_path: 
         column = pick(column, dict(zip(keys.columns, table.card.columns, strict=True)), f"{table.name}: column")
     for cell, scores in scored(table, by_path):
         if cell.row == row and column in (cell.column, None):
-            yield f"{cell.row} / {cell.column}: {cell.run}, the paper has {cell.paper}"
+            found = ", ".join(map(measured, scores)) or "no score"
+            yield f"{cell.row} / {cell.column}: {cell.run}: {found}; the paper has {cell.paper}"
             yield from [f"  {cell.reason}"] if cell.reason else []
             printed: set[str] = set()
             for score in scores:
@@ -89,6 +91,15 @@ def state(artefact: Artefact) -> str:
         return "missing"
     reason = failure(path) if path.is_file() else None
     return f"failed: {reason}" if reason else "exists"
+
+
+def measured(score: Artefact) -> str:
+    """A score's number, interval and n; or why there is none."""
+    if (found := state(score)) != "exists":
+        return found
+    said = read_json(score.path)
+    low, high = said["interval"]
+    return f"{said['value']:.1f} ({low:.1f} to {high:.1f}, n = {said['n']})"
 
 
 def pick(asked: str, among: dict, what: str):

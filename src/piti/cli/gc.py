@@ -35,7 +35,8 @@ def run(arguments: Namespace, config: Config) -> None:
         print(f"{size / 1e6:10.1f} MB  {folder}")
         if arguments.delete:
             shutil.rmtree(folder)
-    print(f"{total / 1e6:10.1f} MB  in {len(folders)} folders{', removed' if arguments.delete else ''}")
+    end = ", removed" if arguments.delete else "; --delete removes them" if folders else ""
+    print(f"{total / 1e6:10.1f} MB  in {len(folders)} folders{end}")
 
 
 def needed(config: Config) -> set[Path]:

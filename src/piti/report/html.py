@@ -8,6 +8,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
@@ -47,7 +48,8 @@ def make_report(
         "links": sorted((link for link in links.values() if link.step), key=lambda link: (link.step, link.name)),
         "given": sorted(link.path for link in links.values() if not link.step),
         "environments": environments(links.values()),
-        "cost": cost(links.values()),
+        "costs": costs(shown["tables"], links),
+        "by_step": by_step(links.values()),
         "ancestors": lambda link: ancestors(link, links),
         "parents": lambda link: [links[path] for path in link.parents],
         "fields": fields,
@@ -60,8 +62,8 @@ def make_report(
 
 
 def stale(card: ReportCard, link: Link) -> bool:
-    """Whether the code of the step that made an artefact has changed since."""
-    return link.step in card.code_now and link.made["code"] != card.code_now[link.step]
+    """Whether the code of the step that made an artefact has changed since. Of a download its checksum decides."""
+    return link.step != "download" and card.code_now.get(link.step, link.made.get("code")) != link.made.get("code")
 
 
 # -- tables and figures ----------------------------------------------------------------------------------------------
@@ -101,7 +103,8 @@ def show_cell(row: dict[str, str]) -> dict:
     value = float(row["value"])
     difference = f"{value - float(row['paper']):+.1f}" if re.fullmatch(r"[\d.]+", row["paper"]) else ""
     interval = f"{float(row['low']):.1f} to {float(row['high']):.1f}"
-    return {"value": f"{value:.1f}", "paper": row["paper"], "difference": difference, "interval": interval}
+    kid = f"{float(row['kid']):.3f}"
+    return {"value": f"{value:.1f}", "paper": row["paper"], "difference": difference, "interval": interval, "kid": kid}
 
 
 def show_figure(link: Link) -> dict:
@@ -150,13 +153,42 @@ def environments(links: Iterable[Link]) -> Counter[tuple[str, ...]]:
     return found
 
 
-def cost(links: Iterable[Link]) -> dict[str, tuple[int, float]]:
+class Cost(NamedTuple):
+    """What some artefacts took."""
+
+    trainings: int
+    gpu_hours: float  # hours of trainings times GPUs
+    gpus: str  # their names
+    hours: float  # of all steps, trainings too
+
+
+def costs(tables: Sequence[dict], links: dict[str, Link]) -> dict[str, Cost]:
+    """Of each table all that it was made from, whatever others share; and of the whole page, everything once."""
+    found = {table["name"]: cost(ancestors(table["link"], links)) for table in tables}
+    return found | {"the whole page": cost(links.values())}
+
+
+def cost(links: Iterable[Link]) -> Cost:
+    """The cost of these artefacts, as their cards have recorded it."""
+    made = [link for link in links if link.step]
+    trainings = [link for link in made if link.step == "train"]
+    devices = {piece["device"] for link in trainings for piece in link.made.get("history", ())} - {"cpu"}
+    gpu_seconds = sum(link.made.get("gpu_seconds", 0) for link in trainings)
+    return Cost(len(trainings), gpu_seconds / 3600, ", ".join(sorted(devices)), sum(map(seconds, made)) / 3600)
+
+
+def seconds(link: Link) -> float:
+    """What an artefact took: the process that finished it, and those that began a training before it."""
+    return link.made["seconds"] + sum(piece["seconds"] for piece in link.made.get("history", ())[:-1])
+
+
+def by_step(links: Iterable[Link]) -> dict[str, tuple[int, float]]:
     """Step -> number of artefacts and their seconds."""
-    seconds = defaultdict(list)
+    found = defaultdict(list)
     for link in links:
         if link.step:
-            seconds[link.step].append(link.made["seconds"])
-    return {step: (len(each), sum(each)) for step, each in sorted(seconds.items())}
+            found[link.step].append(seconds(link))
+    return {step: (len(each), sum(each)) for step, each in sorted(found.items())}
 
 
 def code(text: str) -> Markup:

@@ -9,21 +9,21 @@ from piti.card import digest, to_dict
 from piti.cards import Cell, ReportCard, TableCard
 from piti.files import InputError, write_failure, write_json
 from piti.report.chain import ancestors, read_chain
-from piti.report.html import assumed, make_report
+from piti.report.html import Cost, assumed, costs, make_report, stale
 from piti.report.tables import make_table
 
 HOSTILE = "<script>alert(1)</script>"
 DEVIATIONS = Path(__file__).parents[3] / "DEVIATIONS.md"
 
 
-def made(path: Path, step: str, card: dict, inputs: dict | None = None, code: str = "new") -> Path:
+def made(path: Path, step: str, card: dict, inputs: dict | None = None, code: str = "new", **more) -> Path:
     """An artefact's card beside it, as its step leaves it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
     environment = {"python": "3", "platform": "p", "libraries": {"torch": "2"}, "commit": None, "dirty": None}
     files = {key: [str(p) for p in paths] for key, paths in (inputs or {}).items()}
     about = {"step": step, "digest": path.parts[-2], "card": card, "inputs": files}
-    write_json(path.with_name("card.json"), about | {"made": {"code": code, "seconds": 1.0, **environment}})
+    write_json(path.with_name("card.json"), about | {"made": {"code": code, "seconds": 1.0, **environment, **more}})
     return path
 
 
@@ -32,7 +32,7 @@ def score(value: float) -> dict:
     return {
         "value": value,
         "interval": [value - 1, value + 1],
-        "kid": 0,
+        "kid": 0.0123,
         "n": 24,
         "extractor": extractor,
         "reference": "",
@@ -92,7 +92,18 @@ def report(tmp_path):
 
 def test_numbers_stand_beside_the_papers(report):
     page = report()
-    for text in ("12.3", "paper 8.9, +3.4", "11.3 to 13.3", "n = 24", "no source configured", "-3.00 to -1.00"):
+    score = ("12.3", "paper 8.9, +3.4", "11.3 to 13.3", "KID 0.012", "n = 24", "preset p")
+    for text in (
+        *score,
+        "12.3",
+        "paper 8.9, +3.4",
+        "11.3 to 13.3",
+        "KID 0.012",
+        "n = 24",
+        "preset p",
+        "no source configured",
+        "-3.00 to -1.00",
+    ):
         assert text in page
     assert "STALE</span>" not in page
 
@@ -130,6 +141,29 @@ def test_the_page_needs_nothing_else(report):
     assert {link[1:] for link in page.links if link.startswith("#")} <= set(page.ids)
     assert any(link.startswith("data:image/png") for link in page.links)  # the curve
     assert len(page.ids) == len(set(page.ids))
+
+
+def test_a_changed_downloader_makes_nothing_stale(tmp_path):
+    now = {"download": "new", "pack": "new"}
+    said = dict.fromkeys(("title", "preset", "note", "claims"), "")
+    card = ReportCard(**said, comparable=False, tables=(), figures=(), code_now=now)
+    for step, expected in (("download", False), ("pack", True)):
+        file = made(tmp_path / f"x/{step}/0000000000/f", step, {}, code="old")
+        assert stale(card, read_chain(file, {})) is expected
+
+
+def test_cost_counts_every_piece_of_a_training_and_what_is_shared_once_a_table(tmp_path):
+    piece = {"device": "A100", "processes": 4, "seconds": 3600.0}
+    history = {"gpu_seconds": 8 * 3600.0, "history": [piece, piece], "seconds": 3600.0}
+    model = made(tmp_path / "models/m/1111111111/f", "train", {}, **history)
+    links = {}
+    scores = [
+        read_chain(made(tmp_path / f"scores/s/{n * 10}/f", "score", {}, {"fake": [model]}, seconds=1800.0), links)
+        for n in "23"
+    ]
+    tables = [{"name": n, "link": link} for n, link in zip("xy", scores, strict=True)]
+    one, whole = Cost(1, 8.0, "A100", 2.5), Cost(1, 8.0, "A100", 3.0)
+    assert costs(tables, links) == {"x": one, "y": one, "the whole page": whole}
 
 
 def test_chain_holds_each_artefact_once(tmp_path):
