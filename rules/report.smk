@@ -51,7 +51,7 @@ rule publish_table:
         unpack(beside),
     output:
         table=report(
-            f"{RESULTS}/{{table}}.csv", "captions/table.rst", "Tables", labels={"table": "{table}", "form": "paper's"}
+            f"{RESULTS}/{{table}}.csv", "captions/table.rst", "Tables", labels={"table": "{table}", "form": "grid"}
         ),
         long=report(
             f"{RESULTS}/{{table}}.long.csv", "captions/long.rst", "Tables", labels={"table": "{table}", "form": "long"}

@@ -8,13 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from tests.unit.train import tiny
 
 from piti import __main__ as cli
 from piti.cli.gc import needed
 from piti.config import load
 from piti.data.conditions.mask import colour_map
 from piti.files import InputError, write_failure, write_json
+from piti.networks.piti import PITI
 from piti.plan import resolve
 from piti.sample.translate import find, read_geometry, read_mask, read_sketch
 
@@ -151,6 +154,28 @@ def test_geometry_is_two_pictures(tmp_path):
     assert list(found) == ["x"]
     assert find(tmp_path / "x_depth.png", "geometry") == found
     assert read_geometry(found["x"], 2, 0)[0, 0].tolist() == [10, 10, 10, 20, 20, 20]
+
+
+def test_translate_takes_the_authors_weights_by_their_path(piti, capsys, tmp_path):
+    networks, paths = load({"preset": "smoke"}, CONFIG).networks, {}
+    for kind in ("base", "upsampler"):
+        model = PITI(getattr(networks, kind), networks.encoder.with_channels(3))
+        torch.save(tiny.stirred(model), tmp_path / f"{kind}.pt")
+        paths[f"released_coco_mask_{kind}"] = {"path": str(tmp_path / f"{kind}.pt")}
+    write_json(tmp_path / "mine.yaml", {"weights": paths})  # JSON is YAML
+    mask = save(tmp_path / "mask.png", np.full((64, 64), 5))
+    own = ("--condition", mask, "--out", tmp_path / "out", "--configfile", tmp_path / "mine.yaml")
+    piti("translate", "--method", "released", "--task", "coco_mask", *own)
+    assert Image.open(tmp_path / "out/mask.png").size == (64, 64)
+    (weights,) = tmp_path.glob("results/smoke/weights/released_coco_mask_base/*/weights.safetensors")
+    assert weights.with_name("card.json").exists()
+    assert "use --method released" in refused(capsys, piti, "translate", "--model", weights, *own)
+    capsys.readouterr()
+    shutil.rmtree(tmp_path / "results")
+    (tmp_path / "base.pt").write_bytes(b"damaged")
+    assert "base.pt: found no weights" in refused(
+        capsys, piti, "translate", "--method", "released", "--task", "coco_mask", *own
+    )
 
 
 def test_translate_refuses_in_one_line(piti, capsys, tmp_path):

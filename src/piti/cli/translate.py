@@ -4,21 +4,24 @@
   piti translate --model base.safetensors --upsampler upsampler.safetensors --condition sketch.png --out pictures/
 
 A model is named as in the tables (--method, --task, --config preset=...), or by its weights, which carry their card.
+The authors' weights carry none: set `weights.released_TASK_base.path` and `..._upsampler.path`, then --method released.
 
   mask      colours as the release paints them, or one channel of ids: 0 void, then the classes (COCO-Stuff's ids + 1)
   sketch    white edges on black
   geometry  NAME_normal.png beside NAME_depth.png, both coloured; name one of them, or their folder
 """
 
+import subprocess
+import sys
 from argparse import ArgumentParser, Namespace
 from dataclasses import replace
 from pathlib import Path
 
-from piti.card import from_dict, unknown_key
+from piti.card import dumps, from_dict, unknown_key
 from piti.cards import SampleCard, SamplingConfig
 from piti.config import Config
 from piti.files import InputError, failure
-from piti.plan import Plan, Unavailable
+from piti.plan import Artefact, Plan, Unavailable
 from piti.sample.stages import Stage, stages_of
 
 # option -> key of `sampling`
@@ -86,6 +89,8 @@ def planned(config: Config, method: str, task: str) -> list[Stage]:
     by_path = {artefact.path: artefact for artefact in plan.artefacts.values()}
     while last:
         weights = Path(last.inputs["model"][0])
+        if not weights.exists() and (given := by_path[str(weights)].given):
+            convert(by_path[str(weights)], given["source"])
         if not weights.exists():
             raise InputError(f"{weights}: not there yet; try: snakemake {weights} --config preset={config.preset}")
         if reason := failure(weights):
@@ -93,3 +98,11 @@ def planned(config: Config, method: str, task: str) -> list[Stage]:
         stages.insert(0, Stage(last.card, weights))
         last = by_path[last.inputs["low_res"][0]] if "low_res" in last.inputs else None
     return stages
+
+
+def convert(weights: Artefact, source: str) -> None:
+    """Published weights of the user's own, which no table need ask for, by the step that Snakemake would run."""
+    line = [sys.executable, "-m", f"piti.steps.{weights.step}", "--card", dumps(weights.card), "--source", source]
+    done = subprocess.run([*line, "--output", weights.path], stderr=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise InputError(done.stderr.strip().splitlines()[-1].removeprefix("error: "))

@@ -10,6 +10,8 @@ from piti.card import from_dict
 from piti.cards import GenerateCard, SampleCard, SamplingConfig, TrainCard
 from piti.files import InputError
 
+PUBLISHED = "for the authors' set their path in config/weights.yaml and use --method released"
+
 
 class Stage(NamedTuple):
     """A model and how it is sampled. The first makes pictures, a second enlarges them."""
@@ -41,10 +43,10 @@ def read_card(weights: Path) -> TrainCard:
         with safe_open(weights, "numpy") as file:
             card = (file.metadata() or {}).get("card")
     except (OSError, SafetensorError) as error:
-        raise InputError(f"{weights}: found no weights ({error}), expected a .safetensors file") from None
-    if card is None:
-        raise InputError(f"{weights}: card: not found in its metadata, expected weights of `train`; see --method")
-    return from_dict(TrainCard, json.loads(card))
+        raise InputError(f"{weights}: found no weights ({error}), expected weights of `train`; {PUBLISHED}") from None
+    if "training" not in (said := json.loads(card or "{}")):
+        raise InputError(f"{weights}: card: not found in its metadata, expected weights of `train`; {PUBLISHED}")
+    return from_dict(TrainCard, said)
 
 
 def sample_card(card: TrainCard, weights: Path, kind: str) -> SampleCard:
