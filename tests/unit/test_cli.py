@@ -165,7 +165,8 @@ def test_translate_takes_the_authors_weights_by_their_path(piti, capsys, tmp_pat
     write_json(tmp_path / "mine.yaml", {"weights": paths})  # JSON is YAML
     mask = save(tmp_path / "mask.png", np.full((64, 64), 5))
     own = ("--condition", mask, "--out", tmp_path / "out", "--configfile", tmp_path / "mine.yaml")
-    piti("translate", "--method", "released", "--task", "coco_mask", *own)
+    few = ("--respacing", "2", "--upsampler-respacing", "2")
+    piti("translate", "--method", "released", "--task", "coco_mask", *own, *few)
     assert Image.open(tmp_path / "out/mask.png").size == (64, 64)
     (weights,) = tmp_path.glob("results/smoke/weights/released_coco_mask_base/*/weights.safetensors")
     assert weights.with_name("card.json").exists()
