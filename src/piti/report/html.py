@@ -103,7 +103,7 @@ def show_cell(row: dict[str, str]) -> dict:
     value = float(row["value"])
     difference = f"{value - float(row['paper']):+.1f}" if re.fullmatch(r"[\d.]+", row["paper"]) else ""
     interval = f"{float(row['low']):.1f} to {float(row['high']):.1f}"
-    kid = f"{float(row['kid']):.3f}"
+    kid = f"{float(row['kid']):.3f}" if row["kid"] else ""  # a measure of alignment has none
     return {"value": f"{value:.1f}", "paper": row["paper"], "difference": difference, "interval": interval, "kid": kid}
 
 

@@ -9,7 +9,7 @@ from piti.card import digest, to_dict
 from piti.cards import Cell, ReportCard, TableCard
 from piti.files import InputError, write_failure, write_json
 from piti.report.chain import ancestors, read_chain
-from piti.report.html import Cost, assumed, costs, make_report, stale
+from piti.report.html import Cost, assumed, costs, make_report, show_cell, stale
 from piti.report.tables import make_table
 
 HOSTILE = "<script>alert(1)</script>"
@@ -106,6 +106,11 @@ def test_numbers_stand_beside_the_papers(report):
     ):
         assert text in page
     assert "STALE</span>" not in page
+
+
+def test_a_measure_without_kid_is_shown_too():
+    row = {"value": "40.0", "low": "38", "high": "42", "paper": "-", "kid": ""}
+    assert show_cell(row) == {"value": "40.0", "paper": "-", "difference": "", "interval": "38.0 to 42.0", "kid": ""}
 
 
 def test_code_that_has_changed_marks_the_cell(report):
