@@ -5,7 +5,7 @@ READY = .venv/installed
 # One thread a job and two jobs at once beat two threads a job: tests run side by side too.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: reproduce mini plan test check bench gc clean
+.PHONY: reproduce mini plan test test-slurm check bench gc clean
 
 reproduce: $(READY)
 	$(BIN)/python -m piti.reproduce smoke
@@ -18,6 +18,11 @@ plan: $(READY) # what everything takes; TABLE=table3a, PRESET=mini, GPU="H100 bf
 
 test: $(READY) check
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+test-slurm: $(READY) # on a real SLURM, brought up here and taken down again; needs root and Debian's packages
+	command -v slurmd > /dev/null || { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y \
+	  --no-install-recommends slurmctld slurmd slurm-client munge; } > /dev/null 2>&1 || true
+	$(BIN)/python -m pytest -rs tests/slurm
 
 check: $(READY)
 	$(BIN)/ruff check

@@ -72,9 +72,11 @@ rule measure_alignment:
         log_of("measure_alignment"),
     benchmark:
         benchmark_of("measure_alignment")
+    conda:
+        "../envs/gpu.yaml"
     threads: machine.threads
     resources:
-        gpu=GPUS,
+        gpu=min(GPUS, 1),
     params:
         step=command("measure_alignment"),
     shell:

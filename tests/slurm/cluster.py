@@ -8,18 +8,21 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 CONF = Path("/etc/slurm/slurm.conf")
 PORT = 16817  # of the controller; the nodes take the next ones
-NODES = {"gpu1": 2, "gpu2": 2, "spare": 1}  # node -> GPUs
+NODES = {"gpu1": 2, "spare": 1}  # node -> GPUs
 # gpu: never preempted. spare: lent out, and taken back by jobs in `urgent` after a grace of some seconds.
 PARTITIONS = """
-PartitionName=gpu Nodes=gpu1,gpu2 Default=YES MaxTime=01:00:00 PriorityTier=1 PreemptMode=OFF
-PartitionName=spare Nodes=spare MaxTime=01:00:00 PriorityTier=1 PreemptMode=REQUEUE GraceTime=20
-PartitionName=lent Nodes=spare MaxTime=01:00:00 PriorityTier=1 PreemptMode=CANCEL GraceTime=20
+PartitionName=cpu Nodes=gpu1 Default=YES MaxTime=01:00:00 PriorityTier=1 PreemptMode=OFF
+PartitionName=gpu Nodes=gpu1 MaxTime=01:00:00 PriorityTier=1 PreemptMode=OFF
+PartitionName=wide Nodes=gpu1,spare MaxTime=01:00:00 PriorityTier=1 PreemptMode=OFF
+PartitionName=spare Nodes=spare MaxTime=01:00:00 PriorityTier=1 PreemptMode=REQUEUE GraceTime=60
+PartitionName=lent Nodes=spare MaxTime=01:00:00 PriorityTier=1 PreemptMode=CANCEL GraceTime=60
 PartitionName=urgent Nodes=spare MaxTime=01:00:00 PriorityTier=10 PreemptMode=OFF
 """
 # Answers at once; a memory limit is kept by polling; no accounting database; a requeued job waits cred_expire seconds.
@@ -84,9 +87,10 @@ def proctrack() -> str:
 
 
 @contextlib.contextmanager
-def cluster(folder: Path) -> Iterator[None]:
-    """A cluster with the nodes and partitions above, as long as the block lasts."""
+def cluster() -> Iterator[Path]:
+    """A cluster with the nodes and partitions above, as long as the block lasts; the folder of its logs."""
     os.environ["PATH"] += ":/usr/sbin:/sbin"
+    folder = Path(tempfile.mkdtemp(prefix="slurm-"))  # munge wants one whose parents anyone may enter
     try:
         _configure(folder)
         munge = [f"--key-file={folder}/munge.key", f"--socket={folder}/munge.socket", f"--pid-file={folder}/munged.pid"]
@@ -97,9 +101,10 @@ def cluster(folder: Path) -> Iterator[None]:
         for node in NODES:
             _run("slurmd", "-f", str(folder / "slurm.conf"), "-N", node)
         _until(lambda: _run("sinfo", "-h", "-N", "-o", "%t").split().count("idle") >= len(NODES), 60)
-        yield
+        yield folder
     finally:
         _take_down(folder)
+        shutil.rmtree(folder)
 
 
 def _configure(folder: Path) -> None:

@@ -1,0 +1,177 @@
+"""One smallest flow, twice: on this machine undisturbed, and through a real SLURM that disturbs every training.
+
+It is the paper's own chain, prior -> stage 1 -> continuation -> stage 2 with its upsampler, beside a baseline that
+diverges and a table whose extractor is not there. While it runs, `disturb` does to each training what clusters do.
+"""
+
+import contextlib
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.slurm import cluster
+
+ROOT = Path(__file__).parents[2]
+TRAINING = {"steps": 80, "batch": 4}
+LONG = {"steps": 250, "batch": 4}  # longer than the 9 s that its job leaves it
+CONFIG = {
+    "preset": "smoke",
+    "min_images": 8,
+    "datasets": {
+        "ade20k": {"train": 8, "test": 8},
+        "web": {"train": 8, "test": 1},
+    },
+    "weights": {"gone": {"format": "efficientnet_lite0", "path": "nowhere"}},
+    "extractors": {"fid_gone": "gone"},
+    "networks": {"pix2pixhd": {"lambda_vgg": 0.0, "lr_generator": 1.0e30}},
+    "models": {
+        **dict.fromkeys(("prior_base", "prior_upsampler", "continuation", "two_stage"), TRAINING),
+        "stage1": LONG,
+        "upsampler": TRAINING | {"degradation": False, "perceptual": "", "adversarial": ""},
+        "pix2pixhd": {"steps": 10, "batch": 4},
+    },
+    "sampling": {"base_respacing": "2", "upsampler_respacing": "2"},
+    "tables": {
+        "column": {
+            "title": "One column",
+            "run": {"metric": "fid_c"},
+            "rows": {"ours": {"method": "ours"}, "pix2pixhd": {"method": "pix2pixhd"}},
+            "columns": {"ade20k_mask": {"task": "ade20k_mask"}},
+            "paper": {},
+        },
+        "broken": {
+            "title": "An extractor whose weights are gone",
+            "run": {"metric": "fid_gone"},
+            "rows": {"ours": {"method": "ours"}},
+            "columns": {"ade20k_mask": {"task": "ade20k_mask"}},
+            "paper": {},
+        },
+    },
+    "machine": {"save_every": 10, "log_every": 10, "margin": 1.85},
+}
+# What is changed in the shipped profile: sizes for one small machine, and who is disturbed how. Values are expressions.
+PLACES = {"prior_base": "spare", "continuation": "lent"}  # else gpu
+TRAIN = {
+    "slurm_partition": "".join(f"'{p}' if wildcards.name.startswith('{n}') else " for n, p in PLACES.items()) + "'gpu'",
+    "runtime": "2 if wildcards.name.startswith('stage1') else 10",
+    "mem_mb": "200 if wildcards.name.startswith('upsampler') and attempt == 1 else 3000",
+    "cpus_per_task": 3,
+    "gpu": 1,
+}
+
+
+@dataclass
+class Done:
+    """What is left of a run."""
+
+    folder: Path  # its results
+    code: int
+    printed: str
+    seen: dict[str, set[tuple]]  # training -> (job, node, devices, CPUs) that its processes had
+    submitted: dict[str, list[str]]  # training -> jobs
+
+
+@pytest.fixture(scope="session")
+def clone(tmp_path_factory) -> Path:
+    """A copy of what a fresh clone has, the profile's numbers made small."""
+    if why := cluster.missing():
+        pytest.skip(why)
+    folder = tmp_path_factory.mktemp("clone")
+    for name in ("Snakefile", "rules", "config", "profiles", "envs", "src", "slurm"):
+        source = ROOT / name
+        copy = shutil.copytree if source.is_dir() and not source.is_symlink() else shutil.copy
+        copy(source, folder / name, **({"follow_symlinks": False} if source.is_symlink() else {}))
+    path = folder / "config/profiles/slurm/config.yaml"
+    profile = yaml.safe_load(path.read_text())
+    for asked in profile["set-resources"].values():
+        asked |= {"mem_mb": 2000, "runtime": 10, "cpus_per_task": 2}
+    profile["set-resources"]["train"] |= TRAIN
+    profile |= {"latency-wait": 5, "slurm-init-seconds-before-status-checks": 3, "seconds-between-status-checks": 3}
+    profile["default-resources"] |= {"mem_mb": 2000, "runtime": 10}
+    path.write_text(yaml.safe_dump(profile))
+    return folder
+
+
+def snakemake(clone: Path, results: str, *arguments: str) -> tuple[int, str]:
+    """Exit code and output of a run in the clone."""
+    settings = CONFIG | {"results": results, "downloads": "downloads"}
+    (clone / f"{results}.yaml").write_text(yaml.safe_dump(settings))
+    command = [sys.executable, "-m", "snakemake", "--nolock", "--configfile", f"{results}.yaml", *arguments]
+    with open(clone / f"{results}.log", "w") as log:
+        done = subprocess.run(["timeout", "-k", "10", "1800", *command], cwd=clone, stdout=log, stderr=log)
+    return done.returncode, (clone / f"{results}.log").read_text()
+
+
+@pytest.fixture(scope="session")
+def undisturbed(clone) -> Done:
+    """The flow on this machine."""
+    code, printed = snakemake(clone, "quiet", "--cores", "2", "--", "column")
+    return Done(clone / "quiet", code, printed, {}, {})
+
+
+@pytest.fixture(scope="session")
+def disturbed(clone, undisturbed) -> Done:
+    """The same through `snakemake --profile slurm`, on a cluster as it is; and the table that cannot be made."""
+    seen, over = {}, threading.Event()
+    with cluster.cluster():
+        watcher = threading.Thread(target=watch, args=(clone / "storm", seen, over))
+        watcher.start()
+        try:
+            code, printed = snakemake(clone, "storm", "--profile", "slurm", "--", "column", "broken")
+        finally:
+            over.set()
+            watcher.join()
+        yield Done(clone / "storm", code, printed, seen, submitted(printed))
+
+
+def submitted(printed: str) -> dict[str, list[str]]:
+    """Training -> the ids of its jobs, from what Snakemake prints."""
+    jobs: dict[str, list[str]] = {}
+    for job, log in re.findall(r"SLURM jobid (\d+) \(log: (\S+)\)", printed):
+        if found := re.search(r"rule_train/([a-z0-9_]+?)(?:-\w+)?_[0-9a-f]{10}/", log):
+            jobs.setdefault(found[1], []).append(job)
+    return jobs
+
+
+def watch(results: Path, seen: dict[str, set[tuple]], over: threading.Event) -> None:
+    """Look at the trainings' processes twice a second, and disturb each as soon as it has saved its first state."""
+    todo = {
+        "prior_base": preempt,  # its partition queues it again
+        "continuation": preempt,  # its partition would cancel it
+        "prior_upsampler": lambda job: subprocess.run(["scancel", job]),
+    }
+    while not over.wait(0.5):
+        for name, evidence in running():
+            seen.setdefault(name, set()).add(evidence)
+            if name in todo and list(results.glob(f"models/{name}*/state-*/state.safetensors")):
+                todo.pop(name)(evidence[0])
+
+
+def preempt(_: str) -> None:
+    """A job that counts more takes the one GPU of the node."""
+    subprocess.run(
+        ["sbatch", "-p", "urgent", "--gpus=1", "--mem=100", "-t", "1", "-o", "/dev/null", "--wrap", "sleep 2"]
+    )
+
+
+def running() -> list[tuple[str, tuple]]:
+    """Every training that runs now: its name; its job, node, GPUs and CPUs as its own process sees them."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (process / "cmdline").read_bytes().decode().split("\0")
+            if words[1:3] != ["-m", "piti.steps.train"]:
+                continue
+            environment = dict(e.split("=", 1) for e in (process / "environ").read_bytes().decode().split("\0") if e)
+            keys = ("SLURM_JOB_ID", "SLURMD_NODENAME", "CUDA_VISIBLE_DEVICES", "SLURM_CPUS_PER_TASK")
+            if keys[0] in environment:
+                output = Path(words[words.index("--output") + 1])
+                found.append((output.parts[-3].split("-")[0], tuple(environment.get(key, "") for key in keys)))
+    return found
