@@ -20,10 +20,10 @@ from piti.plan import report as plan_report, resolve  # `report` is Snakemake's 
 
 try:
     settings = load(config, Path(workflow.basedir) / "config")
+    plan, planned_tables, planned_figures = resolve(settings)
 except InputError as error:
     raise WorkflowError(f"configuration: {error}")
 
-plan, planned_tables, planned_figures = resolve(settings)
 machine = settings.machine
 RESULTS = settings.results
 DOWNLOADS = settings.downloads

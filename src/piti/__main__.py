@@ -5,10 +5,8 @@ import os
 import sys
 from pathlib import Path
 
-import yaml
-
 from piti.cli import demo, explain, gc, plan, status, translate
-from piti.config import Config, load, merge, read_yaml
+from piti.config import Config, load, merge, parse_yaml, read_yaml
 from piti.files import InputError
 
 
@@ -43,10 +41,7 @@ def configuration(settings: list[str], file: Path | None) -> Config:
         key, equals, value = setting.partition("=")
         if not equals:
             raise InputError(f"--config: found {setting!r}, expected key=value")
-        try:
-            user = merge(user, {key: yaml.safe_load(value)})
-        except yaml.YAMLError as error:
-            raise InputError(f"--config: {key}: not YAML ({' '.join(str(error).split())})") from None
+        user = merge(user, {key: parse_yaml(value, f"--config: {key}")})
     return load(user, Path("config"))
 
 

@@ -102,7 +102,7 @@ def _read_card(card_type: type, text: str):
     if text.lstrip().startswith("{"):
         try:
             data = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (json.JSONDecodeError, RecursionError) as error:
             raise InputError(f"--card: not JSON ({error})") from None
     else:
         data = read_json(text)

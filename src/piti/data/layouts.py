@@ -30,6 +30,7 @@ from piti.files import InputError
 T = TypeVar("T")
 
 MAX_PIXELS = 80_000_000  # a larger picture is a decompression bomb, or at least no training picture
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")  # whatever a file is called; PIL hands others to programs (EPS)
 PHOTOGRAPHS = (".jpg", ".jpeg", ".png", ".webp")
 LABEL_SHIFT = {"ade20k": 0, "coco_stuff": 1, "folder": 1}  # added in uint8, so that COCO's 255 becomes 0
 
@@ -165,7 +166,7 @@ def _companion(files: dict[str, Path], name: str, image: Path, kind: str) -> Pat
 
 def read_image(record: Record, side: int) -> np.ndarray:
     """The photograph as uint8 side×side×3 RGB: one bicubic resize, aspect ratio not kept, no crop (facts 1.3)."""
-    with _opened(record.image) as image:
+    with opened(record.image) as image:
         return np.asarray(image.convert("RGB").resize((side, side), Image.Resampling.BICUBIC))
 
 
@@ -173,9 +174,9 @@ def read_labels(record: Record, side: int, layout: str, num_classes: int) -> np.
     """The label map as stored ids, uint8 side×side, by nearest neighbour. The whole map is checked, not the sample."""
     if record.labels is None:
         raise InputError(f"{record.image}: has no labels (expected a folder of label maps, layout {layout})")
-    with _opened(record.image) as image:
+    with opened(record.image) as image:
         size = image.size
-    with _opened(record.labels) as image:
+    with opened(record.labels) as image:
         if image.mode not in ("L", "P"):
             raise InputError(
                 f"{record.labels}: found a picture of mode {image.mode}, expected one channel of label ids"
@@ -202,7 +203,7 @@ def read_instances(record: Record, side: int) -> np.ndarray:
     annotated = instances.read(record.instances).get(record.id)
     if annotated is None:
         return np.zeros((side, side), np.uint8)
-    with _opened(record.image) as image:
+    with opened(record.image) as image:
         size = image.size
     if annotated.size != size:
         raise InputError(
@@ -222,7 +223,7 @@ def read_geometry(record: Record, side: int) -> np.ndarray:
     [0.5 m, min(300 m, 99th percentile)], its logarithm coloured by jet from 0 to ln(max + 1.01), invalid pixels black.
     Normals are shown as (n - min) / 2, zero vectors black.
     """
-    with _opened(record.image) as image:
+    with opened(record.image) as image:
         size = image.size
     depth = _nearest(_array(record.depth, size, 1), side)
     valid = _nearest(_array(record.depth_mask, size, 1), side) > 0
@@ -281,10 +282,10 @@ def _array(path: Path, size: tuple[int, int], channels: int) -> np.ndarray:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def opened(path: Path) -> Iterator[Image.Image]:
     """An image file, its size checked before a pixel is decoded, its faults told in one line."""
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=FORMATS) as image:
             if math.prod(image.size) > MAX_PIXELS:
                 raise InputError(f"{path}: found {_spell(image.size)}, expected at most {MAX_PIXELS} pixels")
             yield image

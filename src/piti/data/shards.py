@@ -156,6 +156,8 @@ class Shards:
             self.kind, self.side, self.attributes = entry["kind"], entry["side"], entry["attributes"]
             self._files = [(self.index.parent / s["file"], s["count"], s["bytes"]) for s in entry["shards"]]
             count = entry["count"]
+            if strange := [s["file"] for s in entry["shards"] if Path(s["file"]).name != s["file"]]:
+                raise InputError(f"{self.index}: file: found {strange[0]!r}, expected a name in the same folder")
         except (KeyError, TypeError) as error:
             raise InputError(f"{self.index}: key {error}: not found, expected an index of shards") from None
         if self.kind not in KINDS or kind not in (None, self.kind):

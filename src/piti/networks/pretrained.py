@@ -3,6 +3,7 @@
 Nothing here unpickles code: pickles are read by torch's restricted unpickler, HDF5 by h5py, TorchScript by torch.
 """
 
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from piti.networks.hed import GROUPS, HED
 from piti.networks.perceptual import DEPTHS, VGGFeatures
 
 StateDict = dict[str, Tensor]
+MAX_EXPANSION = 10  # of a file's size: tensors may share their numbers, or be packed a little
 
 
 def convert(path: str | Path, format: str) -> StateDict:
@@ -39,6 +41,7 @@ def convert(path: str | Path, format: str) -> StateDict:
 
 def torch_file(path: Path) -> StateDict:
     """A plain state dict as torch.save writes it."""
+    _refuse_packed(path)
     try:
         state_dict = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # damaged bytes make an unpickler raise anything
@@ -48,7 +51,21 @@ def torch_file(path: Path) -> StateDict:
     odd = [name for name, value in state_dict.items() if not (isinstance(name, str) and isinstance(value, Tensor))]
     if odd or not state_dict:
         raise InputError(f"{path}: found {odd[:3] or 'nothing'}, expected names and tensors alone")
+    claimed = sum(value.numel() * value.element_size() for value in state_dict.values())
+    if claimed > MAX_EXPANSION * path.stat().st_size:
+        raise InputError(f"{path}: found tensors of {claimed} bytes in a file of {path.stat().st_size}")
     return dict(state_dict)
+
+
+def _refuse_packed(path: Path) -> None:
+    """torch writes tensors as they are, but would unpack packed ones, whatever they expand to."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            unpacked = sum(member.file_size for member in file.infolist())
+    except (zipfile.BadZipFile, ValueError, NotImplementedError):
+        return  # an older format, or damaged: torch says so
+    if unpacked > MAX_EXPANSION * path.stat().st_size:
+        raise InputError(f"{path}: found {unpacked} bytes packed into {path.stat().st_size}, expected plain tensors")
 
 
 def _first_line(error: Exception) -> str:
@@ -93,6 +110,7 @@ def hed_torch(path: Path) -> StateDict:
 
 def openai_clip(path: Path) -> StateDict:
     """The image tower, `visual.*`, of OpenAI's CLIP: published as a TorchScript archive, of which nothing is called."""
+    _refuse_packed(path)
     try:
         state_dict = torch.jit.load(path, map_location="cpu").state_dict()
     except Exception as error:  # as above
@@ -170,8 +188,11 @@ def _keras(path: Path, layers: dict[str, str]) -> StateDict:
         with h5py.File(path) as file:
             for theirs, ours in layers.items():
                 kernel, bias = file[f"{theirs}/vars/0"], file[f"{theirs}/vars/1"]
-                if kernel.ndim != 4 or kernel.nbytes > path.stat().st_size:
-                    raise InputError(f"{path}: {theirs}: found shape {kernel.shape}, expected a convolution's kernel")
+                if kernel.ndim != 4 or max(kernel.nbytes, bias.nbytes) > path.stat().st_size:
+                    shapes = f"shapes {kernel.shape} and {bias.shape}"
+                    raise InputError(f"{path}: {theirs}: found {shapes}, expected a convolution's kernel and bias")
+                if kernel.external or bias.external or {kernel.file, bias.file} != {file}:
+                    raise InputError(f"{path}: {theirs}: found the contents of another file, expected its own")
                 state_dict[f"{ours}.weight"] = torch.from_numpy(np.asarray(kernel)).permute(3, 2, 0, 1)  # HWIO to OIHW
                 state_dict[f"{ours}.bias"] = torch.from_numpy(np.asarray(bias))
     except (OSError, KeyError, AttributeError, TypeError, ValueError, RuntimeError) as error:

@@ -5,6 +5,7 @@ at all, `Unavailable` carries the reason up to the table cell that wanted it.
 """
 
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,9 +30,11 @@ from piti.cards import (
     WeightsCard,
 )
 from piti.config import Config, Model, Run
+from piti.files import InputError
 from piti.measures import MEASURES
 from piti.provenance import code_digest
 
+PLAIN = re.compile(r"[A-Za-z0-9_][\w.+%-]*", re.ASCII)  # a name as part of a path: it stays in its folder
 BASELINES = ("pix2pixhd", "spade", "oasis")
 
 
@@ -73,6 +76,9 @@ class Plan:
         inputs: dict[str, Iterable[Artefact]] | None = None,
         given: dict[str, str] | None = None,
     ) -> Artefact:
+        for part in (name, file):
+            if not PLAIN.fullmatch(part):
+                raise InputError(f"{leg}: name: found {part!r}, expected letters, digits and any of . _ + % -")
         if self.config.code_in_card and step != "download":
             card = replace(card, code=code_digest(f"piti.steps.{step}"))
         key = (step, digest(card))

@@ -44,9 +44,12 @@ def read_card(weights: Path) -> TrainCard:
             card = (file.metadata() or {}).get("card")
     except (OSError, SafetensorError) as error:
         raise InputError(f"{weights}: found no weights ({error}), expected weights of `train`; {PUBLISHED}") from None
-    if "training" not in (said := json.loads(card or "{}")):
-        raise InputError(f"{weights}: card: not found in its metadata, expected weights of `train`; {PUBLISHED}")
-    return from_dict(TrainCard, said)
+    try:
+        if "training" in (said := json.loads(card or "{}")):
+            return from_dict(TrainCard, said)
+    except (InputError, ValueError, RecursionError) as error:
+        raise InputError(f"{weights}: card: {error}") from None
+    raise InputError(f"{weights}: card: not found in its metadata, expected weights of `train`; {PUBLISHED}")
 
 
 def sample_card(card: TrainCard, weights: Path, kind: str) -> SampleCard:

@@ -9,6 +9,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from piti.cards import GenerateCard, SampleCard
+from piti.data import layouts
 from piti.data.conditions import CONDITIONS
 from piti.data.conditions.mask import colour_map
 from piti.files import InputError, atomic
@@ -129,11 +130,8 @@ READERS = {"mask": read_mask, "sketch": read_sketch, "geometry": read_geometry}
 
 def opened(path: Path, side: int, modes: tuple[str, ...]) -> Image.Image:
     """A picture at the side that the model takes, by nearest neighbour (facts 1.3); an alpha channel is dropped."""
-    try:
-        with Image.open(path) as image:
-            image.load()
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path}: not a whole image ({error})") from None
+    with layouts.opened(path) as image:
+        image.load()
     image = image.convert("RGB") if image.mode == "RGBA" else image
     if image.mode not in modes:
         raise InputError(f"{path}: found a picture of mode {image.mode}, expected {' or '.join(modes)}")

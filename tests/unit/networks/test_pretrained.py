@@ -234,7 +234,9 @@ def test_wrong_keras_files(small_vgg, tmp_path):
     with h5py.File(path, "w") as file:  # a small file that claims a terabyte of zeros
         file.create_dataset("block1/layers/conv2d/vars/0", (10_000, 10_000, 100, 25), np.float32, chunks=True)
         file["block1/layers/conv2d/vars/1"] = np.zeros(4, np.float32)
-    refused(path, "vgg16_keras_h5", r"found shape \(10000, 10000, 100, 25\), expected a convolution's kernel")
+    refused(
+        path, "vgg16_keras_h5", r"found shapes \(10000, 10000, 100, 25\) and \(4,\), expected a convolution's kernel"
+    )
 
 
 def test_an_unknown_format():
