@@ -67,7 +67,7 @@ def hours(costs: Costs, targets: dict[str, Artefact], tables: dict[str, Artefact
     yield f"{'shared, once':<18}{short(total):>10}{short(costs.left(costs.todo(ends))):>10}"
     if total and tables:
         unshared, release = costs.unshared(tables.values()), costs.unshared(tables.values(), release=True)
-        yield f"{'unshared':<18}{short(unshared):>10}  every cell of the tables with models of its own"
+        yield f"{'unshared':<18}{short(unshared):>10}  each model of each table trained for that alone"
         yield f"{'as the release':<18}{short(release):>10}  and gradients of frozen weights, the encoder at every step"
         yield f"{'ours / theirs':<18}{total / release:>10.2f}"
     yield f"at {costs.rate / 1e12:.2g} Tflop/s ({costs.source})"

@@ -161,16 +161,22 @@ class Costs:
         return sum(self.hours(artefact) * (1 - saved_part(artefact)) for artefact in artefacts.values())
 
     def unshared(self, tables: Iterable[Artefact], release: bool = False) -> float:
-        """Hours if every cell of every table made its models and samples for itself; release: in the release's way.
+        """Hours if every table made each of its models, and all before it, for itself; release: in the release's way.
 
-        A prior is pretrained once all the same. Figures show what the tables' cells have made.
+        Cells of one table that measure the same model in other ways share it, and a prior is pretrained once all the
+        same. Figures show what the tables' cells have made.
         """
         hours, priors = 0.0, {}
         for table in tables:
+            runs: dict[frozenset, dict[str, Artefact]] = {}
             for cell in self._cells(table):
                 chain = self.chain([cell])
                 priors |= {path: a for path, a in chain.items() if _is_prior(a.card)}
-                hours += sum(self.hours(a, release) for path, a in chain.items() if path not in priors)
+                models = frozenset(path for path, a in chain.items() if isinstance(a.card, TrainCard))
+                runs.setdefault(models, {}).update(chain)
+            hours += sum(
+                self.hours(a, release) for run in runs.values() for path, a in run.items() if path not in priors
+            )
         return hours + self.total(priors)
 
     def _cells(self, table: Artefact) -> Iterable[str]:
