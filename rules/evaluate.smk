@@ -50,10 +50,10 @@ rule check_metric:
         log_of("check_metric"),
     benchmark:
         benchmark_of("check_metric")
-    conda:
-        "../envs/gpu.yaml"
     wildcard_constraints:
         name="metric_check",
+    conda:
+        "../envs/gpu.yaml"
     threads: machine.threads
     resources:
         gpu=min(GPUS, 1),
