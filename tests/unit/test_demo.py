@@ -2,6 +2,7 @@
 
 import sys
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -38,9 +39,11 @@ def trained(smoke):
 
 def test_the_models_that_are_there_are_offered(trained):
     found = list(demo.choices(ASKED, trained))
-    assert [(one.tab, one.method) for one in found] == [("COCO (Mask)", "SPADE"), ("COCO (Mask)", "OASIS")]
+    assert [(one.tab, one.label) for one in found] == [("COCO (Mask)", "SPADE"), ("COCO (Mask)", "OASIS")]
     (one,) = demo.choices(Namespace(**vars(ASKED) | {"method": "oasis"}), trained)
     assert one.named == "--method oasis --task coco_mask --config preset=smoke"
+    again = replace(trained, methods=trained.methods | {"again": replace(trained.methods["spade"], label="2")})
+    assert list(demo.choices(ASKED, again)) == found  # the same weights, sampled another way
     with pytest.raises(InputError, match="nearest valid key: oasis"):
         list(demo.choices(Namespace(**vars(ASKED) | {"method": "oasys"}), trained))
 

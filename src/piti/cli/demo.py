@@ -30,6 +30,7 @@ class Choice(NamedTuple):
 
     tab: str
     method: str
+    label: str
     kind: str  # of its condition
     stages: list[Stage]
     named: str  # the options that name it for `piti translate`
@@ -72,18 +73,24 @@ def choices(arguments: Namespace, config: Config) -> Iterator[Choice]:
         stages, kind = stages_of(arguments.model, arguments.upsampler)
         named = " ".join(f"--{key} {path}" for key in ("model", "upsampler") if (path := getattr(arguments, key)))
         task = arguments.task or next(name for name, task in config.tasks.items() if task.condition == kind)
-        yield Choice(config.tasks[task].label, arguments.model.name, kind, stages, named, palette(config, task), None)
+        name = arguments.model.name
+        yield Choice(config.tasks[task].label, name, name, kind, stages, named, palette(config, task), None)
         return
+    offered = set()  # how a model is sampled is asked on the page: methods that differ in that alone are one model
     for task, method in product(config.tasks, config.methods):
         if arguments.task in (None, task) and arguments.method in (None, method):
             try:
                 stages = planned(config, method, task)
             except InputError:
                 continue  # not made yet, or failed
+            weights = (task, *(stage.weights for stage in stages))
+            if weights in offered:
+                continue
+            offered.add(weights)
             said, label = config.tasks[task], config.methods[method].label
             examples = Path(Plan(config).packed(said.dataset, "test", said.condition).path)
             named = f"--method {method} --task {task} --config preset={config.preset}"
-            yield Choice(said.label, label, said.condition, stages, named, palette(config, task), examples)
+            yield Choice(said.label, method, label, said.condition, stages, named, palette(config, task), examples)
 
 
 def palette(config: Config, task: str) -> dict[str, int]:

@@ -74,7 +74,7 @@ def fill(methods: dict[str, Choice], loaded: Callable[[str, str], Translator]) -
         with gr.Column():
             condition = inputs(first)
         with gr.Column():
-            method = gr.Dropdown(list(methods), value=first.method, label="Model")
+            method = gr.Dropdown([(c.label, c.method) for c in methods.values()], value=first.method, label="Model")
             seed = gr.Number(0, label="Seed", precision=0, minimum=0)
             with gr.Group(visible=is_diffusion(first)) as diffusion:
                 settings = sampling(next((c for c in methods.values() if is_diffusion(c)), None))
