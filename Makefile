@@ -5,7 +5,7 @@ READY = .venv/installed
 # One thread a job and two jobs at once beat two threads a job: tests run side by side too.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: reproduce mini plan test test-slurm check bench gc clean
+.PHONY: reproduce mini plan test test-slurm check bench faults gc clean
 
 reproduce: $(READY)
 	$(BIN)/python -m piti.reproduce smoke
@@ -31,6 +31,9 @@ check: $(READY)
 
 bench: $(READY)
 	env -u OMP_NUM_THREADS $(BIN)/python -m bench # all cores: one job alone
+
+faults: $(READY) # kills, damage, full disks … in every step; again by their seed: FAULTS="--seed 2 --count 500"
+	$(BIN)/python -m tests.faults $(FAULTS)
 
 gc: $(READY) # what no card refers to: list it; DELETE=1 removes it, PRESET=smoke looks there
 	$(BIN)/python -m piti gc $(if $(PRESET),--config preset=$(PRESET)) $(if $(DELETE),--delete)

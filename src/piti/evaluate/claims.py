@@ -7,7 +7,7 @@ from pathlib import Path
 from scipy.special import stdtrit
 
 from piti.cards import ClaimsCard, Ordering
-from piti.evaluate.score import difference
+from piti.evaluate.score import KEYS, difference
 from piti.files import InputError, failure, read_json, write_json
 
 HELD, NOT_HELD, UNDECIDED, UNCHECKED = "held", "not held", "undecided", "cannot be checked"
@@ -32,7 +32,7 @@ def check(ordering: Ordering, first: Iterator[Path], second: Iterator[Path]) -> 
     if reason := ordering.reason or (f"failed: {failed[0]}" if failed else ""):
         return found | {"verdict": UNCHECKED, "reason": reason}
     try:
-        scores = [(read_json(a), read_json(b)) for a, b in pairs]
+        scores = [(read_json(a, *KEYS), read_json(b, *KEYS)) for a, b in pairs]
         differences = [difference(a, b) for a, b in scores]
     except InputError as error:
         return found | {"verdict": UNCHECKED, "reason": str(error)}

@@ -52,8 +52,11 @@ def read_features(path: str | Path) -> Features:
         with safe_open(path, "numpy") as file:
             about, values = json.loads(file.metadata()["about"]), file.get_tensor("features")
         features = Features(values, tuple(about["ids"]), Spec(**about["spec"]))
-    except (OSError, SafetensorError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: found no readable features ({error}), expected a safetensors file of them") from None
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"{path}: found no readable features ({reason}), expected a safetensors file of them"
+        ) from None
     expected = (len(features.ids), features.spec.width)
     if values.shape != expected:
         raise InputError(f"{path}: features: found shape {values.shape}, expected {expected}")

@@ -11,6 +11,7 @@ from piti.evaluate.intervals import Estimate, jackknife, random_groups
 from piti.files import InputError
 
 GROUPS = 20  # of the jackknife
+KEYS = ("value", "pseudo_values", "sizes", "higher_is_better", "n", "extractor", "reference", "seed")  # for comparing
 
 
 def score(real: Features, fake: Features, min_images: int, seed: int = 0) -> dict:

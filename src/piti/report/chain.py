@@ -5,6 +5,8 @@ from pathlib import Path
 
 from piti.files import failure, read_json
 
+KEYS = ("step", "digest", "card", "made", "inputs")  # of a card.json
+
 
 @dataclass(frozen=True)
 class Link:
@@ -36,9 +38,9 @@ def read_chain(path: str | Path, links: dict[str, Link]) -> Link:
         if not about.exists():
             links[str(path)] = Link(str(path))
         else:
-            said = read_json(about)
+            said = read_json(about, *KEYS)
             failed = failure(path) or "" if path.is_file() else ""
-            link = Link(str(path), *(said[key] for key in ("step", "digest", "card", "made", "inputs")), failed)
+            link = Link(str(path), *(said[key] for key in KEYS), failed)
             links[link.path] = link
             for parent in link.parents:
                 read_chain(parent, links)

@@ -36,10 +36,10 @@ def make_report(
     links: dict[str, Link] = {}
     shown = {
         "card": card,
-        "tables": [show_table(read_chain(path, links), links) for path in tables],
-        "claims": read_json(claims[0])["claims"],
-        "claims_link": read_chain(claims[0], links),
-        "figures": [show_figure(read_chain(path, links)) for path in figures],
+        "tables": [show_table(shown_link(path, links), links) for path in tables],
+        "claims": read_json(claims[0], "claims")["claims"],
+        "claims_link": shown_link(claims[0], links),
+        "figures": [show_figure(shown_link(path, links)) for path in figures],
         "assumed": list(assumed(deviations[0])),
     }
     trainings = [link for link in links.values() if link.step == "train"]
@@ -64,6 +64,14 @@ def make_report(
 def stale(card: ReportCard, link: Link) -> bool:
     """Whether the code of the step that made an artefact has changed since. Of a download its checksum decides."""
     return link.step != "download" and card.code_now.get(link.step, link.made.get("code")) != link.made.get("code")
+
+
+def shown_link(path: Path, links: dict[str, Link]) -> Link:
+    """What a step has made for the report to show. Raises InputError where the step's own word on it is missing."""
+    link = read_chain(path, links)
+    if not link.step:
+        raise InputError(f"{path}: found no card.json beside it, expected what its step has written")
+    return link
 
 
 # -- tables and figures ----------------------------------------------------------------------------------------------

@@ -9,6 +9,8 @@ import pandas as pd
 from piti.cards import Cell, TableCard
 from piti.files import InputError, failure, read_json, write_text
 
+KEYS = ("value", "interval", "extractor")  # of a score
+
 
 def make_table(card: TableCard, output: Path, scores: Sequence[Path]) -> None:
     """Write `output` (table.csv), long.csv and table.md. `scores` are the cells' score files, cell by cell.
@@ -33,7 +35,7 @@ def make_table(card: TableCard, output: Path, scores: Sequence[Path]) -> None:
 def _row(card: TableCard, cell: Cell, files: list[Path]) -> dict:
     """One line of the long table: the mean over the seeds, or the reason why there is none."""
     reasons = [reason for file in files if (reason := failure(file))]
-    found = [] if reasons else [read_json(file) for file in files]
+    found = [] if reasons else [read_json(file, *KEYS) for file in files]
     if cell.selected and found:
         best = max if found[0]["higher_is_better"] else min
         found = [best(found, key=lambda score: score["value"])]

@@ -27,7 +27,7 @@ def test_digest_follows_values_and_ids():
     assert len({original.digest, changed.digest, renamed.digest}) == 3
 
 
-@pytest.mark.parametrize("damage", ["truncated", "other", "missing", "ids"])
+@pytest.mark.parametrize("damage", ["truncated", "other", "missing", "ids", "about"])
 def test_refuses_what_is_not_whole(tmp_path, damage):
     path = tmp_path / "features.safetensors"
     good = features()
@@ -36,6 +36,8 @@ def test_refuses_what_is_not_whole(tmp_path, damage):
         path.write_bytes(path.read_bytes()[:-5])
     if damage == "other":
         path.write_text("no features")
+    if damage == "about":
+        path.write_bytes(path.read_bytes().replace(b"ids", b'i"s'))
     if damage == "missing":
         path.unlink()
     with pytest.raises(InputError, match=r"features.safetensors: .*(found|shape)") as refusal:

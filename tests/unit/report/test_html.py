@@ -9,7 +9,7 @@ from piti.card import digest, to_dict
 from piti.cards import Cell, ReportCard, TableCard
 from piti.files import InputError, write_failure, write_json
 from piti.report.chain import ancestors, read_chain
-from piti.report.html import Cost, assumed, costs, make_report, show_cell, stale
+from piti.report.html import Cost, assumed, costs, make_report, show_cell, shown_link, stale
 from piti.report.tables import make_table
 
 HOSTILE = "<script>alert(1)</script>"
@@ -169,6 +169,12 @@ def test_cost_counts_every_piece_of_a_training_and_what_is_shared_once_a_table(t
     tables = [{"name": n, "link": link} for n, link in zip("xy", scores, strict=True)]
     one, whole = Cost(1, 8.0, "A100", 2.5), Cost(1, 8.0, "A100", 3.0)
     assert costs(tables, links) == {"x": one, "y": one, "the whole page": whole}
+
+
+def test_a_table_without_its_card_is_refused(tmp_path):
+    (tmp_path / "table.csv").write_text("Method,A")
+    with pytest.raises(InputError, match=r"table.csv: found no card.json beside it"):
+        shown_link(tmp_path / "table.csv", {})
 
 
 def test_chain_holds_each_artefact_once(tmp_path):

@@ -32,7 +32,7 @@ def tally_study(card: TallyCard, output: Path, study: Sequence[Path], votes: Seq
     study: the key that make_study wrote. votes: folder of CSV files, exported by the page or by Mechanical Turk.
     Raises InputError where that is no folder. Every rejected row is named on stderr.
     """
-    key = read_json(study[0])
+    key = read_json(study[0], "pairs", "left_out")
     for folder in votes:
         if not folder.is_dir():
             raise InputError(f"{folder}: found a file, expected a folder of CSV files")
