@@ -49,6 +49,19 @@ def test_nothing_is_unpickled():
         assert not modules & banned, place
 
 
+def test_only_downloads_ask_the_network():
+    """Compute nodes have none. A host's own name is no network."""
+    banned = {"socket", "ssl", "urllib", "http", "ftplib", "requests", "urllib3", "huggingface_hub", "torch.hub"}
+    for place, node in nodes((ast.Import, ast.ImportFrom)):
+        modules = {alias.name for alias in node.names} if isinstance(node, ast.Import) else {node.module or ""}
+        if not place.startswith("src/piti/download.py"):
+            assert not {m for m in modules if m in banned or m.split(".")[0] in banned} - {"socket"}, place
+    for place, name, call in calls():
+        assert not name.startswith("socket.") or name == "socket.gethostname", place
+        fetches = [k for k in call.keywords if k.arg == "pretrained" and ast.unparse(k.value) != "False"]
+        assert not fetches and "load_state_dict_from_url" not in name, place
+
+
 def test_torch_loads_weights_only():
     for place, name, call in calls():
         if name == "torch.load":

@@ -117,6 +117,13 @@ def test_the_paper_takes_at_most_three_fifths_of_the_releases_way(user):
     assert total <= 0.6 * costs.unshared(tables.values(), release=True)
 
 
+def test_a_table_of_the_same_models_saves_nothing_more(paper):
+    """Table 5 measures Table 1's pictures with a second network."""
+    costs, tables = paper
+    one, both = (costs.unshared(tables[name] for name in names) for names in (["table1"], ["table1", "table5"]))
+    assert one == both
+
+
 def test_hours_follow_steps_and_rates(paper):
     costs, _ = paper
     double, _ = planned(**FLICKR, models={"scratch": {"steps": 720000}})

@@ -163,20 +163,17 @@ class Costs:
     def unshared(self, tables: Iterable[Artefact], release: bool = False) -> float:
         """Hours if every table made each of its models, and all before it, for itself; release: in the release's way.
 
-        Cells of one table that measure the same model in other ways share it, and a prior is pretrained once all the
-        same. Figures show what the tables' cells have made.
+        Shared all the same: what cells of one table measure of one model, tables of the same models (1 and 5), and the
+        prior. Figures show what the tables' cells have made.
         """
-        hours, priors = 0.0, {}
+        runs: dict[tuple, dict[str, Artefact]] = {}  # (models of the table, models of the cell) -> all that it takes
         for table in tables:
-            runs: dict[frozenset, dict[str, Artefact]] = {}
-            for cell in self._cells(table):
-                chain = self.chain([cell])
-                priors |= {path: a for path, a in chain.items() if _is_prior(a.card)}
-                models = frozenset(path for path, a in chain.items() if isinstance(a.card, TrainCard))
-                runs.setdefault(models, {}).update(chain)
-            hours += sum(
-                self.hours(a, release) for run in runs.values() for path, a in run.items() if path not in priors
-            )
+            chains = [self.chain([cell]) for cell in self._cells(table)]
+            models = [frozenset(p for p, a in chain.items() if isinstance(a.card, TrainCard)) for chain in chains]
+            for chain, own in zip(chains, models, strict=True):
+                runs.setdefault((frozenset(models), own), {}).update(chain)
+        priors = {path: a for run in runs.values() for path, a in run.items() if _is_prior(a.card)}
+        hours = sum(self.hours(a, release) for run in runs.values() for path, a in run.items() if path not in priors)
         return hours + self.total(priors)
 
     def _cells(self, table: Artefact) -> Iterable[str]:
