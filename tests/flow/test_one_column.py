@@ -1,6 +1,7 @@
 """One column of a table, from nothing: Snakemake runs the whole chain, smaller than smoke.
 
-Only the extractor's weights come from outside, from the package registry.
+Only the extractor's weights come from outside, from the package registry. Everything after the downloads runs without
+a network, as on a compute node: in a network namespace of its own, where the kernel offers one.
 """
 
 import csv
@@ -49,11 +50,21 @@ def clone(tmp_path_factory):
     return folder
 
 
-def snakemake(clone: Path, config: dict, *arguments: str) -> str:
+def alone() -> list[str]:
+    """What to put before a command that has no network, not even this machine's own; nothing where that is refused."""
+    command = ["unshare", "--map-root-user", "--net"]
+    return command if shutil.which("unshare") and not subprocess.run([*command, "true"]).returncode else []
+
+
+ALONE = alone()
+
+
+def snakemake(clone: Path, config: dict, *arguments: str, before: list[str] = ALONE) -> str:
     """Run Snakemake in the copy with these settings, as a user would; what it prints."""
     folders = {"results": str(clone / "results"), "downloads": str(clone / "downloads")}
     (clone / "mine.yaml").write_text(yaml.safe_dump(config | folders))
     command = [
+        *before,
         sys.executable,
         "-m",
         "snakemake",
@@ -84,7 +95,16 @@ def written(clone: Path) -> dict[Path, int]:
     return {file: file.stat().st_mtime_ns for file in files}
 
 
+@pytest.mark.skipif(not ALONE, reason="this kernel gives no network namespace: the chain runs with the network there")
+def test_the_chain_runs_without_network():
+    """The next test would not notice if its steps had a network: this one does."""
+    ask = "import socket; socket.create_connection(('127.0.0.1', 9), 5)"
+    asked = subprocess.run([*ALONE, sys.executable, "-c", ask], capture_output=True, text=True)
+    assert "Network is unreachable" in asked.stderr
+
+
 def test_one_column_from_nothing_and_again(clone):
+    snakemake(clone, CONFIG, "--until", "download", before=[])
     snakemake(clone, CONFIG)
     first, made = numbers(clone), written(clone)
     assert first.keys() == {"Ours", "Ours (from scratch)"}
