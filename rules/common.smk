@@ -1,5 +1,6 @@
 # Everything the other rule files share: the plan, and how a rule finds its artefact in it by digest.
 import os
+import re
 import shlex
 import sys
 from glob import glob

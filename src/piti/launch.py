@@ -24,7 +24,7 @@ SAVING = 600  # s that torchrun leaves its processes to save after SIGTERM; SLUR
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m piti.launch", description=__doc__.split("\n")[0])
-    parser.add_argument("--gpus", type=int, default=1, help="of all nodes together; 0: no GPU")
+    parser.add_argument("--gpus", type=int, default=1, help="of each node; 0: none")
     parser.add_argument("--nodes", type=int, default=1)
     parser.add_argument("--runtime", type=float, default=0, help="minutes that the SLURM job may take; 0: no such job")
     parser.add_argument("--margin", type=float, default=10, help="minutes before that at which a training leaves")
@@ -54,7 +54,7 @@ def processes(command: list[str], nodes: int, gpus: int, job: str | None) -> lis
     if nodes > 1:
         port = 20000 + int(job) % 20000
         meeting = ["--rdzv-backend=c10d", f"--rdzv-endpoint={socket.gethostname()}:{port}", f"--rdzv-id={job}"]
-    shape = [f"--nnodes={nodes}", f"--nproc-per-node={max(gpus // nodes, 1)}", f"--shutdown-timeout={SAVING}"]
+    shape = [f"--nnodes={nodes}", f"--nproc-per-node={max(gpus, 1)}", f"--shutdown-timeout={SAVING}"]
     python, *module = command
     return [python, "-m", "piti.train.torchrun", *shape, *meeting, *module]
 

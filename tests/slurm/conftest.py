@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from piti.config import load
+from piti.plan import resolve
 from tests.slurm import cluster
 
 ROOT = Path(__file__).parents[2]
@@ -28,21 +30,30 @@ CONFIG = {
         "ade20k": {"train": 8, "test": 8},
         "web": {"train": 8, "test": 1},
     },
-    "weights": {"gone": {"format": "efficientnet_lite0", "path": "nowhere"}},
-    "extractors": {"fid_gone": "gone"},
+    "weights": {"inception": {"path": "nowhere"}},
+    "extractors": {"fid_gone": "inception"},
     "networks": {"pix2pixhd": {"lambda_vgg": 0.0, "lr_generator": 1.0e30}},
     "models": {
         **dict.fromkeys(("prior_base", "prior_upsampler", "continuation", "two_stage"), TRAINING),
         "stage1": LONG,
         "upsampler": TRAINING | {"degradation": False, "perceptual": "", "adversarial": ""},
         "pix2pixhd": {"steps": 10, "batch": 4},
+        "wide": TRAINING | {"kind": "base", "init": "continuation", "lr": 1.0e-3, "ema_rate": 0.9},
     },
+    "methods": {"wide": {"label": "Wide", "base": "wide", "upsampler": "upsampler"}},
     "sampling": {"base_respacing": "2", "upsampler_respacing": "2"},
     "tables": {
         "column": {
             "title": "One column",
             "run": {"metric": "fid_c"},
             "rows": {"ours": {"method": "ours"}, "pix2pixhd": {"method": "pix2pixhd"}},
+            "columns": {"ade20k_mask": {"task": "ade20k_mask"}},
+            "paper": {},
+        },
+        "wide": {
+            "title": "Of which only the training is made, on two nodes",
+            "run": {"metric": "fid_c"},
+            "rows": {"wide": {"method": "wide"}},
             "columns": {"ade20k_mask": {"task": "ade20k_mask"}},
             "paper": {},
         },
@@ -57,13 +68,15 @@ CONFIG = {
     "machine": {"save_every": 10, "log_every": 10, "margin": 1.85},
 }
 # What is changed in the shipped profile: sizes for one small machine, and who is disturbed how. Values are expressions.
-PLACES = {"prior_base": "spare", "continuation": "lent"}  # else gpu
+PLACES = {"prior_base": "spare", "continuation": "lent", "wide": "wide"}  # else gpu
 TRAIN = {
     "slurm_partition": "".join(f"'{p}' if wildcards.name.startswith('{n}') else " for n, p in PLACES.items()) + "'gpu'",
     "runtime": "2 if wildcards.name.startswith('stage1') else 10",
     "mem_mb": "200 if wildcards.name.startswith('upsampler') and attempt == 1 else 3000",
     "cpus_per_task": 3,
-    "gpu": 1,
+    "gpu": "0 if wildcards.name.startswith('wide') else 1",
+    "gres": "'gpu:1' if wildcards.name.startswith('wide') else ''",
+    "nodes": "2 if wildcards.name.startswith('wide') else 1",
 }
 
 
@@ -102,10 +115,12 @@ def clone(tmp_path_factory) -> Path:
 def snakemake(clone: Path, results: str, *arguments: str) -> tuple[int, str]:
     """Exit code and output of a run in the clone."""
     settings = CONFIG | {"results": results, "downloads": "downloads"}
+    plan, *_ = resolve(load(settings, clone / "config"))
+    (wide,) = (a.path for a in plan.artefacts.values() if a.step == "train" and a.name.startswith("wide"))
     (clone / f"{results}.yaml").write_text(yaml.safe_dump(settings))
     command = [sys.executable, "-m", "snakemake", "--nolock", "--configfile", f"{results}.yaml", *arguments]
     with open(clone / f"{results}.log", "w") as log:
-        done = subprocess.run(["timeout", "-k", "10", "1800", *command], cwd=clone, stdout=log, stderr=log)
+        done = subprocess.run(["timeout", "-k", "10", "1800", *command, wide], cwd=clone, stdout=log, stderr=log)
     return done.returncode, (clone / f"{results}.log").read_text()
 
 
@@ -146,6 +161,7 @@ def watch(results: Path, seen: dict[str, set[tuple]], over: threading.Event) -> 
         "prior_base": preempt,  # its partition queues it again
         "continuation": preempt,  # its partition would cancel it
         "prior_upsampler": lambda job: subprocess.run(["scancel", job]),
+        "wide": lambda job: subprocess.run(["scancel", "--signal=TERM", job]),
     }
     while not over.wait(0.5):
         for name, evidence in running():

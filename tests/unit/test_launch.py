@@ -25,7 +25,7 @@ def test_several_gpus_of_a_node_are_processes_of_one_torchrun():
 
 
 def test_several_nodes_meet_at_this_one_under_the_jobs_name():
-    command = processes(TRAIN, nodes=2, gpus=8, job="123456")
+    command = processes(TRAIN, nodes=2, gpus=4, job="123456")
     assert {"--nnodes=2", "--nproc-per-node=4", "--rdzv-id=123456", "--rdzv-backend=c10d"} <= set(command)
     (meeting,) = (word for word in command if word.startswith("--rdzv-endpoint="))
     assert 1024 < int(meeting.rsplit(":", 1)[1]) < 65536
