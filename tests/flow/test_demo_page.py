@@ -3,6 +3,7 @@
 import contextlib
 import importlib.util
 import io
+import os
 import re
 import shlex
 import shutil
@@ -31,6 +32,7 @@ from piti.networks.piti import PITI
 from piti.plan import Plan
 
 LABELS = np.random.default_rng(0).integers(0, 151, (8, 8), np.uint8).repeat(8, 0).repeat(8, 1)  # of a test condition
+OURS = os.environ | {"PYTHONPATH": str(ROOT / "src")}
 
 pytestmark = [
     needs_browser,
@@ -86,7 +88,7 @@ def address(studio):
         port = free.getsockname()[1]
     line = ["demo", "--config", "preset=smoke", "--port", str(port)]
     with open(studio / "log", "w") as log:
-        page = subprocess.Popen([sys.executable, "-m", "piti", *line], cwd=studio, stdout=log, stderr=log)
+        page = subprocess.Popen([sys.executable, "-m", "piti", *line], cwd=studio, env=OURS, stdout=log, stderr=log)
         try:
             found, until = f"http://127.0.0.1:{port}", time.monotonic() + 300
             while not answers(found):
@@ -157,7 +159,7 @@ def test_what_is_painted_becomes_the_picture_that_translate_draws(studio, addres
     line = window.run("return document.querySelector('.said code').innerText")
     _, *arguments = shlex.split(line.replace("image.png", str(tmp_path / "image.png")))
     arguments[arguments.index("--out") + 1] = str(tmp_path / "out")
-    subprocess.run([sys.executable, "-m", "piti", *arguments], cwd=studio, check=True)
+    subprocess.run([sys.executable, "-m", "piti", *arguments], cwd=studio, env=OURS, check=True)
     assert np.array_equal(np.asarray(Image.open(tmp_path / "out/image.png")), picture)
 
     hosts = "return performance.getEntriesByType('resource').map(e => new URL(e.name).origin)"

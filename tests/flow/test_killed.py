@@ -42,7 +42,7 @@ MODELS = {
 
 def clone(folder: Path) -> Path:
     """What a fresh clone has, with the smallest experiments, and weights that need no network."""
-    for name in ("rules", "config", "profiles", "src"):
+    for name in ("rules", "config", "profiles", "envs", "src"):
         shutil.copytree(ROOT / name, folder / name)
     for name in ("Snakefile", "DEVIATIONS.md"):
         shutil.copy(ROOT / name, folder / name)

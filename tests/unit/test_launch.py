@@ -107,7 +107,7 @@ def test_a_queued_job_waits_for_its_end(slurm):
 
 def test_sigterm_is_the_trainings_to_answer(slurm):
     script = (
-        "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(0)); print('up', flush=True); time.sleep(60)"
+        "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(0)); print('up', flush=True); time.sleep(5)"
     )
     process = launch(slurm, "--runtime=60", script=script)
     assert process.stdout.readline() == "up\n"

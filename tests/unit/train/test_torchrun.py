@@ -9,10 +9,10 @@ SAVES = """
 import signal, sys, time
 def leave(*_):
     time.sleep(0.5)
-    print("saved", flush=True)
+    print("saved\\n", end="", flush=True)
     sys.exit(75)
 signal.signal(signal.SIGTERM, leave)
-print("up", flush=True)
+print("up\\n", end="", flush=True)
 time.sleep(60)
 """
 
