@@ -12,6 +12,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
+# Names of what is half-written: by `atomic` and `atomic_folder`; by safetensors itself, on the way to those.
+LEFT = r"\..+\.\d+\.partial|\.tmp\w{6}"
+
 
 class InputError(Exception):
     """Input that a person can put right. Its text is one line: file, key, found, expected. Steps print it, exit 2."""
@@ -59,7 +62,7 @@ def exclusive(folder: str | Path) -> Iterator[None]:
     handle = _locked(folder / ".lock")
     try:
         for name in os.listdir(folder):
-            if re.fullmatch(r"\..+\.\d+\.partial", name):  # as `atomic` and `atomic_folder` name them
+            if re.fullmatch(LEFT, name):
                 left = folder / name
                 shutil.rmtree(left) if left.is_dir() else left.unlink()
         yield

@@ -96,6 +96,7 @@ def test_exclusive_removes_what_a_killed_process_left(tmp_path):
     (tmp_path / ".page.77.partial").mkdir()
     (tmp_path / ".page.77.partial/half").touch()
     (tmp_path / ".x.json.77.partial").touch()
+    (tmp_path / ".tmpWE2ulJ").touch()  # by safetensors
     (tmp_path / ".big.zip.partial").touch()  # a download, to be continued
     with exclusive(tmp_path):
         assert {path.name for path in tmp_path.iterdir()} == {".lock", ".big.zip.partial"}
