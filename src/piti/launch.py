@@ -17,6 +17,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 
 AGAIN = 75  # EX_TEMPFAIL: the training has saved its state and asks to be started again
 SAVING = 600  # s that torchrun leaves its processes to save after SIGTERM; SLURM may leave them less
@@ -40,7 +41,8 @@ def main() -> None:
             f"machine.margin: found {asked.margin:g}, expected less than the job's runtime, {asked.runtime:g} min"
         )
     signal.signal(signal.SIGTERM, lambda *_: None)  # the training decides; its own handler is not touched by this one
-    code = subprocess.run([*own_step(asked.nodes), *command, "--minutes", f"{minutes:g}"]).returncode
+    step = [*own_step(asked.nodes), *command, "--minutes", f"{minutes:g}"]
+    code = subprocess.run(step, env=outside_steps(os.environ)).returncode
     if code == AGAIN and asked.requeue:
         requeue(job)
     sys.exit(code)
@@ -66,8 +68,21 @@ def own_step(nodes: int) -> list[str]:
     return ["srun", "--overlap", *shape, "--cpu-bind=quiet"]
 
 
+def outside_steps(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment without what the step around this one says of itself: srun would take it for the job's shape."""
+    kept = ("SLURM_JOB_ID", "SLURM_CONF")
+    return {key: value for key, value in environment.items() if not key.startswith("SLURM_") or key in kept}
+
+
 def requeue(job: str) -> None:
-    """Queue this job again and wait for the end that this brings; return where SLURM refuses."""
+    """Queue this job again and wait for the end that this brings; return where SLURM refuses.
+
+    A job that somebody cancels stays so: SLURM would take it back even then.
+    """
+    state = subprocess.run(["squeue", "-h", "-j", job, "-o", "%T"], stdout=subprocess.PIPE, text=True).stdout.strip()
+    if state != "RUNNING":
+        print(f"job {job} is {state or 'gone'} and not queued again", file=sys.stderr)
+        return
     asked = subprocess.run(["scontrol", "requeue", job], stderr=subprocess.PIPE, text=True)
     if asked.returncode:
         print(f"job {job} is not queued again: {asked.stderr.strip()}", file=sys.stderr)

@@ -41,6 +41,7 @@ def slurm(tmp_path):
 
     tool("srun", f'echo "$@" > {tmp_path}/step; while [ "${{1#--}}" != "$1" ]; do shift; done; exec "$@"')
     tool("scontrol", f'echo "$@" > {tmp_path}/asked; echo refused >&2; exit 1')
+    tool("squeue", "echo RUNNING")
     tool("accepting", f'echo "$@" > {tmp_path}/asked')
     return tmp_path
 
@@ -48,7 +49,9 @@ def slurm(tmp_path):
 def launch(folder: Path, *options: str, script: str, job: bool = True) -> subprocess.Popen:
     """piti.launch around a Python script, with the tools of `folder`."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("SLURM_")}
-    environment |= {"PATH": f"{folder}:{os.environ['PATH']}"} | ({"SLURM_JOB_ID": "42"} if job else {})
+    environment |= {"PATH": f"{folder}:{os.environ['PATH']}"} | (
+        {"SLURM_JOB_ID": "42", "SLURM_NNODES": "1"} if job else {}
+    )
     command = [sys.executable, "-m", "piti.launch", *options, sys.executable, "-c", script]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -93,6 +96,19 @@ def test_where_it_is_not_wanted_nobody_asks(slurm):
     process.communicate(timeout=60)
     assert process.returncode == 75
     assert not (slurm / "asked").exists()
+
+
+def test_a_job_that_is_cancelled_stays_so(slurm):
+    (slurm / "squeue").write_text("#!/bin/sh\necho COMPLETING\n")
+    process = launch(slurm, "--runtime=60", script=SAYS)
+    assert "job 42 is COMPLETING and not queued again" in process.communicate(timeout=60)[1]
+    assert process.returncode == 75
+    assert not (slurm / "asked").exists()
+
+
+def test_the_step_around_does_not_shape_the_trainings(slurm):
+    script = "import os; print(sorted(key for key in os.environ if key.startswith('SLURM_')))"
+    assert launch(slurm, "--runtime=60", script=script).communicate(timeout=60)[0] == "['SLURM_JOB_ID']\n"
 
 
 def test_a_queued_job_waits_for_its_end(slurm):
