@@ -131,7 +131,7 @@ def _vgg16(weights: str | Path, device: torch.device) -> Network:
     Without the logarithm five of the 128 channels, with values beyond 1000, would hold 63 % of the variance.
     """
     vgg = VGGFeatures(checkpoint.read(weights), ("relu2_2",), "vgg16", "caffe").to(device)
-    return lambda x: vgg(x / 127.5 - 1)[0].log1p().mean(dim=(2, 3))
+    return lambda x: (vgg.unit * vgg(x / 127.5 - 1)[0]).log1p().mean(dim=(2, 3))
 
 
 @dataclass(frozen=True)

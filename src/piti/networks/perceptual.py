@@ -16,18 +16,20 @@ LOSS_LAYERS = {
     "multilevel": FIVE_LEVELS,  # the paper
 }
 
-# What the weights expect, as (channel order, gain, offset) that take RGB in [-1, 1] there.
+# What the weights expect, as (channel order, gain, offset) that take RGB in [-1, 1] there; and the unit of the features:
+# how much larger they are than of an input normalised by ImageNet's deviation, which the weights of losses are made for.
 CONVENTIONS = {
     # RGB in [0, 1], normalised by ImageNet's mean and standard deviation
     "torchvision": (
         [0, 1, 2],
         [0.5 / 0.229, 0.5 / 0.224, 0.5 / 0.225],
         [(0.5 - 0.485) / 0.229, (0.5 - 0.456) / 0.224, (0.5 - 0.406) / 0.225],
+        1.0,
     ),
     # BGR in 0..255 minus means. (Folded into conv1_1, this would be inexact at the zero-padded borders.)
-    "caffe": ([2, 1, 0], [127.5] * 3, [127.5 - 104.007, 127.5 - 116.669, 127.5 - 122.679]),
+    "caffe": ([2, 1, 0], [127.5] * 3, [127.5 - 104.007, 127.5 - 116.669, 127.5 - 122.679], 255 * 0.226),
     # left as it is: what the GAN baselines' released code gives to torchvision's weights (facts 3.1)
-    "raw": ([0, 1, 2], [1.0] * 3, [0.0] * 3),
+    "raw": ([0, 1, 2], [1.0] * 3, [0.0] * 3, 1.0),
 }
 
 
@@ -50,19 +52,19 @@ class VGGFeatures(nn.Module):
         self.names, self.features = _convolutions(arch, layers)
         load(self, {name: state_dict[name] for name in self.state_dict() if name in state_dict}, f"{arch} weights")
         self.requires_grad_(False).eval()
-        order, gain, offset = CONVENTIONS[convention]
+        order, gain, offset, self.unit = CONVENTIONS[convention]
         self.register_buffer("order", torch.tensor(order), persistent=False)
         self.register_buffer("gain", torch.tensor(gain).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("offset", torch.tensor(offset).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
-        """x: B×3×H×W RGB in [-1, 1]. Returns the feature maps, shallowest first; gradients flow to x."""
+        """x: B×3×H×W RGB in [-1, 1]. Returns the feature maps in their unit, shallowest first; gradients flow to x."""
         x = x[:, self.order] * self.gain + self.offset
         maps = []
         for name, module in zip(self.names, self.features, strict=True):
             x = module(x)
             if name in self.layers:
-                maps.append(x)
+                maps.append(x / self.unit)
         return maps
 
 

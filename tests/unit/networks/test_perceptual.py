@@ -58,14 +58,27 @@ def test_input_conventions():
     x = torch.tensor([[1.0, 1, 1], [-1, -1, -1], [1, 0, -1]]).view(3, 3, 1, 1)
 
     def seen(convention):
-        (maps,) = VGGFeatures(state, ("conv1_1",), convention=convention)(x)
-        return maps[:, :3, 0, 0]
+        vgg = VGGFeatures(state, ("conv1_1",), convention=convention)
+        return vgg.unit * vgg(x)[0][:, :3, 0, 0]
 
     mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
     rgb = torch.tensor([[1.0, 1, 1], [0, 0, 0], [1, 0.5, 0]])
     torch.testing.assert_close(seen("torchvision"), (rgb - mean) / std)
     torch.testing.assert_close(seen("caffe"), 255 * rgb.flip(1) - torch.tensor([104.007, 116.669, 122.679]))
     torch.testing.assert_close(seen("raw"), x[:, :, 0, 0])
+
+
+@pytest.mark.parametrize("kind", ["conv2_2", "multilevel"])
+def test_a_weight_means_the_same_for_weights_of_either_convention(kind):
+    """A network of 0..255 has features that are larger by as much as its input is; the loss must not be."""
+    normalised, published = weights(), weights()
+    published = {n: t * (255 * 0.226 if n.endswith("bias") else 1) for n, t in published.items()}
+    for state in (normalised, published):  # the order of the channels does not matter
+        state["features.0.weight"] = state["features.0.weight"].mean(dim=1, keepdim=True).expand(-1, 3, -1, -1)
+    x, target = images(1), images(2)
+    one = PerceptualLoss(normalised, kind)(x, target)
+    other = PerceptualLoss(published, kind, convention="caffe")(x, target)
+    torch.testing.assert_close(other, one, rtol=0.1, atol=0)
 
 
 @pytest.mark.parametrize("kind", ["conv2_2", "multilevel"])
