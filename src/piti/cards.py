@@ -19,6 +19,7 @@ class UNetConfig:
     in_channels: int = 3  # 6 for the upsampler: noisy image and low_res
     out_channels: int = 6  # epsilon and the learned variance
     dropout: float = 0.1
+    norm_groups: int = 32  # of every group norm; a narrow layer wants fewer: a group of one channel loses its mean
     token_width: int = 512  # width of the tokens that encoder_kv and transformer_proj receive
     patch_size: int = 1  # side of the pixel-unshuffle before the first and after the last convolution
 

@@ -41,13 +41,13 @@ class UNet(nn.Module):
         super().__init__()
         self.config = config
         widths = [config.model_channels * mult for mult in config.channel_mult]
-        embed = 4 * config.model_channels
+        embed, groups = 4 * config.model_channels, config.norm_groups
 
         def residual(channels: int, out_channels: int, resample: str = "") -> ResBlock:
-            return ResBlock(channels, out_channels, embed, config.dropout, resample)
+            return ResBlock(channels, out_channels, embed, groups, config.dropout, resample)
 
         def attention(channels: int) -> AttentionBlock:
-            return AttentionBlock(channels, config.num_head_channels, config.token_width)
+            return AttentionBlock(channels, groups, config.num_head_channels, config.token_width)
 
         self.time_embed = nn.Sequential(nn.Linear(config.model_channels, embed), nn.SiLU(), nn.Linear(embed, embed))
 
@@ -83,7 +83,7 @@ class UNet(nn.Module):
                 self.output_blocks.append(Stage(*layers))
 
         last = nn.Conv2d(channels, config.out_channels * config.patch_size**2, 3, padding=1)
-        self.out = nn.Sequential(group_norm(channels), nn.SiLU(), zero(last))
+        self.out = nn.Sequential(group_norm(channels, groups), nn.SiLU(), zero(last))
         self.transformer_proj = nn.Linear(config.token_width, embed)
 
     def encode_tokens(self, tokens: torch.Tensor, pooled: torch.Tensor) -> Encoded:
@@ -136,13 +136,17 @@ class Stage(nn.Sequential):
 class ResBlock(nn.Module):
     """Two convolutions around a modulation norm(h) (1 + scale) + shift; resampling sits before the first one."""
 
-    def __init__(self, channels: int, out_channels: int, embed: int, dropout: float, resample: str = ""):
+    def __init__(
+        self, channels: int, out_channels: int, embed: int, groups: int, dropout: float, resample: str = ""
+    ):
         super().__init__()
         self.resample = {"": nn.Identity(), "down": nn.AvgPool2d(2), "up": nn.Upsample(scale_factor=2)}[resample]
-        self.in_layers = nn.Sequential(group_norm(channels), nn.SiLU(), nn.Conv2d(channels, out_channels, 3, padding=1))
+        self.in_layers = nn.Sequential(
+            group_norm(channels, groups), nn.SiLU(), nn.Conv2d(channels, out_channels, 3, padding=1)
+        )
         self.emb_layers = nn.Sequential(nn.SiLU(), nn.Linear(embed, 2 * out_channels))
         self.out_layers = nn.Sequential(
-            group_norm(out_channels),
+            group_norm(out_channels, groups),
             nn.SiLU(),
             nn.Dropout(dropout),
             zero(nn.Conv2d(out_channels, out_channels, 3, padding=1)),
@@ -166,12 +170,12 @@ class AttentionBlock(nn.Module):
     The projections are 1x1 convolutions by name (Conv1d), applied as matrix products to channels-last features.
     """
 
-    def __init__(self, channels: int, head_channels: int, token_width: int):
+    def __init__(self, channels: int, groups: int, head_channels: int, token_width: int):
         super().__init__()
         if channels % head_channels:
             raise InputError(f"num_head_channels: found {head_channels}, expected a divisor of the width {channels}")
         self.heads = channels // head_channels
-        self.norm = group_norm(channels)
+        self.norm = group_norm(channels, groups)
         self.qkv = nn.Conv1d(channels, 3 * channels, 1)
         self.encoder_kv = nn.Conv1d(token_width, 2 * channels, 1)
         self.proj_out = zero(nn.Conv1d(channels, channels, 1))
@@ -200,9 +204,9 @@ def timestep_embedding(timesteps: torch.Tensor, width: int) -> torch.Tensor:
     return torch.cat([phases.cos(), phases.sin()], dim=-1)
 
 
-def group_norm(channels: int) -> nn.GroupNorm:
-    """32 groups, or as many as divide a narrow layer. The kernels keep the statistics in float32 for bf16 features."""
-    return nn.GroupNorm(math.gcd(32, channels), channels)
+def group_norm(channels: int, groups: int) -> nn.GroupNorm:
+    """So many groups, or as many of them as divide the layer. The kernels keep the statistics in float32 for bf16."""
+    return nn.GroupNorm(math.gcd(groups, channels), channels)
 
 
 def zero(layer: nn.Module) -> nn.Module:

@@ -66,7 +66,7 @@ def test_a_fresh_model_answers_zero():
 def test_attention_is_one_softmax_over_tokens_and_image():
     """Against the reference's arithmetic: heads outermost, q and k each scaled by d^(-1/4), tokens first."""
     torch.manual_seed(0)
-    block = AttentionBlock(32, 16, 24)
+    block = AttentionBlock(32, 32, 16, 24)
     torch.nn.init.normal_(block.proj_out.weight, std=0.1)
     x, tokens = torch.randn(2, 32, 4, 4), torch.randn(2, 5, 24)
 
@@ -129,6 +129,12 @@ def test_group_norm_keeps_its_statistics_in_fp32():
     got = F.group_norm(x, 1)
     want = F.group_norm(x.float(), 1)
     assert (got.float() - want).abs().max() < 0.02
+
+
+@pytest.mark.parametrize(("asked", "expected"), [(32, {32, 16}), (8, {8})])
+def test_a_narrow_network_may_have_fewer_groups(asked, expected):
+    model = unet(model_channels=16, channel_mult=(1, 2), norm_groups=asked)
+    assert {module.num_groups for module in model.modules() if isinstance(module, torch.nn.GroupNorm)} == expected
 
 
 def test_a_frozen_decoder_gets_no_weight_gradients_but_passes_them_on():
