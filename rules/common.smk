@@ -18,6 +18,7 @@ from piti.card import dumps
 from piti.config import load
 from piti.files import InputError
 from piti.plan import report as plan_report, resolve  # `report` is Snakemake's own word
+from piti.plan.cost import DEFAULT, Costs
 
 try:
     settings = load(config, Path(workflow.basedir) / "config")
@@ -28,6 +29,7 @@ except InputError as error:
 machine = settings.machine
 RESULTS = settings.results
 DOWNLOADS = settings.downloads
+AHEAD = Costs(plan, DEFAULT).ahead()
 GPUS = (1 if glob("/dev/nvidia[0-9]*") else 0) if machine.gpus == "auto" else machine.gpus
 
 
@@ -46,6 +48,11 @@ def artefact(step, wildcards):
 def files(step):
     """Named inputs of a step. A path holds the digest of what made it, so a newer file is no reason to make it again."""
     return lambda w: {key: ancient(list(paths)) for key, paths in artefact(step, w).inputs.items()}
+
+
+def urgency(step):
+    """Priority of a step's jobs: what the longest work waits for is made first, above all the priors."""
+    return lambda wildcards: AHEAD[artefact(step, wildcards).path]
 
 
 def command(step):

@@ -8,13 +8,14 @@ rule download:
         f"{RESULTS}/logs/download/{{name}}/{{digest}}/{{file}}.log",
     wildcard_constraints:
         file="[^/]+",
+    priority: urgency("download")
     localrule: True
     conda:
         "../envs/report.yaml"
     params:
         step=command("download"),
     shell:
-        "{params.step} --output {output} 2> {log}"
+        "{params.step} --output {output:q} 2> {log:q}"
 
 
 rule extract:
@@ -26,13 +27,14 @@ rule extract:
         log_of("extract"),
     benchmark:
         benchmark_of("extract")
+    priority: urgency("extract")
     conda:
         "../envs/report.yaml"
     threads: machine.threads
     params:
         step=command("extract"),
     shell:
-        "{params.step} --output {output} 2> {log}"
+        "{params.step} --output {output:q} 2> {log:q}"
 
 
 rule draw_scenes:
@@ -44,13 +46,14 @@ rule draw_scenes:
         log_of("draw_scenes"),
     benchmark:
         benchmark_of("draw_scenes")
+    priority: urgency("draw_scenes")
     conda:
         "../envs/report.yaml"
     threads: machine.threads
     params:
         step=command("draw_scenes"),
     shell:
-        "{params.step} --output {output} 2> {log}"
+        "{params.step} --output {output:q} 2> {log:q}"
 
 
 rule pack:
@@ -62,13 +65,14 @@ rule pack:
         log_of("pack"),
     benchmark:
         benchmark_of("pack")
+    priority: urgency("pack")
     conda:
         "../envs/report.yaml"
     threads: machine.threads
     params:
         step=command("pack"),
     shell:
-        "{params.step} --output {output} 2> {log}"
+        "{params.step} --output {output:q} 2> {log:q}"
 
 
 rule draw_sketches:
@@ -80,6 +84,7 @@ rule draw_sketches:
         log_of("draw_sketches"),
     benchmark:
         benchmark_of("draw_sketches")
+    priority: urgency("draw_sketches")
     conda:
         "../envs/gpu.yaml"
     threads: machine.threads
@@ -88,4 +93,4 @@ rule draw_sketches:
     params:
         step=command("draw_sketches"),
     shell:
-        "{params.step} --sample-batch {machine.sample_batch} --output {output} 2> {log}"
+        "{params.step} --sample-batch {machine.sample_batch} --output {output:q} 2> {log:q}"

@@ -18,7 +18,7 @@ rule extract_features:
     params:
         step=command("extract_features"),
     shell:
-        "{params.step} --sample-batch {machine.sample_batch} --output {output} 2> {log}"
+        "{params.step} --sample-batch {machine.sample_batch} --output {output:q} 2> {log:q}"
 
 
 rule score:
@@ -36,7 +36,7 @@ rule score:
     params:
         step=command("score"),
     shell:
-        "{params.step} --output {output} 2> {log}"
+        "{params.step} --output {output:q} 2> {log:q}"
 
 
 rule check_metric:
@@ -60,7 +60,7 @@ rule check_metric:
     params:
         step=command("check_metric"),
     shell:
-        "{params.step} --sample-batch {machine.sample_batch} --output {output.table} 2> {log}"
+        "{params.step} --sample-batch {machine.sample_batch} --output {output.table:q} 2> {log:q}"
 
 
 rule measure_alignment:
@@ -80,7 +80,7 @@ rule measure_alignment:
     params:
         step=command("measure_alignment"),
     shell:
-        "{params.step} --sample-batch {machine.sample_batch} --output {output} 2> {log}"
+        "{params.step} --sample-batch {machine.sample_batch} --output {output:q} 2> {log:q}"
 
 
 rule compare_scores:
@@ -97,4 +97,4 @@ rule compare_scores:
     params:
         step=command("compare_scores"),
     shell:
-        "{params.step} --output {output} 2> {log}"
+        "{params.step} --output {output:q} 2> {log:q}"

@@ -20,7 +20,7 @@ rule make_table:
     params:
         step=command("make_table"),
     shell:
-        "{params.step} --output {output.table} 2> {log}"
+        "{params.step} --output {output.table:q} 2> {log:q}"
 
 
 rule make_figure:
@@ -38,7 +38,7 @@ rule make_figure:
     params:
         step=command("make_figure"),
     shell:
-        "{params.step} --output {output.png} 2> {log}"
+        "{params.step} --output {output.png:q} 2> {log:q}"
 
 
 def beside(wildcards):
@@ -63,7 +63,7 @@ rule publish_table:
     params:
         title=lambda w: planned_tables[w.table].card.title,
     shell:
-        "cp {input.table} {output.table} && cp {input.long} {output.long} && cp {input.markdown} {output.markdown}"
+        "cp {input.table:q} {output.table:q} && cp {input.long:q} {output.long:q} && cp {input.markdown:q} {output.markdown:q}"
 
 
 rule publish_figure:
@@ -79,7 +79,7 @@ rule publish_figure:
     params:
         title=lambda w: planned_figures[w.figure].card.title,
     shell:
-        "cp {input.png} {output.png} && cp {input.pdf} {output.pdf}"
+        "cp {input.png:q} {output.png:q} && cp {input.pdf:q} {output.pdf:q}"
 
 
 planned_report = plan_report(plan, planned_tables, planned_figures)
@@ -100,7 +100,7 @@ rule make_report:
     params:
         step=command("make_report"),
     shell:
-        "{params.step} --deviations {input.deviations} --output {output} 2> {log}"
+        "{params.step} --deviations {input.deviations:q} --output {output:q} 2> {log:q}"
 
 
 rule publish_report:
@@ -110,4 +110,4 @@ rule publish_report:
         report(f"{RESULTS}/report.html", "captions/report.rst", "Report"),
     localrule: True
     shell:
-        "cp {input} {output}"
+        "cp {input:q} {output:q}"

@@ -10,6 +10,7 @@ rule sample:
         log_of("sample"),
     benchmark:
         benchmark_of("sample")
+    priority: urgency("sample")
     conda:
         "../envs/gpu.yaml"
     threads: machine.threads
@@ -18,7 +19,7 @@ rule sample:
     params:
         step=command("sample"),
     shell:
-        "{params.step} --sample-batch {machine.sample_batch} --output {output} 2> {log}"
+        "{params.step} --sample-batch {machine.sample_batch} --output {output:q} 2> {log:q}"
 
 
 rule upsample:
@@ -30,6 +31,7 @@ rule upsample:
         log_of("upsample"),
     benchmark:
         benchmark_of("upsample")
+    priority: urgency("upsample")
     conda:
         "../envs/gpu.yaml"
     threads: machine.threads
@@ -38,7 +40,7 @@ rule upsample:
     params:
         step=command("upsample"),
     shell:
-        "{params.step} --sample-batch {machine.sample_batch} --output {output} 2> {log}"
+        "{params.step} --sample-batch {machine.sample_batch} --output {output:q} 2> {log:q}"
 
 
 rule draw_variants:
@@ -50,6 +52,7 @@ rule draw_variants:
         log_of("draw_variants"),
     benchmark:
         benchmark_of("draw_variants")
+    priority: urgency("draw_variants")
     conda:
         "../envs/gpu.yaml"
     threads: machine.threads
@@ -58,7 +61,7 @@ rule draw_variants:
     params:
         step=command("draw_variants"),
     shell:
-        "{params.step} --sample-batch {machine.sample_batch} --output {output} 2> {log}"
+        "{params.step} --sample-batch {machine.sample_batch} --output {output:q} 2> {log:q}"
 
 
 rule edit_samples:
@@ -70,6 +73,7 @@ rule edit_samples:
         log_of("edit_samples"),
     benchmark:
         benchmark_of("edit_samples")
+    priority: urgency("edit_samples")
     conda:
         "../envs/gpu.yaml"
     threads: machine.threads
@@ -78,7 +82,7 @@ rule edit_samples:
     params:
         step=command("edit_samples"),
     shell:
-        "{params.step} --output {output} 2> {log}"
+        "{params.step} --output {output:q} 2> {log:q}"
 
 
 rule generate:
@@ -90,6 +94,7 @@ rule generate:
         log_of("generate"),
     benchmark:
         benchmark_of("generate")
+    priority: urgency("generate")
     conda:
         "../envs/gpu.yaml"
     threads: machine.threads
@@ -98,4 +103,4 @@ rule generate:
     params:
         step=command("generate"),
     shell:
-        "{params.step} --sample-batch {machine.sample_batch} --output {output} 2> {log}"
+        "{params.step} --sample-batch {machine.sample_batch} --output {output:q} 2> {log:q}"

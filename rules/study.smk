@@ -15,7 +15,7 @@ rule make_study:
     params:
         step=command("make_study"),
     shell:
-        "{params.step} --output {output.key} 2> {log}"
+        "{params.step} --output {output.key:q} 2> {log:q}"
 
 
 rule tally_study:
@@ -35,7 +35,7 @@ rule tally_study:
     params:
         step=command("tally_study"),
     shell:
-        "{params.step} --output {output.table} 2> {log}"
+        "{params.step} --output {output.table:q} 2> {log:q}"
 
 
 # The page alone is published: the key stays where it was made.
@@ -46,4 +46,4 @@ rule publish_study:
         directory(f"{RESULTS}/study"),
     localrule: True
     shell:
-        "cp -r {input} {output}"
+        "cp -r {input:q} {output:q}"

@@ -20,6 +20,7 @@ rule train:
         log_of("train"),
     benchmark:
         benchmark_of("train")
+    priority: urgency("train")
     conda:
         "../envs/gpu.yaml"
     threads: machine.threads
@@ -30,4 +31,4 @@ rule train:
         step=command("train"),
         compile=int(machine.compile),
     shell:
-        "{params.launch} {params.step} --micro-batch {machine.micro_batch} --workers {machine.workers} --compile {params.compile} --log-every {machine.log_every} --save-every {machine.save_every} --output {output.weights} 2> {log}"
+        "{params.launch} {params.step} --micro-batch {machine.micro_batch} --workers {machine.workers} --compile {params.compile} --log-every {machine.log_every} --save-every {machine.save_every} --output {output.weights:q} 2> {log:q}"

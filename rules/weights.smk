@@ -10,10 +10,11 @@ rule convert_weights:
         log_of("convert_weights"),
     benchmark:
         benchmark_of("convert_weights")
+    priority: urgency("convert_weights")
     conda:
         "../envs/gpu.yaml"
     threads: machine.threads
     params:
         step=command("convert_weights"),
     shell:
-        "{params.step} --output {output} 2> {log}"
+        "{params.step} --output {output:q} 2> {log:q}"

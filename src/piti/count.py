@@ -4,6 +4,7 @@ A training is counted by running one step of its real objective on torch's meta 
 values: whatever the loop does is counted, and nothing that it does not do.
 """
 
+import argparse
 import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
@@ -41,6 +42,7 @@ BATCH = 2
 
 
 def main() -> None:
+    argparse.ArgumentParser(prog="python -m piti.count", description=__doc__.split("\n")[0]).parse_args()
     wanted = {}
     for preset in sorted(path.stem for path in (CONFIG / "presets").glob("*.yaml")):
         wanted |= cards(preset)

@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
+RESULTS = "all results"  # a space in a name must not matter
 STEPS = {"steps": 2, "batch": 4}
 PLAIN = STEPS | {"degradation": False, "perceptual": "", "adversarial": ""}
 CONFIG = {
@@ -61,7 +62,7 @@ ALONE = alone()
 
 def snakemake(clone: Path, config: dict, *arguments: str, before: list[str] = ALONE) -> str:
     """Run Snakemake in the copy with these settings, as a user would; what it prints."""
-    folders = {"results": str(clone / "results"), "downloads": str(clone / "downloads")}
+    folders = {"results": str(clone / RESULTS), "downloads": str(clone / "downloads")}
     (clone / "mine.yaml").write_text(yaml.safe_dump(config | folders))
     command = [
         *before,
@@ -83,7 +84,7 @@ def snakemake(clone: Path, config: dict, *arguments: str, before: list[str] = AL
 
 def numbers(clone: Path) -> dict[str, float]:
     """Row -> its one number."""
-    with open(clone / "results/column.csv", newline="") as file:
+    with open(clone / RESULTS / "column.csv", newline="") as file:
         _, *rows = csv.reader(file)
     return {row[0]: float(row[1].split()[0]) for row in rows}
 
@@ -91,7 +92,7 @@ def numbers(clone: Path) -> dict[str, float]:
 def written(clone: Path) -> dict[Path, int]:
     """Every artefact and when it was written."""
     folders = ("data", "shards", "models", "weights", "sampled", "upsampled", "features", "scores", "tables")
-    files = (file for folder in folders for file in (clone / "results" / folder).rglob("*") if file.is_file())
+    files = (file for folder in folders for file in (clone / RESULTS / folder).rglob("*") if file.is_file())
     return {file: file.stat().st_mtime_ns for file in files}
 
 

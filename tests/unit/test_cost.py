@@ -38,6 +38,19 @@ def paper():
     return planned(**FLICKR)
 
 
+def test_the_longest_work_is_ahead_of_all_other():
+    """A chain's parts come in their order, and a stage that more hangs on before one that ends."""
+    costs, _ = planned(preset="mini")
+    ahead = costs.ahead()
+    assert ahead.keys() == costs.by_path.keys()
+    for path, artefact in costs.by_path.items():
+        for below in (below for paths in artefact.inputs.values() for below in paths):
+            assert ahead[below] >= ahead[path] + costs.hours(costs.by_path[below])
+    (prior,), stages = trainings(costs, "prior_base"), trainings(costs, "stage1")
+    assert ahead[prior] == max(ahead.values())
+    assert ahead[prior] == costs.hours(costs.by_path[prior]) + max(ahead[stage] for stage in stages)
+
+
 # -- operations --------------------------------------------------------------------------------------------------------
 
 

@@ -6,6 +6,7 @@ because they are a thousandth of the rest: packing, feature extraction, tables.
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -140,6 +141,15 @@ class Costs:
             if (path := todo.pop()) not in found:
                 found[path] = self.by_path[path]
                 todo += [below for inputs in found[path].inputs.values() for below in inputs]
+        return found
+
+    def ahead(self) -> dict[str, float]:
+        """By path, hours of the longest chain of work that begins with each artefact: the longest is to begin first."""
+        found, after = {}, defaultdict(float)
+        for artefact in reversed(list(self.by_path.values())):  # an artefact is planned after what it is made from
+            found[artefact.path] = self.hours(artefact) + after[artefact.path]
+            for path in (path for paths in artefact.inputs.values() for path in paths):
+                after[path] = max(after[path], found[artefact.path])
         return found
 
     def todo(self, paths: Iterable[str]) -> dict[str, Artefact]:
