@@ -87,7 +87,7 @@ def show_table(link: Link, links: dict[str, Link]) -> dict:
     long = read_csv(Path(link.path).with_name("long.csv"))
     for cell, row in zip(link.card["cells"], long, strict=True):
         found = [links[next(files)] for _ in cell.get("scores", [])]
-        cells[row["row"], row["column"]] = show_cell(row) | {"scores": found}
+        cells[row["row"], row["column"]] = show_cell(row) | {"scores": found, "trained": trained(found, links)}
     made = [row for row in long if row["value"]]
     notes = [f"{row['row']}: {row['selected']}" for row in long if row.get("selected")]
     notes += [
@@ -183,6 +183,13 @@ def cost(links: Iterable[Link]) -> Cost:
     devices = {piece["device"] for link in trainings for piece in link.made.get("history", ())} - {"cpu"}
     gpu_seconds = sum(link.made.get("gpu_seconds", 0) for link in trainings)
     return Cost(len(trainings), gpu_seconds / 3600, ", ".join(sorted(devices)), sum(map(seconds, made)) / 3600)
+
+
+def trained(scores: Iterable[Link], links: dict[str, Link]) -> str:
+    """How long the models behind these scores were trained, each once, the prior too; "" where there are none."""
+    models = {one.path: one for score in scores for one in ancestors(score, links) if one.step == "train"}
+    hours = sum(map(seconds, models.values())) / 3600
+    return f"{hours:,.1f} h" if hours >= 1 else f"{60 * hours:.1f} min" if models else ""
 
 
 def seconds(link: Link) -> float:

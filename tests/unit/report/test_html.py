@@ -9,7 +9,7 @@ from piti.card import digest, to_dict
 from piti.cards import Cell, ReportCard, TableCard
 from piti.files import InputError, write_failure, write_json
 from piti.report.chain import ancestors, read_chain
-from piti.report.html import Cost, assumed, costs, make_report, show_cell, shown_link, stale
+from piti.report.html import Cost, assumed, costs, make_report, show_cell, shown_link, stale, trained
 from piti.report.tables import make_table
 
 HOSTILE = "<script>alert(1)</script>"
@@ -115,6 +115,19 @@ def test_a_measure_without_kid_is_shown_too():
 
 def test_code_that_has_changed_marks_the_cell(report):
     assert report(code="old").count("STALE</span>") >= 2  # the cell and the card of the training
+
+
+def test_what_was_trained_for_a_score_is_counted_once(tmp_path):
+    prior = made(tmp_path / "models/prior/aaaaaaaaaa/weights.safetensors", "train", {}, seconds=600)
+    stage = made(tmp_path / "models/stage/bbbbbbbbbb/weights.safetensors", "train", {}, {"init": [prior]}, seconds=60)
+    files = {"fake": [prior, stage]}
+    scored, photographs = (
+        made(tmp_path / f"scores/{name}/cccccccccc/score.json", "score", {}, inputs, seconds=5)
+        for name, inputs in (("ours", files), ("photographs", {}))
+    )
+    links = {}
+    assert trained([shown_link(scored, links)] * 2, links) == "11.0 min"
+    assert trained([shown_link(photographs, links)], links) == ""
 
 
 def test_a_failure_is_printed(report):
