@@ -14,14 +14,19 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-from piti.config import load, read_yaml
+from piti.config import Config, load, read_yaml
+from piti.plan import resolve
+from piti.plan.cost import DEFAULT, Costs
+
+PATIENCE = 60  # seconds between two words on how long it takes
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m piti.reproduce", description=__doc__.split("\n")[0])
     parser.add_argument("preset", help="smoke, mini or paper")
     preset = parser.parse_args().preset
-    results = Path(load(read_yaml(Path("config/config.yaml")) | {"preset": preset}, Path("config")).results)
+    config = load(read_yaml(Path("config/config.yaml")) | {"preset": preset}, Path("config"))
+    results = Path(config.results)
     results.mkdir(parents=True, exist_ok=True)
     snakemake = str(Path(sys.executable).with_name("snakemake"))
     with open(results / "reproduce.lock", "w") as lock:
@@ -34,10 +39,26 @@ def main() -> None:
         limits = ["--resources", f"gpu={gpus}"] if gpus else []
         began = time.time()
         command = [snakemake, "--quiet", "rules", "host", *limits, "--config", f"preset={preset}", "--", "all"]
-        code = subprocess.run(command, env=os.environ | {"PYTHONUNBUFFERED": "1"}).returncode
+        with subprocess.Popen(command, env=os.environ | {"PYTHONUNBUFFERED": "1"}) as process:
+            code = watch(process, config)
     if code:
         sys.exit(code)
     print_cost(results, began)
+
+
+def watch(process: subprocess.Popen, config: Config) -> int:
+    """Say every minute how long the rest will take at the pace so far, by the operations that are left; its exit code."""
+    plan, tables, figures = resolve(config)
+    costs, ends = Costs(plan, DEFAULT), [target.path for target in (tables | figures).values()]
+    began, whole = time.monotonic(), costs.left(costs.todo(ends))
+    while True:
+        try:
+            return process.wait(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            left = costs.left(costs.todo(ends))
+        if left < whole:
+            minutes = (time.monotonic() - began) * left / (whole - left) / 60
+            print(f"{1 - left / whole:.0%} of the operations of this run done, about {minutes:.0f} min left", flush=True)
 
 
 def print_cost(results: Path, began: float) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -87,12 +88,14 @@ def test_status_tells_each_state(piti, shards):  # noqa: F811
     assert "100 of 14,700" in found["new-task"] and found["new-task"].endswith("running")
     assert found["stopped-task"].endswith("stopped, step 200 saved")
     assert found["killed-task"].endswith("silent for 2 h 0 min, step 200 saved")
-    summary = set(printed.splitlines()[-1].partition(": ")[2].split(", "))
+    *_, counts, left = printed.splitlines()
+    summary = set(counts.partition(": ")[2].split(", "))
     assert summary >= {"1 done", "1 failed", "1 unreadable", "2 running", "1 stopped", "1 silent"}
+    assert re.fullmatch(r"left: .* of one device at \S+ Tflop/s \(A100 tf32, assumed\)", left)
 
 
 def test_status_of_nothing(piti):  # noqa: F811
-    assert piti("status").endswith("waiting\n")
+    assert "waiting\nleft: " in piti("status")
 
 
 def test_status_counts_shards_of_samples(piti):  # noqa: F811

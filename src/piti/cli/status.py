@@ -1,4 +1,4 @@
-"""Print every training that has begun: step, rate, time left, last loss, job, state; and how far sampling is.
+"""Print every training that has begun: step, rate, time left, last loss, job, state; how far sampling is; what is left.
 
 Reads the results folder alone, so it may run anywhere that sees it, at any time: `watch -n 10 piti status`.
 A training that has been silent for much longer than a line of its curve takes is called silent: killed, or stuck.
@@ -48,15 +48,18 @@ def run(arguments: Namespace, config: Config) -> None:
         row = read(file, lambda file: under_way(file, config.machine.log_every))
         if row and (row.training, row.identity, row.step) not in over:
             rows.append(row)
-    plan, _, _ = resolve(config)
+    plan, tables, figures = resolve(config)
     trainings = {(a.name, a.card.identity) for a in plan.artefacts.values() if isinstance(a.card, TrainCard)}
     if rows:
         print(*table([Row._fields, *rows]), sep="\n")
-    for line in drawing(Costs(plan), plan.artefacts.values()):
+    costs = Costs(plan)
+    for line in drawing(costs, plan.artefacts.values()):
         print(line)
     states = Counter(row.state.split()[0].rstrip(":,") for row in rows)
     states["waiting"] = len(trainings - {(row.training, row.identity) for row in rows})
     print(f"{config.preset} preset, trainings in {results}:", ", ".join(f"{n} {state}" for state, n in states.items()))
+    hours = costs.left(costs.todo(target.path for target in (tables | figures).values()))
+    print(f"left: {duration(3600 * hours)} of one device at {costs.rate / 1e12:.2g} Tflop/s ({costs.source})")
 
 
 def read(file: Path, how) -> Row | None:
