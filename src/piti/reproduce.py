@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def watch(process: subprocess.Popen, config: Config) -> int:
-    """Say every minute how long the rest will take at the pace so far, by the operations that are left; its exit code."""
+    """Its exit code; until then say every minute how long the rest will take at the pace so far, by its operations."""
     plan, tables, figures = resolve(config)
     costs, ends = Costs(plan, DEFAULT), [target.path for target in (tables | figures).values()]
     began, whole = time.monotonic(), costs.left(costs.todo(ends))
@@ -58,7 +58,7 @@ def watch(process: subprocess.Popen, config: Config) -> int:
             left = costs.left(costs.todo(ends))
         if left < whole:
             minutes = (time.monotonic() - began) * left / (whole - left) / 60
-            print(f"{1 - left / whole:.0%} of the operations of this run done, about {minutes:.0f} min left", flush=True)
+            print(f"{1 - left / whole:.0%} of the run's operations done, about {minutes:.0f} min left", flush=True)
 
 
 def print_cost(results: Path, began: float) -> None:

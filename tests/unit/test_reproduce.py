@@ -29,4 +29,4 @@ def test_time_left_follows_the_pace_so_far(capsys, monkeypatch):
     monkeypatch.setattr(reproduce.time, "monotonic", lambda: next(clock))
     config = load({"preset": "smoke"}, Path(ROOT) / "config")
     assert reproduce.watch(Process(), config) == 7
-    assert capsys.readouterr().out == "25% of the operations of this run done, about 60 min left\n"
+    assert capsys.readouterr().out == "25% of the run's operations done, about 60 min left\n"

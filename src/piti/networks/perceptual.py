@@ -16,8 +16,8 @@ LOSS_LAYERS = {
     "multilevel": FIVE_LEVELS,  # the paper
 }
 
-# What the weights expect, as (channel order, gain, offset) that take RGB in [-1, 1] there; and the unit of the features:
-# how much larger they are than of an input normalised by ImageNet's deviation, which the weights of losses are made for.
+# What the weights expect, as (channel order, gain, offset) that take RGB in [-1, 1] there; and the unit of the
+# features: how much larger they are than those of an input normalised by ImageNet's deviation, which losses weigh.
 CONVENTIONS = {
     # RGB in [0, 1], normalised by ImageNet's mean and standard deviation
     "torchvision": (

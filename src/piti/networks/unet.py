@@ -136,9 +136,7 @@ class Stage(nn.Sequential):
 class ResBlock(nn.Module):
     """Two convolutions around a modulation norm(h) (1 + scale) + shift; resampling sits before the first one."""
 
-    def __init__(
-        self, channels: int, out_channels: int, embed: int, groups: int, dropout: float, resample: str = ""
-    ):
+    def __init__(self, channels: int, out_channels: int, embed: int, groups: int, dropout: float, resample: str = ""):
         super().__init__()
         self.resample = {"": nn.Identity(), "down": nn.AvgPool2d(2), "up": nn.Upsample(scale_factor=2)}[resample]
         self.in_layers = nn.Sequential(
