@@ -22,11 +22,11 @@ def test_every_step_has_its_rule_and_every_rule_its_step():
 @pytest.mark.parametrize("rule", STEPS)
 def test_a_rule_says_one_name_everywhere(rule):
     block = STEP_RULES[rule]
-    named = re.findall(r'\b(?:command|files|log_of|benchmark_of|artefact)\(\s*"(\w+)"', block)
+    named = re.findall(r'\b(?:command|files|log_of|benchmark_of|artefact|urgency)\(\s*"(\w+)"', block)
     named += re.findall(r"RESULTS\}/(?:logs|benchmarks)/(\w+)/", block)
     assert set(named) == {rule}
     assert "\n    log:\n" in block
-    assert "2> {log}" in block
+    assert "2> {log:q}" in block
 
 
 @pytest.mark.parametrize("profile", ["slurm", "examples/sacct"])
