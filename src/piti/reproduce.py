@@ -19,6 +19,7 @@ from piti.plan import resolve
 from piti.plan.cost import DEFAULT, Costs
 
 PATIENCE = 60  # seconds between two words on how long it takes
+STARTING = 2  # seconds that a job takes besides its operations, on two cores: Python, torch, its files
 
 
 def main() -> None:
@@ -40,25 +41,30 @@ def main() -> None:
         began = time.time()
         command = [snakemake, "--quiet", "rules", "host", *limits, "--config", f"preset={preset}", "--", "all"]
         with subprocess.Popen(command, env=os.environ | {"PYTHONUNBUFFERED": "1"}) as process:
-            code = watch(process, config)
+            code = watch(process, config, DEFAULT if gpus else "2 CPU cores")
     if code:
         sys.exit(code)
     print_cost(results, began)
 
 
-def watch(process: subprocess.Popen, config: Config) -> int:
-    """Its exit code; until then say every minute how long the rest will take at the pace so far, by its operations."""
+def watch(process: subprocess.Popen, config: Config, device: str) -> int:
+    """Its exit code; until then say every minute how long the rest will take at its pace so far."""
     plan, tables, figures = resolve(config)
-    costs, ends = Costs(plan, DEFAULT), [target.path for target in (tables | figures).values()]
-    began, whole = time.monotonic(), costs.left(costs.todo(ends))
+    costs, ends = Costs(plan, device), [target.path for target in (tables | figures).values()]
+
+    def work() -> float:
+        todo = costs.todo(ends)
+        return 3600 * costs.left(todo) + STARTING * len(todo)
+
+    began, whole = time.monotonic(), work()
     while True:
         try:
             return process.wait(timeout=PATIENCE)
         except subprocess.TimeoutExpired:
-            left = costs.left(costs.todo(ends))
+            left = work()
         if left < whole:
             minutes = (time.monotonic() - began) * left / (whole - left) / 60
-            print(f"{1 - left / whole:.0%} of the run's operations done, about {minutes:.0f} min left", flush=True)
+            print(f"{1 - left / whole:.0%} of this run's work done, about {minutes:.0f} min left", flush=True)
 
 
 def print_cost(results: Path, began: float) -> None:

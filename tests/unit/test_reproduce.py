@@ -23,10 +23,12 @@ class Process:
 
 
 def test_time_left_follows_the_pace_so_far(capsys, monkeypatch):
-    left = iter([8.0, 8.0, 6.0])  # hours of whatever device: at the start, after each look
+    todo = iter([range(100), range(100), range(50)])  # artefacts at the start, and after each look
     clock = iter([0.0, 1200.0])
-    monkeypatch.setattr(Costs, "left", lambda self, artefacts: next(left))
+    monkeypatch.setattr(Costs, "todo", lambda self, ends: next(todo))
+    monkeypatch.setattr(Costs, "left", lambda self, artefacts: len(artefacts) ** 2 / 1800)  # hours
     monkeypatch.setattr(reproduce.time, "monotonic", lambda: next(clock))
     config = load({"preset": "smoke"}, Path(ROOT) / "config")
-    assert reproduce.watch(Process(), config) == 7
-    assert capsys.readouterr().out == "25% of the run's operations done, about 60 min left\n"
+    assert reproduce.watch(Process(), config, "A100 tf32") == 7
+    # 3600 / 1800 * 100**2 + 2 * 100 = 20,200 seconds of work, of which 5,100 are left
+    assert capsys.readouterr().out == "75% of this run's work done, about 7 min left\n"

@@ -51,11 +51,14 @@ class VGGFeatures(nn.Module):
         self.layers = layers
         self.names, self.features = _convolutions(arch, layers)
         load(self, {name: state_dict[name] for name in self.state_dict() if name in state_dict}, f"{arch} weights")
-        self.requires_grad_(False).eval()
         order, gain, offset, self.unit = CONVENTIONS[convention]
+        for module in self.features:  # input and biases a unit smaller make every feature so, and cost nothing later
+            if isinstance(module, nn.Conv2d):
+                module.bias.data /= self.unit
+        self.requires_grad_(False).eval()
         self.register_buffer("order", torch.tensor(order), persistent=False)
-        self.register_buffer("gain", torch.tensor(gain).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("offset", torch.tensor(offset).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("gain", torch.tensor(gain).view(1, 3, 1, 1) / self.unit, persistent=False)
+        self.register_buffer("offset", torch.tensor(offset).view(1, 3, 1, 1) / self.unit, persistent=False)
 
     def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
         """x: B×3×H×W RGB in [-1, 1]. Returns the feature maps in their unit, shallowest first; gradients flow to x."""
@@ -64,7 +67,7 @@ class VGGFeatures(nn.Module):
         for name, module in zip(self.names, self.features, strict=True):
             x = module(x)
             if name in self.layers:
-                maps.append(x / self.unit)
+                maps.append(x)
         return maps
 
 
