@@ -186,9 +186,13 @@ def cost(links: Iterable[Link]) -> Cost:
 
 
 def trained(scores: Iterable[Link], links: dict[str, Link]) -> str:
-    """How long the models behind these scores were trained, each once, the prior too; "" where there are none."""
-    models = {one.path: one for score in scores for one in ancestors(score, links) if one.step == "train"}
-    hours = sum(map(seconds, models.values())) / 3600
+    """How long the models behind these scores were trained, each once, the prior too; "" where there are none.
+
+    Without the networks that only measure.
+    """
+    behind = {one.path: one for score in scores for one in ancestors(score, links) if one.step == "train"}
+    models = [one for one in behind.values() if not one.card.get("estimator")]
+    hours = sum(map(seconds, models)) / 3600
     return f"{hours:,.1f} h" if hours >= 1 else f"{60 * hours:.1f} min" if models else ""
 
 

@@ -120,10 +120,12 @@ def test_code_that_has_changed_marks_the_cell(report):
 def test_what_was_trained_for_a_score_is_counted_once(tmp_path):
     prior = made(tmp_path / "models/prior/aaaaaaaaaa/weights.safetensors", "train", {}, seconds=600)
     stage = made(tmp_path / "models/stage/bbbbbbbbbb/weights.safetensors", "train", {}, {"init": [prior]}, seconds=60)
-    files = {"fake": [prior, stage]}
+    reader = {"estimator": {"width": 8}}
+    judge = made(tmp_path / "models/judge/dddddddddd/weights.safetensors", "train", reader, seconds=300)
+    files = {"fake": [prior, stage], "network": [judge]}
     scored, photographs = (
         made(tmp_path / f"scores/{name}/cccccccccc/score.json", "score", {}, inputs, seconds=5)
-        for name, inputs in (("ours", files), ("photographs", {}))
+        for name, inputs in (("ours", files), ("photographs", {"network": [judge]}))
     )
     links = {}
     assert trained([shown_link(scored, links)] * 2, links) == "11.0 min"
