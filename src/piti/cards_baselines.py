@@ -70,6 +70,7 @@ class OASISConfig:
     nhidden: int = 128  # width between the condition and its gamma and beta
     channels_D: int = 128  # discriminator's first width
     z_dim: int = 64  # channels of noise
+    num_res_blocks: Literal[5, 6] = 6  # of the generator and of each way of the discriminator; 5 for sides below 64 px
     lambda_labelmix: float = 10.0
     lr_generator: float = 1e-4  # two time scales
     lr_discriminator: float = 4e-4
@@ -77,7 +78,7 @@ class OASISConfig:
     decay: float = 0.0  # last part of the training in which the learning rate falls linearly to 0
 
     def __post_init__(self):
-        require_multiple(self.side, 64)
+        require_multiple(self.side, 2**self.num_res_blocks)
 
 
 def require_multiple(side: int, factor: int) -> None:

@@ -13,15 +13,16 @@ from piti.cards_baselines import OASISConfig
 
 
 class Generator(nn.Module):
-    """One-hot N×C×H×W and noise N×Z -> image N×3×H×W in [-1,1]. The latent is the condition at 1/32 of the side."""
+    """One-hot N×C×H×W and noise N×Z -> image N×3×H×W in [-1,1]. The latent is the condition at 1/32 of the side,
+    at 1/16 with five blocks, of which the widest is left out."""
 
-    def __init__(self, condition_channels: int, channels: int, nhidden: int, z_dim: int):
+    def __init__(self, condition_channels: int, channels: int, nhidden: int, z_dim: int, num_res_blocks: int):
         super().__init__()
         condition_channels += z_dim
         norm = functools.partial(
             SPADENorm, condition_channels=condition_channels, nhidden=nhidden, norm_name="first_norm"
         )
-        widths = [channels * factor for factor in (16, 16, 16, 8, 4, 2, 1)]
+        widths = [channels * factor for factor in (16, 16, 16, 8, 4, 2, 1)][-num_res_blocks - 1 :]
         self.conv_img = nn.Conv2d(channels, 3, 3, padding=1)
         self.body = nn.ModuleList(SPADEResnetBlock(a, b, norm) for a, b in itertools.pairwise(widths))
         self.fc = nn.Conv2d(condition_channels, widths[0], 3, padding=1)
@@ -29,7 +30,7 @@ class Generator(nn.Module):
     def forward(self, semantics: Tensor, noise: Tensor) -> Tensor:
         height, width = semantics.shape[2:]
         condition = torch.cat([noise[:, :, None, None].expand(-1, -1, height, width), semantics], dim=1)
-        x = self.fc(shrink(condition, height >> 5))
+        x = self.fc(shrink(condition, height >> (len(self.body) - 1)))
         for i, block in enumerate(self.body):
             if i:
                 x = F.interpolate(x, scale_factor=2, mode="nearest")
@@ -70,10 +71,10 @@ class UpBlock(nn.Module):
 class Discriminator(nn.Module):
     """A U-Net: image N×3×H×W -> logits N×(classes+1)×H×W, channel 0 = fake, channel k+1 = class k."""
 
-    def __init__(self, num_classes: int, channels: int):
+    def __init__(self, num_classes: int, channels: int, num_res_blocks: int):
         super().__init__()
-        down = [3, *(channels * factor for factor in (1, 1, 2, 2, 4, 4))]
-        up = [channels * 4, channels * 2, channels * 2, channels, channels, channels // 2]
+        down = [3, *(channels * factor for factor in (1, 1, 2, 2, 4, 4))][: num_res_blocks + 1]
+        up = [channels * 4, channels * 2, channels * 2, channels, channels, channels // 2][-num_res_blocks:]
         # behind the first, each takes its predecessor's output and the features of the same side on the way down
         entering = [down[-1], *(a + b for a, b in zip(up[:-1], reversed(down[1:-1]), strict=True))]
         self.body_up = nn.ModuleList(UpBlock(a, b) for a, b in zip(entering, up, strict=True))
@@ -99,8 +100,10 @@ class OASIS(Baseline):
     def __init__(self, config: OASISConfig):
         super().__init__(
             config,
-            Generator(config.condition_channels, config.channels_G, config.nhidden, config.z_dim),
-            Discriminator(config.condition_channels, config.channels_D),
+            Generator(
+                config.condition_channels, config.channels_G, config.nhidden, config.z_dim, config.num_res_blocks
+            ),
+            Discriminator(config.condition_channels, config.channels_D, config.num_res_blocks),
         )
 
     def initialise(self, generator: torch.Generator) -> None:

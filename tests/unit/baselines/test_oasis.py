@@ -1,10 +1,12 @@
 """OASIS's losses: what balancing and LabelMix mean."""
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from piti.baselines.oasis import class_weights, labelmix_mask, segmentation_loss
+from piti.baselines.oasis import OASIS, class_weights, labelmix_mask, segmentation_loss
+from piti.cards_baselines import OASISConfig
 from piti.data.conditions.semantics import one_hot
 
 CLASSES = 5
@@ -44,3 +46,18 @@ def test_void_pixels_have_no_gradient():
     logits = torch.randn(1, CLASSES + 1, 2, 2, generator=torch.Generator()).requires_grad_()
     segmentation_loss(logits, semantics, class_weights(semantics)).backward()
     assert torch.equal(logits.grad.abs().sum(1) > 0, labels > 0)
+
+
+def test_five_blocks_serve_a_side_of_32():
+    config = OASISConfig(CLASSES, 32, channels_G=2, nhidden=4, channels_D=4, z_dim=4, num_res_blocks=5)
+    model, draws = OASIS(config), torch.Generator().manual_seed(1)
+    model.initialise(draws)
+    semantics = one_hot(torch.randint(CLASSES, (2, 32, 32), generator=draws), CLASSES)
+    fake = model.generate(semantics, model.draw(draws, 2))
+    logits = model.discriminator(fake)
+    assert fake.shape == (2, 3, 32, 32)
+    assert logits.shape == (2, CLASSES + 1, 32, 32)
+    logits.square().mean().backward()
+    assert not [name for name, p in model.named_parameters() if p.grad is None]
+    with pytest.raises(ValueError, match="side: found 32, expected a multiple of 64"):
+        OASISConfig(CLASSES, 32)
