@@ -11,6 +11,7 @@ from piti.evaluate.score import KEYS, difference
 from piti.files import InputError, failure, read_json, write_json
 
 HELD, NOT_HELD, UNDECIDED, UNCHECKED = "held", "not held", "undecided", "cannot be checked"
+NOT_RUN = "not run"  # by this configuration: of the claim as a whole, the orderings that were run decide
 
 
 def check_claims(card: ClaimsCard, output: Path, better: Sequence[Path], than: Sequence[Path]) -> None:
@@ -29,8 +30,10 @@ def check(ordering: Ordering, first: Iterator[Path], second: Iterator[Path]) -> 
     pairs = [(next(first), next(second)) for _ in ordering.better_scores]
     found = {"better": ordering.better, "than": ordering.than, "task": ordering.task, "measure": ordering.measure}
     failed = [reason for pair in pairs for file in pair if (reason := failure(file))]
-    if reason := ordering.reason or (f"failed: {failed[0]}" if failed else ""):
-        return found | {"verdict": UNCHECKED, "reason": reason}
+    if ordering.reason:
+        return found | {"verdict": NOT_RUN, "reason": ordering.reason}
+    if failed:
+        return found | {"verdict": UNCHECKED, "reason": f"failed: {failed[0]}"}
     try:
         scores = [(read_json(a, *KEYS), read_json(b, *KEYS)) for a, b in pairs]
         differences = [difference(a, b) for a, b in scores]
@@ -52,8 +55,5 @@ def interval(differences: list[dict]) -> tuple[float, float]:
 
 
 def conclude(verdicts: Sequence[str]) -> str:
-    """A claim is held if all its orderings are, and not held as soon as one is not."""
-    for verdict in (NOT_HELD, UNCHECKED, UNDECIDED):
-        if verdict in verdicts:
-            return verdict
-    return HELD
+    """A claim is held if all its orderings that were run are, and not held as soon as one is not."""
+    return next(verdict for verdict in (NOT_HELD, UNCHECKED, UNDECIDED, HELD, NOT_RUN) if verdict in verdicts)

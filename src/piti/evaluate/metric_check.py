@@ -95,6 +95,17 @@ def check_metric(
     _write(card, output, lines)
 
 
+def rises(heads: Sequence[str], values: Sequence[float]) -> str:
+    """Whether each value is above the one before: "yes", "from" the head where that begins, or "no".
+
+    A weak distortion may change no rounded pixel, or less than what the floor owes to chance.
+    """
+    falls = [place for place, (a, b) in enumerate(pairwise(values), 1) if a >= b]
+    if not falls:
+        return "yes"
+    return f"from {heads[falls[-1]]}" if falls[-1] < len(values) - 1 else "no"
+
+
 def _write(card: MetricCheckCard, output: Path, lines: list[dict]) -> None:
     """The table for people, the numbers for programs."""
     strengths = (0.0, *card.strengths)
@@ -102,9 +113,8 @@ def _write(card: MetricCheckCard, output: Path, lines: list[dict]) -> None:
     shown, long = [], []
     for line in lines:
         values = line.pop("values")
-        rises = "yes" if all(a < b for a, b in pairwise(values)) else "no"
         name = f"{line['distortion']}, {line['metric']} ({line['extractor']})"
-        shown.append([name, *(f"{value:.3g}" for value in values), rises])
+        shown.append([name, *(f"{value:.3g}" for value in values), rises(head[1:-1], values)])
         long += [line | {"strength": s, "value": value} for s, value in zip(strengths, values, strict=True)]
     shown = shown or [[card.reason, *["-"] * (len(head) - 1)]]
     wide = pd.DataFrame(shown, columns=head)

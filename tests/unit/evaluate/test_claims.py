@@ -57,7 +57,7 @@ def test_more_is_better_where_the_score_says_so(tmp_path):
 
 def test_what_cannot_be_checked_says_why(tmp_path):
     assert verdicts(tmp_path, [(10, None)])["reason"] == "failed: diverged"
-    assert verdicts(tmp_path, [], "a: no source configured")["verdict"] == "cannot be checked"
+    assert verdicts(tmp_path, [], "a: no source configured")["verdict"] == "not run"
 
 
 def test_a_claim_is_as_good_as_its_weakest_part():
@@ -65,6 +65,12 @@ def test_a_claim_is_as_good_as_its_weakest_part():
     assert conclude(["held", "undecided", "not held", "cannot be checked"]) == "not held"
     assert conclude(["held", "undecided", "cannot be checked"]) == "cannot be checked"
     assert conclude(["undecided", "held"]) == "undecided"
+
+
+def test_what_was_not_run_neither_holds_nor_hides_a_claim():
+    assert conclude(["not run", "held", "not run"]) == "held"
+    assert conclude(["not run", "cannot be checked", "held"]) == "cannot be checked"
+    assert conclude(["not run", "not run"]) == "not run"
 
 
 def test_interval_over_seeds_is_students():

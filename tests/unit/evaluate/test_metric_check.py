@@ -9,7 +9,7 @@ import pytest
 from piti.cards import MetricCheckCard
 from piti.data import shards
 from piti.evaluate import extractors
-from piti.evaluate.metric_check import DISTORTIONS, Distorted, check_metric
+from piti.evaluate.metric_check import DISTORTIONS, Distorted, check_metric, rises
 
 SIDE = 16
 
@@ -75,6 +75,14 @@ def test_a_metric_is_believed_only_if_it_rises(photographs, network, rises, tmp_
     assert set(table["rises"]) == {rises}
     assert set(long["n"]) == {40}
     assert len(long) == 3 * len(DISTORTIONS)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [([1, 2, 3, 4], "yes"), ([2, 2, 1, 4], "from 0.2"), ([2, 1, 3, 4], "from 0.1"), ([1, 2, 3, 3], "no")],
+)
+def test_where_a_weak_distortion_is_not_seen_it_says_from_which_the_distance_rises(values, said):
+    assert rises(["floor", "0.1", "0.2", "0.4"], values) == said
 
 
 def test_without_photographs_it_says_why(tmp_path):

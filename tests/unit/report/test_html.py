@@ -71,7 +71,9 @@ def report(tmp_path):
         claims = made(tmp_path / "claims/claims/cccccccccc/claims.json", "compare_scores", {})
         one = {"better": label, "than": "SPADE", "task": "A", "measure": label}
         one |= {"verdict": "held", "value": -2.0, "interval": [-3, -1]}
-        said = {"name": "c", "text": label, "verdict": "held", "orderings": [one | {"reason": "", "seeds": 1}]}
+        skipped = {"verdict": "not run", "reason": "left out"}
+        said = {"name": "c", "text": label, "verdict": "held"}
+        said["orderings"] = [one | {"reason": "", "seeds": 1}, one | skipped]
         write_json(claims, {"claims": [said]})
         card = ReportCard(
             title=label,
@@ -105,6 +107,8 @@ def test_numbers_stand_beside_the_papers(report):
         "-3.00 to -1.00",
     ):
         assert text in page
+    assert '<span class="held">held</span>: ' in page and "(1 of 2 parts run)" in page
+    assert '<span class="not-run">not run</span>: left out' in page
     assert "STALE</span>" not in page
 
 
