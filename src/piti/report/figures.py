@@ -135,11 +135,17 @@ def footers(files: Sequence[Path]) -> Iterator[str]:
 
 
 def line_height(line: Line) -> float:
-    return heading_height(line) + 1 + GAP + TEXT * any(shown.text for shown in line if shown.picture is not None)
+    below = TEXT * any(shown.text for shown in line if shown.picture is not None)
+    return heading_height(line) + picture_height(line) + GAP + below
 
 
 def heading_height(line: Line) -> float:
     return TEXT * any(shown.heading for shown in line)
+
+
+def picture_height(line: Line) -> float:
+    """A side; where the whole line has no picture, room for the reason."""
+    return 1 if any(shown.picture is not None for shown in line) else 3 * TEXT
 
 
 def draw_line(axes: Axes, line: Line, top: float) -> None:
@@ -149,7 +155,7 @@ def draw_line(axes: Axes, line: Line, top: float) -> None:
         left = place * (1 + GAP) + GAP / 2
         write(axes, left + 0.5, (top + upper) / 2, shown.heading)
         if shown.picture is None:
-            write(axes, left + 0.5, upper + 0.5, shown.text)
+            write(axes, left + 0.5, upper + picture_height(line) / 2, shown.text)
         else:
             write(axes, left + 0.5, upper + 1 + TEXT / 2, shown.text, size=6)
             axes.imshow(shown.picture, extent=(left, left + 1, upper + 1, upper), interpolation="none", aspect="auto")

@@ -116,6 +116,14 @@ def test_a_task_without_data_and_a_figure_without_tasks_say_so(tmp_path, drawn):
     assert [line[0][0::2] for line in drawn] == [("Flickr (Mask)", "no source configured"), ("", "no data")]
 
 
+def test_a_task_without_data_takes_less_room_than_its_pictures_would(tmp_path, files):
+    make_figure(card(), tmp_path / "figure.png", files)
+    empty = Strip(columns=(Column(heading="Flickr (Mask)", reason="no source configured"),))
+    make_figure(replace(card(), strips=(*card().strips, empty)), tmp_path / "more.png", files)
+    added = size(tmp_path / "more.png")[1] - size(tmp_path / "figure.png")[1]
+    assert 0 < added < 0.8 * figures.INCH * figures.DPI
+
+
 @pytest.mark.parametrize("form", ["png", "pdf"])
 def test_the_same_card_gives_the_same_bytes_at_any_time(tmp_path, files, form, monkeypatch):
     for name, date in (("a", "0"), ("b", "1700000000")):
