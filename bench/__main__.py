@@ -16,8 +16,8 @@ from bench.loader import loader
 from bench.measure import Line
 from bench.sizes import FULL, SMALL
 from bench.stage1 import memory, seconds
+from piti.devices import place
 from piti.files import write_text
-from piti.train.devices import place
 
 ROWS = {
     "denoise": denoise,

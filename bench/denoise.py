@@ -11,9 +11,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from bench import straightforward
 from bench.measure import Line, alternate, compare, precisions, spread
 from bench.sizes import Sizes
+from piti.devices import autocast
 from piti.diffusion.guidance import guided
 from piti.networks.piti import PITI
-from piti.train.devices import autocast
 
 AIMS = {"fp32": 1.2, "bf16": 2.0}
 TOLERANCES = {"fp32": 1e-3, "bf16": 0.05}

@@ -55,15 +55,23 @@ def urgency(step):
     return lambda wildcards: AHEAD[artefact(step, wildcards).path]
 
 
-def command(step):
-    """The command line of a step: its card, its named inputs, and the paths that the user has given."""
+def gpus(resources):
+    """How many GPUs a job asks for, of each node: by `gpu`, or SLURM's own `gres`; none with `machine: {gpus: 0}`."""
+    gres = re.search(r"gpu(?:[^,]*:(\d+))?", resources.get("gres", ""))
+    return 0 if machine.gpus == 0 else int(gres[1] or 1) if gres else resources.gpu
 
-    def arguments(wildcards):
+
+def command(step):
+    """The command line of a step: its card, its GPUs, its named inputs, and the paths that the user has given."""
+
+    def arguments(wildcards, resources):
         found = artefact(step, wildcards)
         named = found.inputs | {key: [given] for key, given in found.given.items()}
         options = [
             f"--{key.replace('_', '-')} {' '.join(map(shlex.quote, paths))}" for key, paths in named.items() if paths
         ]
+        if "gpu" in resources.keys():
+            options.append(f"--gpus {gpus(resources)}")
         return f"python -m piti.steps.{step} --card {shlex.quote(dumps(found.card))} {' '.join(options)}"
 
     return arguments

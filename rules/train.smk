@@ -3,9 +3,8 @@
 
 def launch(wildcards, resources):
     """In front of a training: starts its processes, and lets its SLURM job go on after its time (piti.launch)."""
-    gres = re.search(r":(\d+)$", resources.get("gres", ""))  # SLURM's own way to ask, of each node
-    gpus = int(gres[1]) if gres else resources.gpu
-    asked = {"gpus": gpus, "nodes": resources.get("nodes", 1), "runtime": resources.get("runtime", 0)}
+    asked = {"gpus": gpus(resources), "nodes": resources.get("nodes", 1), "runtime": resources.get("runtime", 0)}
+    asked |= {"batch": artefact("train", wildcards).card.training.batch}
     asked |= {"margin": machine.margin, "requeue": int(machine.requeue)}
     return " ".join(["python -m piti.launch", *(f"--{key} {value}" for key, value in asked.items())])
 

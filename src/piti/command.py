@@ -12,6 +12,7 @@ from pathlib import Path
 
 from piti.card import digest, from_dict, to_dict
 from piti.files import InputError, exclusive, file_digest, pass_failure, read_json, write_json
+from piti.launch import processes_of
 from piti.provenance import code_digest, environment
 
 # What a disk may answer. The libraries that write for us wrap it into errors of their own, but keep its words.
@@ -28,6 +29,7 @@ def step(
     options: dict[str, int | float] | None = None,
     siblings: Sequence[str] = (),
     hands_on_failure: bool = True,
+    computes: bool = False,
 ) -> None:
     """Run a step from the command line: `python -m piti.steps.<name> --card … --<input> … --output …`.
 
@@ -35,6 +37,8 @@ def step(
         list of Path. run(card, output, **inputs, **options) does the work and writes `output` last.
     siblings: further files that the step declares beside `output`.
     hands_on_failure: a failure record among the inputs becomes the output (see piti.files); a table prints it instead.
+    computes: the step computes on a GPU where there is one: it takes `--gpus`, which reaches `run` as `gpus`, and
+        `piti.devices.device` says what it means.
 
     Beside the output, `card.json` says what was made, from what, by which code and in which environment, with the
     SHA-256 of the files; an input that has such a `card.json` beside it is compared with it first. A second copy of the
@@ -49,12 +53,14 @@ def step(
         parser.add_argument(f"--{key.replace('_', '-')}", nargs="+", type=Path, required=required, metavar="FILE")
     for key, default in (options or {}).items():
         parser.add_argument(f"--{key.replace('_', '-')}", type=type(default), default=default, metavar="N")
+    if computes:
+        parser.add_argument("--gpus", type=int, metavar="N", help="that this job has; 0: none; else what is there")
     parser.add_argument("--output", required=True, type=Path, metavar="FILE")
     arguments = vars(parser.parse_args())
     text, output = arguments.pop("card"), arguments.pop("output")
     given = {key: arguments.pop(key) or [] for key in (*inputs, *optional)}
-    first = os.environ.get("RANK", "0") == "0"
     try:
+        first = processes_of(os.environ)[0] == 0
         card = _read_card(card_type, text)
         files = [path for paths in given.values() for path in paths]
         for path in files:

@@ -21,6 +21,7 @@ from piti.baselines import build
 from piti.card import digest
 from piti.cards import Card, GANConfig, GenerateCard, SampleCard, SketchCard, TrainCard
 from piti.config import load
+from piti.devices import Place
 from piti.files import write_text
 from piti.networks.estimator import build as build_estimator
 from piti.networks.glide import GLIDE
@@ -29,7 +30,6 @@ from piti.networks.perceptual import PerceptualLoss, VGGFeatures
 from piti.networks.piti import PITI
 from piti.plan import resolve
 from piti.plan.cost import release_card, sized
-from piti.train.devices import Place
 from piti.train.diffusion import DiffusionObjective
 from piti.train.estimator import EstimatorObjective
 from piti.train.gan import GANObjective
@@ -117,7 +117,7 @@ def diffusion_objective(card: TrainCard) -> DiffusionObjective:
     loss = None
     if card.training.perceptual:
         loss = PerceptualLoss(vgg(card), card.training.perceptual, *NETWORKS[card.perceptual_format])
-    return DiffusionObjective(card, model, Place(META), BATCH, False, loss)
+    return DiffusionObjective(card, model, Place(META), BATCH, loss)
 
 
 def gan_objective(card: TrainCard) -> GANObjective:

@@ -19,21 +19,26 @@ import sys
 import time
 from collections.abc import Mapping
 
+from piti.files import InputError
+
 AGAIN = 75  # EX_TEMPFAIL: the training has saved its state and asks to be started again
 SAVING = 600  # s that torchrun leaves its processes to save after SIGTERM; SLURM may leave them less
+TORCHRUN = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # what it tells each of its processes
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m piti.launch", description=__doc__.split("\n")[0])
     parser.add_argument("--gpus", type=int, default=1, help="of each node; 0: none")
     parser.add_argument("--nodes", type=int, default=1)
+    parser.add_argument("--batch", type=int, default=0, help="images of a step, shared evenly; 0: does not matter")
     parser.add_argument("--runtime", type=float, default=0, help="minutes that the SLURM job may take; 0: no such job")
     parser.add_argument("--margin", type=float, default=10, help="minutes before that at which a training leaves")
     parser.add_argument("--requeue", type=int, choices=(0, 1), default=1, help="whether the job may queue itself again")
     parser.add_argument("command", nargs=argparse.REMAINDER, help="python -m piti.steps.train …")
     asked = parser.parse_args()
     job = os.environ.get("SLURM_JOB_ID") if asked.runtime else None
-    command = processes(asked.command, asked.nodes, asked.gpus, job)
+    nodes, gpus = sharing(asked.batch, asked.nodes, asked.gpus)
+    command = processes(asked.command, nodes, gpus, job)
     if not job:
         os.execvp(command[0], command)
     if (minutes := asked.runtime - asked.margin) <= 0:
@@ -41,11 +46,37 @@ def main() -> None:
             f"machine.margin: found {asked.margin:g}, expected less than the job's runtime, {asked.runtime:g} min"
         )
     signal.signal(signal.SIGTERM, lambda *_: None)  # the training decides; its own handler is not touched by this one
-    step = [*own_step(asked.nodes), *command, "--minutes", f"{minutes:g}"]
+    step = [*own_step(nodes), *command, "--minutes", f"{minutes:g}"]
     code = subprocess.run(step, env=outside_steps(os.environ)).returncode
     if code == AGAIN and asked.requeue:
         requeue(job)
     sys.exit(code)
+
+
+def sharing(batch: int, nodes: int, gpus: int) -> tuple[int, int]:
+    """How many of these nodes, and GPUs of each, share a batch evenly: as many as can. Fewer than asked are named."""
+    asked = max(gpus, 1)
+    fitting = ((n, g) for n in range(nodes, 0, -1) for g in range(asked, 0, -1) if batch % (n * g) == 0)
+    n, g = max(fitting, key=lambda shape: shape[0] * shape[1])
+    if (n, g) != (nodes, asked):
+        print(
+            f"gpus: found {nodes * asked}, expected a divisor of the batch, {batch}: {n * g} are used", file=sys.stderr
+        )
+    return n, min(g, gpus)
+
+
+def processes_of(environment: Mapping[str, str]) -> tuple[int, int]:
+    """This process's rank, and the number of processes that share the work, by torchrun's variables; (0, 1) alone.
+
+    Raises InputError where some of them say that there are others, and the rest is missing.
+    """
+    rank, world = int(environment.get("RANK", 0)), int(environment.get("WORLD_SIZE", 1))
+    missing = [name for name in TORCHRUN if name not in environment]
+    if missing and (rank, world) != (0, 1):
+        raise InputError(
+            f"RANK={rank} WORLD_SIZE={world}: found no {', '.join(missing)}, expected all that torchrun sets, or none"
+        )
+    return rank, world
 
 
 def processes(command: list[str], nodes: int, gpus: int, job: str | None) -> list[str]:

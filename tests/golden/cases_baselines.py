@@ -96,7 +96,7 @@ def spade_losses(case: Case) -> Outputs:
     for_discriminator = model.discriminator_loss(condition, image, fake, {})
     refill()
     fake = model.generate(condition, {})
-    for_generator = model.generator_loss(condition, image, fake)
+    for_generator = model.generator_loss(condition, image, fake, {})
 
     vgg, a, b = vgg_with_rule_weights(), tensor(case, "vgg_a"), tensor(case, "vgg_b")
     outputs = {
@@ -150,18 +150,18 @@ def oasis_discriminator(case: Case) -> Outputs:
 
 def oasis_losses(case: Case) -> Outputs:
     condition = semantics(case, case.config["semantic_nc"])
-    labels = condition.argmax(dim=1)
+    labels, counts = condition.argmax(dim=1), condition.sum(dim=(0, 2, 3))
     weights = {
-        "": oasis.class_weights(condition, void=case.config["contain_dontcare_label"]),
+        "": oasis.class_weights(counts, void=case.config["contain_dontcare_label"]),
         "nobalance_": torch.ones(condition.shape[1]),
-        "nodontcare_": oasis.class_weights(condition, void=False),
+        "nodontcare_": oasis.class_weights(counts, void=False),
     }
     logits = tensor(case, "logits").requires_grad_()
     outputs = {f"{kind}loss_real": oasis.segmentation_loss(logits, condition, w) for kind, w in weights.items()}
     outputs |= {f"{kind}loss_fake": oasis.fake_loss(logits) for kind in weights}
     for kind in ("real", "fake"):
         (outputs[f"grad_{kind}"],) = torch.autograd.grad(outputs[f"loss_{kind}"], logits)
-    mask = oasis.labelmix_mask(condition, torch.tensor(case.entry["coins"]))
+    mask = oasis.labelmix_mask(condition, torch.tensor(case.entry["coins"]), counts)
     on_mixed, on_fake, on_real = (tensor(case, f"D_{kind}") for kind in ("mixed", "fake", "real"))
     outputs |= {
         "weight_map": weights[""][labels][:, None],
@@ -218,7 +218,7 @@ def pix2pixhd_losses(case: Case) -> Outputs:
     case.fill(model.discriminator, key="state_dict_D")
     condition, image = semantics(case, config["G"]["input_nc"]), tensor(case, "image")
     fake = model.generate(condition, {})
-    for_generator = model.generator_loss(condition, image, fake)
+    for_generator = model.generator_loss(condition, image, fake, {})
     for_discriminator = model.discriminator_loss(condition, image, fake.detach(), {})
     outputs = {
         "D_fake": 2 * for_discriminator["fake"],  # the entry's are before the factor 0.5

@@ -14,6 +14,7 @@ import piti
 from piti import command
 from piti.card import digest
 from piti.files import InputError, failure, write_failure
+from piti.launch import TORCHRUN
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,6 +191,8 @@ def test_what_lies_beside_an_input_has_not_changed_either(capsys, call, tmp_path
 
 
 def test_of_several_processes_the_first_one_writes_the_card(call, monkeypatch):
+    for name in TORCHRUN:
+        monkeypatch.setenv(name, "2")
     monkeypatch.setenv("RANK", "1")
     assert not call(write).with_name("card.json").exists()
     monkeypatch.setenv("RANK", "0")

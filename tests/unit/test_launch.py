@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from piti.launch import processes
+from piti.launch import processes, sharing
 
 TRAIN = ["python", "-m", "piti.steps.train", "--card", "{}"]
 
@@ -29,6 +29,27 @@ def test_several_nodes_meet_at_this_one_under_the_jobs_name():
     assert {"--nnodes=2", "--nproc-per-node=4", "--rdzv-id=123456", "--rdzv-backend=c10d"} <= set(command)
     (meeting,) = (word for word in command if word.startswith("--rdzv-endpoint="))
     assert 1024 < int(meeting.rsplit(":", 1)[1]) < 65536
+
+
+@pytest.mark.parametrize(
+    ("batch", "nodes", "gpus", "used"),
+    [
+        (128, 1, 4, (1, 4)),
+        (1, 1, 4, (1, 1)),
+        (4, 1, 8, (1, 4)),
+        (4, 2, 4, (2, 2)),
+        (6, 2, 4, (2, 3)),
+        (3, 2, 4, (1, 3)),
+        (32, 2, 0, (2, 0)),
+        (0, 2, 4, (2, 4)),
+        (128, 1, 0, (1, 0)),
+    ],
+)
+def test_no_more_processes_than_share_the_batch_evenly(batch, nodes, gpus, used, capsys):
+    """As many as can; the rest is named. Batch 0: nobody said. GPUs 0: a process a node."""
+    assert sharing(batch, nodes, gpus) == used
+    fewer = used[0] * max(used[1], 1) < nodes * max(gpus, 1)
+    assert ("expected a divisor of the batch" in capsys.readouterr().err) == fewer
 
 
 @pytest.fixture

@@ -3,8 +3,9 @@
 A step of training, the same for all three:
 
     drawn = baseline.draw(generator, batch_size)  # for the global batch; a process or micro-batch takes its slice
+    drawn |= baseline.batch_sums(semantics)       # added up over micro-batches and processes
     fake = baseline.generate(semantics, drawn)
-    sum(baseline.generator_loss(semantics, image, fake, vgg).values())          # the generator's update
+    sum(baseline.generator_loss(semantics, image, fake, drawn, vgg).values())   # the generator's update
     fake = baseline.discriminator_fake(semantics, fake, drawn)
     sum(baseline.discriminator_loss(semantics, image, fake, drawn).values())    # then the discriminator's
 
@@ -44,6 +45,10 @@ class Baseline(nn.Module):
         """Everything random of one step. The first axis of each tensor is the batch, so that it can be sliced."""
         return {}
 
+    def batch_sums(self, semantics: Tensor) -> Tensors:
+        """What the losses need to know of the whole batch, as sums over its images."""
+        return {}
+
     def generate(self, semantics: Tensor, drawn: Tensors) -> Tensor:
         """Images for the condition."""
         return self.generator(semantics)
@@ -53,7 +58,9 @@ class Baseline(nn.Module):
         with torch.no_grad():
             return self.generate(semantics, drawn)
 
-    def generator_loss(self, semantics: Tensor, image: Tensor, fake: Tensor, vgg: VGG | None = None) -> Tensors:
+    def generator_loss(
+        self, semantics: Tensor, image: Tensor, fake: Tensor, drawn: Tensors, vgg: VGG | None = None
+    ) -> Tensors:
         """Weighted terms; their sum is the generator's loss."""
         raise NotImplementedError
 
@@ -64,9 +71,10 @@ class Baseline(nn.Module):
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """One Adam for each network."""
         config = self.config
+        rates = {"generator": config.lr_generator, "discriminator": config.lr_discriminator}
         return {
-            "generator": torch.optim.Adam(self.generator.parameters(), config.lr_generator, config.betas),
-            "discriminator": torch.optim.Adam(self.discriminator.parameters(), config.lr_discriminator, config.betas),
+            name: torch.optim.Adam(getattr(self, name).parameters(), rate, config.betas, fused=True)
+            for name, rate in rates.items()
         }
 
     def lr_factor(self, step: int, total: int) -> float:

@@ -110,12 +110,16 @@ class OASIS(Baseline):
         init_convolutions(self, xavier, generator)
 
     def draw(self, generator: torch.Generator, batch_size: int) -> Tensors:
-        """`noise` and `discriminator_noise` N×Z; `coins` N×C, of which LabelMix uses the first row it is given."""
+        """`noise` and `discriminator_noise` N×Z; `coins` N×C, every row the same: one toss a class."""
         return {
             "noise": torch.randn(batch_size, self.config.z_dim, generator=generator),
             "discriminator_noise": torch.randn(batch_size, self.config.z_dim, generator=generator),
-            "coins": torch.randint(2, (batch_size, self.config.condition_channels), generator=generator),
+            "coins": torch.randint(2, (1, self.config.condition_channels), generator=generator).expand(batch_size, -1),
         }
+
+    def batch_sums(self, semantics: Tensor) -> Tensors:
+        """`class_counts` C: pixels of each class."""
+        return {"class_counts": semantics.sum(dim=(0, 2, 3))}
 
     def generate(self, semantics: Tensor, drawn: Tensors) -> Tensor:
         return self.generator(semantics, drawn["noise"])
@@ -124,28 +128,32 @@ class OASIS(Baseline):
         with torch.no_grad():
             return self.generator(semantics, drawn["discriminator_noise"])
 
-    def generator_loss(self, semantics: Tensor, image: Tensor, fake: Tensor, vgg: VGG | None = None) -> Tensors:
-        return {"gan": segmentation_loss(self.discriminator(fake), semantics, class_weights(semantics))}
+    def generator_loss(
+        self, semantics: Tensor, image: Tensor, fake: Tensor, drawn: Tensors, vgg: VGG | None = None
+    ) -> Tensors:
+        return {"gan": segmentation_loss(self.discriminator(fake), semantics, class_weights(drawn["class_counts"]))}
 
     def discriminator_loss(self, semantics: Tensor, image: Tensor, fake: Tensor, drawn: Tensors) -> Tensors:
         on_fake, on_real = self.discriminator(fake), self.discriminator(image)
-        mask = labelmix_mask(semantics, drawn["coins"][0])
+        mask = labelmix_mask(semantics, drawn["coins"][0], drawn["class_counts"])
         on_mixed = self.discriminator(torch.lerp(fake, image, mask))
         return {
             "fake": fake_loss(on_fake),
-            "real": segmentation_loss(on_real, semantics, class_weights(semantics)),
+            "real": segmentation_loss(on_real, semantics, class_weights(drawn["class_counts"])),
             "labelmix": self.config.lambda_labelmix * labelmix_loss(on_mixed, on_fake, on_real, mask),
         }
 
 
-def class_weights(semantics: Tensor, void: bool = True) -> Tensor:
-    """Weight of each class (C): pixels / (pixels of the class * number of classes present); 0 for void, class 0."""
-    count = semantics.sum(dim=(0, 2, 3))
+def class_weights(counts: Tensor, void: bool = True) -> Tensor:
+    """Weight of each class (C): pixels / (pixels of the class * number of classes present); 0 for void, class 0.
+
+    counts: pixels of each class in the whole batch (C).
+    """
+    pixels = counts.sum()
     if void:
-        count[0] = 0
-    present = count > 0
-    pixels = semantics[:, 0].numel()
-    return torch.where(present, pixels / (count * present.sum()), 0.0)
+        counts = torch.cat([torch.zeros_like(counts[:1]), counts[1:]])
+    present = counts > 0
+    return torch.where(present, pixels / (counts * present.sum()), 0.0)
 
 
 def segmentation_loss(logits: Tensor, semantics: Tensor, weights: Tensor) -> Tensor:
@@ -160,13 +168,15 @@ def fake_loss(logits: Tensor) -> Tensor:
     return F.cross_entropy(logits.float(), torch.zeros_like(logits[:, 0], dtype=torch.long))
 
 
-def labelmix_mask(semantics: Tensor, coins: Tensor) -> Tensor:
+def labelmix_mask(semantics: Tensor, coins: Tensor, counts: Tensor) -> Tensor:
     """N×1×H×W of 0 (fake) and 1 (real), one coin a class: `coins[i]` is for the i-th class that occurs in the batch.
+
+    counts: pixels of each class in the whole batch (C).
 
     The release overwrites the label map while it loops over the classes, so pixels of class 0 whose coin is 1 get the
     coin of class 1, where that occurs. So do these.
     """
-    present = semantics.sum(dim=(0, 2, 3)) > 0
+    present = counts > 0
     coin = coins[present.cumsum(0) - 1].to(semantics.dtype)  # absent classes get some coin, which nobody reads
     coin[0] = torch.where(present[1], coin[0] * coin[1], coin[0])
     return coin[semantics.argmax(dim=1)][:, None]

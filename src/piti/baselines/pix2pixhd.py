@@ -19,6 +19,7 @@ from piti.baselines.patch import (
     vgg_loss,
 )
 from piti.cards_baselines import Pix2PixHDConfig
+from piti.networks.norm import instance_norm
 
 
 class ResnetBlock(nn.Module):
@@ -29,7 +30,7 @@ class ResnetBlock(nn.Module):
             *norm_relu(nn.Conv2d(channels, channels, 3)),
             nn.ReflectionPad2d(1),
             nn.Conv2d(channels, channels, 3),
-            nn.InstanceNorm2d(channels),
+            instance_norm(channels),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -38,7 +39,7 @@ class ResnetBlock(nn.Module):
 
 def norm_relu(conv: nn.Conv2d | nn.ConvTranspose2d) -> list[nn.Module]:
     """A convolution with what follows it everywhere."""
-    return [conv, nn.InstanceNorm2d(conv.out_channels), nn.ReLU()]
+    return [conv, instance_norm(conv.out_channels), nn.ReLU()]
 
 
 def first_layers(in_channels: int, channels: int) -> list[nn.Module]:
@@ -133,7 +134,7 @@ class Discriminator(nn.Module):
 
 def conv_norm(in_channels: int, out_channels: int, stride: int) -> list[nn.Module]:
     """A hidden layer of the discriminator."""
-    return [nn.Conv2d(in_channels, out_channels, 4, stride, padding=2), nn.InstanceNorm2d(out_channels)]
+    return [nn.Conv2d(in_channels, out_channels, 4, stride, padding=2), instance_norm(out_channels)]
 
 
 class Pix2PixHD(Baseline):
@@ -155,7 +156,9 @@ class Pix2PixHD(Baseline):
     def discriminator_fake(self, semantics: Tensor, fake: Tensor, drawn: Tensors) -> Tensor:
         return fake.detach()
 
-    def generator_loss(self, semantics: Tensor, image: Tensor, fake: Tensor, vgg: VGG | None = None) -> Tensors:
+    def generator_loss(
+        self, semantics: Tensor, image: Tensor, fake: Tensor, drawn: Tensors, vgg: VGG | None = None
+    ) -> Tensors:
         config = self.config
         fakes, reals = compare(self.discriminator, semantics, fake, image)
         lambda_feat = config.lambda_feat * 4 / (config.n_layers_D + 1)

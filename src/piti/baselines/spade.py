@@ -19,6 +19,7 @@ from piti.baselines.patch import (
     vgg_loss,
 )
 from piti.cards_baselines import SPADEConfig
+from piti.networks.norm import instance_norm
 
 
 class Generator(nn.Module):
@@ -71,7 +72,7 @@ class Discriminator(nn.Module):
 def conv_norm(in_channels: int, out_channels: int, stride: int) -> list[nn.Module]:
     """A hidden layer of the discriminator."""
     conv = SpectralConv2d(in_channels, out_channels, 4, stride, padding=2, bias=False)
-    return [nn.Sequential(conv, nn.InstanceNorm2d(out_channels))]
+    return [nn.Sequential(conv, instance_norm(out_channels))]
 
 
 class SPADE(Baseline):
@@ -88,7 +89,9 @@ class SPADE(Baseline):
     def initialise(self, generator: torch.Generator) -> None:
         init_convolutions(self, xavier, generator)
 
-    def generator_loss(self, semantics: Tensor, image: Tensor, fake: Tensor, vgg: VGG | None = None) -> Tensors:
+    def generator_loss(
+        self, semantics: Tensor, image: Tensor, fake: Tensor, drawn: Tensors, vgg: VGG | None = None
+    ) -> Tensors:
         config = self.config
         fakes, reals = compare(self.discriminator, semantics, fake, image)
         losses = {

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from piti.data.conditions import CONDITIONS
 from piti.data.shards import Shards
+from piti.files import InputError
 
 ORDER, AUGMENT, DEGRADE, CROP = range(4)  # what a generator is for; part of its seed
 
@@ -65,7 +66,7 @@ class Batches(torch.utils.data.Dataset):
         if flip and captions:
             raise ValueError("flip: captions say left and right; expected flip=False")
         if batch_size % world:
-            raise ValueError(f"batch_size: found {batch_size}, expected a multiple of {world} processes")
+            raise InputError(f"batch: found {batch_size}, expected a multiple of the {world} processes that share it")
         self.images, self.condition, self.low_res = images, condition, low_res
         self.seed, self.batch_size, self.flip = seed, batch_size, flip
         self.condition_dropout, self.null = condition_dropout, 0 if captions else 1

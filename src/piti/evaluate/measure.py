@@ -21,7 +21,9 @@ from piti.networks.hed import HED, edges
 Reader = Callable[[np.ndarray], np.ndarray]  # pictures, uint8 N×S×S×3 RGB -> what they show
 
 
-def measure(card: AlignmentCard, images: Path, conditions: Path, network: Path, batch_size: int) -> dict:
+def measure(
+    card: AlignmentCard, images: Path, conditions: Path, network: Path, batch_size: int, device: torch.device
+) -> dict:
     """The score of packed pictures, in the form of `piti.evaluate.score.score`; percent, or degrees.
 
     More keys: higher_is_better, and images: id -> the picture's own value, null where its condition says nothing.
@@ -32,7 +34,7 @@ def measure(card: AlignmentCard, images: Path, conditions: Path, network: Path, 
         raise InputError(f"{images}: ids: found {strangers[0]} here or in the conditions only, expected the same ids")
     ids, (compare, total) = sorted(stored.ids), COMPARISONS[card.measure]
     check_count(len(ids), card.min_images)
-    look, found = reader(card, network), []
+    look, found = reader(card, network, device), []
     for start in tqdm(range(0, len(ids), batch_size), desc=card.measure, unit="batch"):
         part = ids[start : start + batch_size]
         found.append(compare(look(pictures[pictures.rows(part)]), stored[stored.rows(part)]))
@@ -56,9 +58,8 @@ def measure(card: AlignmentCard, images: Path, conditions: Path, network: Path, 
 # -- reading back ------------------------------------------------------------------------------------------------
 
 
-def reader(card: AlignmentCard, weights: Path) -> Reader:
+def reader(card: AlignmentCard, weights: Path, device: torch.device) -> Reader:
     """Labels N×S×S of pictures; their edges, bool N×S×S; or their geometry as `geometry.decode` has it."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network = estimator.build(card.estimator) if card.estimator else HED()
     load(network, read(weights), str(weights))
     network.requires_grad_(False).eval().to(device, memory_format=torch.channels_last)

@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pandas as pd
+import torch
 
 from piti.cards import MetricCheckCard
 from piti.data.shards import Shards
@@ -67,7 +68,12 @@ class Distorted:
 
 
 def check_metric(
-    card: MetricCheckCard, output: Path, images: Sequence[Path], weights: Sequence[Path], batch_size: int, device: str
+    card: MetricCheckCard,
+    output: Path,
+    images: Sequence[Path],
+    weights: Sequence[Path],
+    batch_size: int,
+    device: torch.device,
 ) -> None:
     """Write `output` (table.csv), long.csv and table.md: a line for each extractor and distortion.
 

@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from piti.cards import EncoderConfig
+from piti.networks.norm import instance_norm
 from piti.networks.transformer import Transformer
 
 
@@ -40,10 +41,10 @@ class Stem(nn.Module):
         widths = [config.width >> (config.strides - i) for i in range(config.strides + 1)]
         self.strides = config.strides
         self.conv1 = nn.Conv2d(config.in_channels, widths[0], 7, padding=3)
-        self.norm1 = nn.InstanceNorm2d(widths[0], affine=True)
+        self.norm1 = instance_norm(widths[0], affine=True)
         for i in range(1, len(widths)):
             setattr(self, f"conv{i + 1}", nn.Conv2d(widths[i - 1], widths[i], 3, stride=2, padding=1))
-            setattr(self, f"norm{i + 1}", nn.InstanceNorm2d(widths[i], affine=True))
+            setattr(self, f"norm{i + 1}", instance_norm(widths[i], affine=True))
         setattr(self, f"conv{len(widths) + 1}", nn.Conv2d(config.width, config.width, 3, padding=1))
         self.activation = nn.LeakyReLU(0.2)
 

@@ -3,6 +3,8 @@
 import torch
 from torch import nn
 
+from piti.networks.norm import instance_norm
+
 
 class PatchDiscriminator(nn.Module):
     """4×4 convolutions: `n_layers` of stride 2, one of stride 1, one to a single channel; 2,764,737 parameters.
@@ -17,7 +19,7 @@ class PatchDiscriminator(nn.Module):
         for level in range(1, n_layers + 1):
             wider = ndf * min(2**level, 8)
             stride = 2 if level < n_layers else 1
-            layers += [nn.Conv2d(width, wider, 4, stride, padding=1), nn.InstanceNorm2d(wider), nn.LeakyReLU(0.2)]
+            layers += [nn.Conv2d(width, wider, 4, stride, padding=1), instance_norm(wider), nn.LeakyReLU(0.2)]
             width = wider
         layers.append(nn.Conv2d(width, 1, 4, stride=1, padding=1))
         self.model = nn.Sequential(*layers)

@@ -79,10 +79,15 @@ class Sampler:
 
 
 def sample(
-    card: SampleCard, output: Path, model: Path, conditions: Path, low_res: Path | None, batch_size: int
+    card: SampleCard,
+    output: Path,
+    model: Path,
+    conditions: Path,
+    low_res: Path | None,
+    batch_size: int,
+    device: torch.device,
 ) -> None:
     """Write the shards of all pictures, and `preview.png` beside them. Continues where it was interrupted."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     stored = Shards(conditions)
     condition = CONDITIONS[stored.kind]
     base = Shards(low_res, "images") if low_res else None

@@ -34,10 +34,16 @@ class Edited(NamedTuple):
 
 
 def edit_samples(
-    card: EditsCard, output: Path, model: Path, upsampler: Path, conditions: Path, photographs: Path
+    card: EditsCard,
+    output: Path,
+    model: Path,
+    upsampler: Path,
+    conditions: Path,
+    photographs: Path,
+    device: torch.device,
 ) -> None:
     """Write a shard of pictures EDIT/KIND: original, condition, reconstruction, edited_condition and edited."""
-    stored, device = Shards(conditions, "mask"), torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    stored = Shards(conditions, "mask")
     condition, chosen = CONDITIONS["mask"], dict(choose(card.edits, stored, card.seed))
     base, large = (
         Sampler(c, w, condition.channels, device) for c, w in ((card.base, model), (card.upsampler, upsampler))

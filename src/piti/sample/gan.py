@@ -43,10 +43,15 @@ class Generator:
 
 
 def generate(
-    card: GenerateCard, output: Path, model: Path, conditions: Path, instances: Path | None, batch_size: int
+    card: GenerateCard,
+    output: Path,
+    model: Path,
+    conditions: Path,
+    instances: Path | None,
+    batch_size: int,
+    device: torch.device,
 ) -> None:
     """Write the shards of all pictures, and `preview.png` beside them. Continues where it was interrupted."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     stored = Shards(conditions)
     maps = Shards(instances, "instances") if instances else None
     baseline = Generator(card, model, stored.kind, device)

@@ -13,11 +13,13 @@ from piti.networks.checkpoint import load, read
 from piti.networks.hed import HED, edges
 
 
-def draw_sketches(card: SketchCard, output: Path, images: Path, weights: Path, batch_size: int) -> None:
+def draw_sketches(
+    card: SketchCard, output: Path, images: Path, weights: Path, batch_size: int, device: torch.device
+) -> None:
     """Write the sketch shards of packed photographs. Continues where it was interrupted."""
     photographs, model = Shards(images, "images"), HED()
     load(model, read(weights), str(weights))
-    model.eval().to("cuda" if torch.cuda.is_available() else "cpu", memory_format=torch.channels_last)
+    model.eval().to(device, memory_format=torch.channels_last)
     side = card.hed_side if card.hed_side != card.side else None
 
     def make(ids: list[str]) -> np.ndarray:

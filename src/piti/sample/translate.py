@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
 from tqdm import tqdm
 
@@ -12,6 +11,7 @@ from piti.cards import GenerateCard, SampleCard
 from piti.data import layouts
 from piti.data.conditions import CONDITIONS
 from piti.data.conditions.mask import colour_map
+from piti.devices import device
 from piti.files import InputError, atomic
 from piti.sample.diffusion import Sampler
 from piti.sample.gan import Generator
@@ -24,14 +24,14 @@ class Translator:
     """The stages of a model, loaded once: conditions as they are stored become pictures."""
 
     def __init__(self, stages: Sequence[Stage], kind: str):
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        here = device()
         self.kind, self.condition, first = kind, CONDITIONS[kind], stages[0].card
         self.side = first.encoder.side if isinstance(first, SampleCard) else first.side
         self.num_classes = getattr(first, "num_classes", 0) or 256
         self.stages = [
-            Generator(card, weights, kind, device)
+            Generator(card, weights, kind, here)
             if isinstance(card, GenerateCard)
-            else Sampler(card, weights, self.condition.channels, device)
+            else Sampler(card, weights, self.condition.channels, here)
             for card, weights in stages
         ]
 

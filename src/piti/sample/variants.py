@@ -14,13 +14,18 @@ from piti.sample.shards import write_pictures
 
 
 def draw_variants(
-    card: VariantsCard, output: Path, model: Path, upsampler: Path, conditions: Path, batch_size: int
+    card: VariantsCard,
+    output: Path,
+    model: Path,
+    upsampler: Path,
+    conditions: Path,
+    batch_size: int,
+    device: torch.device,
 ) -> None:
     """Write the shards, one a variant, of pictures called ID/VARIANT. Continues where it was interrupted.
 
     A picture is the one that its id gets when all conditions are drawn with that seed and sampling.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     stored, variants = Shards(conditions), {variant.name: variant for variant in card.variants}
     condition = CONDITIONS[stored.kind]
     chosen = list(card.ids) or pick(stored.ids, card.images, card.seed, card.page)

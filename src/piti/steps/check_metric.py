@@ -6,12 +6,13 @@ from piti.cards import MetricCheckCard
 from piti.command import step
 
 
-def run(card: MetricCheckCard, output: Path, images: list[Path], weights: list[Path], sample_batch: int) -> None:
-    import torch
-
+def run(
+    card: MetricCheckCard, output: Path, images: list[Path], weights: list[Path], sample_batch: int, gpus: int | None
+) -> None:
+    from piti.devices import device
     from piti.evaluate.metric_check import check_metric
 
-    check_metric(card, output, images, weights, sample_batch, "cuda" if torch.cuda.is_available() else "cpu")
+    check_metric(card, output, images, weights, sample_batch, device(gpus))
 
 
 if __name__ == "__main__":
@@ -23,4 +24,5 @@ if __name__ == "__main__":
         optional=["images", "weights"],
         options={"sample_batch": 16},
         siblings=["long.csv", "table.md"],
+        computes=True,
     )

@@ -6,11 +6,22 @@ from piti.cards import SketchCard
 from piti.command import step
 
 
-def run(card: SketchCard, output: Path, images: list[Path], weights: list[Path], sample_batch: int) -> None:
+def run(
+    card: SketchCard, output: Path, images: list[Path], weights: list[Path], sample_batch: int, gpus: int | None
+) -> None:
+    from piti.devices import device
     from piti.sample.sketches import draw_sketches
 
-    draw_sketches(card, output, images[0], weights[0], sample_batch)
+    draw_sketches(card, output, images[0], weights[0], sample_batch, device(gpus))
 
 
 if __name__ == "__main__":
-    step(__spec__.name, __doc__, SketchCard, run, inputs=["images", "weights"], options={"sample_batch": 16})
+    step(
+        __spec__.name,
+        __doc__,
+        SketchCard,
+        run,
+        inputs=["images", "weights"],
+        options={"sample_batch": 16},
+        computes=True,
+    )

@@ -13,12 +13,14 @@ def run(
     upsampler: list[Path],
     conditions: list[Path],
     photographs: list[Path],
+    gpus: int | None,
 ) -> None:
+    from piti.devices import device
     from piti.sample.edits import edit_samples
 
-    edit_samples(card, output, model[0], upsampler[0], conditions[0], photographs[0])
+    edit_samples(card, output, model[0], upsampler[0], conditions[0], photographs[0], device(gpus))
 
 
 if __name__ == "__main__":
     inputs = ["model", "upsampler", "conditions", "photographs"]
-    step(__spec__.name, __doc__, EditsCard, run, inputs=inputs)
+    step(__spec__.name, __doc__, EditsCard, run, inputs=inputs, computes=True)

@@ -13,12 +13,16 @@ def run(
     conditions: list[Path],
     instances: list[Path],
     sample_batch: int,
+    gpus: int | None,
 ) -> None:
+    from piti.devices import device
     from piti.sample.gan import generate
 
-    generate(card, output, model[0], conditions[0], next(iter(instances), None), sample_batch)
+    generate(card, output, model[0], conditions[0], next(iter(instances), None), sample_batch, device(gpus))
 
 
 if __name__ == "__main__":
     inputs, options = ["model", "conditions"], {"sample_batch": 16}
-    step(__spec__.name, __doc__, GenerateCard, run, inputs=inputs, optional=["instances"], options=options)
+    step(
+        __spec__.name, __doc__, GenerateCard, run, inputs=inputs, optional=["instances"], options=options, computes=True
+    )

@@ -14,12 +14,14 @@ def run(
     conditions: list[Path],
     network: list[Path],
     sample_batch: int,
+    gpus: int | None,
 ) -> None:
+    from piti.devices import device
     from piti.evaluate.measure import measure
 
-    write_json(output, measure(card, images[0], conditions[0], network[0], sample_batch))
+    write_json(output, measure(card, images[0], conditions[0], network[0], sample_batch, device(gpus)))
 
 
 if __name__ == "__main__":
     inputs = ["images", "conditions", "network"]
-    step(__spec__.name, __doc__, AlignmentCard, run, inputs=inputs, options={"sample_batch": 16})
+    step(__spec__.name, __doc__, AlignmentCard, run, inputs=inputs, options={"sample_batch": 16}, computes=True)

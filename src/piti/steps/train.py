@@ -8,7 +8,7 @@ from piti.command import step
 OPTIONS = {"micro_batch": 16, "workers": 0, "compile": 0, "log_every": 200, "save_every": 5000, "minutes": 0.0}
 
 
-def run(card: TrainCard, output: Path, **arguments: list[Path] | int) -> dict:
+def run(card: TrainCard, output: Path, **arguments: list[Path] | int | None) -> dict:
     from piti.train.row import Files, Work, train_row
 
     files = Files(**{key: next(iter(arguments[key]), None) for key in Files._fields})
@@ -25,4 +25,5 @@ if __name__ == "__main__":
         optional=["init", "perceptual", "instances"],
         options=OPTIONS,
         siblings=["curve.csv"],
+        computes=True,
     )

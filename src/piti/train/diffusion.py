@@ -8,6 +8,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import Dataset
 
 from piti.cards import TrainCard
+from piti.devices import Place, autocast
 from piti.diffusion.gaussian import GaussianDiffusion
 from piti.diffusion.losses import training_losses
 from piti.diffusion.noise import generator, key_seed
@@ -18,7 +19,6 @@ from piti.networks.checkpoint import strip_text
 from piti.networks.glide import GLIDE
 from piti.networks.patch_discriminator import PatchDiscriminator
 from piti.networks.perceptual import PerceptualLoss
-from piti.train.devices import Place, autocast
 
 SAMPLERS = {"uniform": UniformSampler, "loss_second_moment": LossSecondMomentSampler}
 
@@ -37,7 +37,6 @@ class DiffusionObjective:
         model: nn.Module,
         place: Place,
         micro_batch: int,
-        compile: bool = False,
         perceptual: PerceptualLoss | None = None,
     ):
         training = card.training
@@ -65,15 +64,14 @@ class DiffusionObjective:
                 self.discriminator.parameters(), training.discriminator_lr, (0.9, 0.999), fused=fused
             )
             self.modules["discriminator"] = self.discriminator
-        network = torch.compile(self.model) if compile else self.model
-        ddp = {"device_ids": [place.device.index] if place.device.type == "cuda" else None}
-        self.network = DistributedDataParallel(network, **ddp) if place.world > 1 else network
+        ids = [place.device.index] if place.device.type == "cuda" else None
+        self.network = DistributedDataParallel(self.model, device_ids=ids) if place.world > 1 else self.model
 
     def update(self, batch: dict, step: int) -> dict[str, Tensor]:
         """One step on this process's part of the global batch. Returns the mean of every loss term, on the device."""
         place, size, draw = self.place, self.training.batch, generator(self.card.seed, "diffusion", step)
         x_start = batch["image"].to(place.device, non_blocking=True)
-        own = slice(place.rank * len(x_start), (place.rank + 1) * len(x_start))
+        own = place.part(size)
         u = torch.rand(size, generator=draw)
         noise = torch.randn((size, *x_start.shape[1:]), generator=draw)[own]
         mix = torch.rand((size, 1, 1, 1), generator=draw)[own]  # of the gradient penalty
@@ -99,7 +97,7 @@ class DiffusionObjective:
         self.optimizers["model"].step()
         self.optimizers["model"].zero_grad(set_to_none=True)
         self.timesteps.update(place.gather(t), place.gather(torch.cat(per_sample)))
-        return {name: place.mean(value) for name, value in terms.items()}
+        return place.mean_terms(terms)
 
     def _losses(self, part: dict, step: int) -> dict[str, Tensor]:
         """Loss terms, weighted, one value per sample; under "discriminator" what its own step lost."""
@@ -132,9 +130,9 @@ class DiffusionObjective:
         """One step on this batch, before the generator's term sees it (facts 1.2). Gradients are averaged by hand:
         the double backward of the gradient penalty does not go through DistributedDataParallel."""
         parameters = list(self.discriminator.parameters())
-        grads = torch.autograd.grad(loss, parameters)
+        grads = self.place.mean(list(torch.autograd.grad(loss, parameters)))
         for parameter, grad in zip(parameters, grads, strict=True):
-            parameter.grad = self.place.mean(grad).contiguous()  # as the parameter: the fused step needs one order
+            parameter.grad = grad.contiguous()  # as the parameter: the fused step needs one order
         self.optimizers["discriminator"].step()
 
     def exported(self, weights: dict[str, Tensor], batches: Dataset) -> dict[str, Tensor]:

@@ -8,8 +8,8 @@ from torch.utils.data import Dataset
 
 from piti.cards import TrainCard
 from piti.data.conditions import geometry
+from piti.devices import Place, autocast
 from piti.diffusion.noise import key_seed
-from piti.train.devices import Place, autocast
 
 ENCODE = {"mask": np.asarray, "geometry": geometry.decode}  # stored items -> what is to be read back
 
@@ -28,27 +28,26 @@ class EstimatorObjective:
         training = card.training
         adam = torch.optim.AdamW(self.model.parameters(), training.lr, weight_decay=training.weight_decay, fused=True)
         self.optimizers = {"model": adam}
-        self.loss = LOSSES[card.condition]
+        self.said, self.loss = SAID[card.condition], LOSSES[card.condition]
 
     def update(self, batch: dict, step: int) -> dict[str, Tensor]:
         """One step on this process's part of the global batch."""
         torch.manual_seed(key_seed(self.card.seed, "dropout", step, self.place.rank))
-        images, wanted = (
-            batch[key].to(self.place.device, non_blocking=True).split(self.micro_batch)
-            for key in ("image", "condition")
-        )
+        images, wanted = (batch[key].to(self.place.device, non_blocking=True) for key in ("image", "condition"))
+        said = self.place.sum(self.said(wanted)).clamp(min=1)  # by the whole batch, whoever sees which part of it
         total = torch.zeros((), device=self.place.device)
-        for part, target in zip(images, wanted, strict=True):
+        for part, target in zip(images.split(self.micro_batch), wanted.split(self.micro_batch), strict=True):
             with autocast(self.place.device, self.card.training.precision):
                 found = self.model(part)
-            loss = self.loss(found.float(), target) * len(part) / len(batch["image"])
+            loss = (self.loss(found.float(), target) / said).sum() * self.place.world  # the mean of processes is a sum
             loss.backward()
             total += loss.detach()
-        for parameter in self.model.parameters():
-            parameter.grad = self.place.mean(parameter.grad)
+        parameters = list(self.model.parameters())
+        for parameter, grad in zip(parameters, self.place.mean([p.grad for p in parameters]), strict=True):
+            parameter.grad = grad
         self.optimizers["model"].step()
         self.optimizers["model"].zero_grad(set_to_none=True)
-        return {"loss": self.place.mean(total)}
+        return self.place.mean_terms({"loss": total})
 
     def exported(self, weights: dict[str, Tensor], batches: Dataset) -> dict[str, Tensor]:
         """The whole network."""
@@ -56,19 +55,24 @@ class EstimatorObjective:
 
 
 def mask_loss(found: Tensor, labels: Tensor) -> Tensor:
-    """Cross entropy over the labelled pixels. found: N×K×S×S logits of the labels 1..K; labels: N×S×S, 0 = void."""
-    losses = F.cross_entropy(found, labels.long() - 1, ignore_index=-1, reduction="sum")
-    return losses / (labels > 0).sum().clamp(min=1)
+    """Cross entropy, summed over the labelled pixels (1). found: N×K×S×S logits of the labels 1..K; labels: N×S×S."""
+    return F.cross_entropy(found, labels.long() - 1, ignore_index=-1, reduction="sum")[None]
 
 
 def geometry_loss(found: Tensor, wanted: Tensor) -> Tensor:
-    """1 - cosine of the normals' angle, plus the absolute error of depth. Both N×4×S×S, see `geometry.decode`."""
+    """1 - cosine of the normals' angle, and the absolute error of depth, each summed over the pixels that say it (2).
+
+    Both N×4×S×S, see `geometry.decode`.
+    """
     known, wanted = wanted.isfinite(), wanted.nan_to_num()  # a NaN would reach the gradients even through a mask
     angle = 1 - F.cosine_similarity(found[:, :3], wanted[:, :3])
     distance = (found[:, 3] - wanted[:, 3]).abs()
-    return sum(
-        (loss * mask).sum() / mask.sum().clamp(min=1) for loss, mask in ((angle, known[:, 0]), (distance, known[:, 3]))
-    )
+    return torch.stack([(angle * known[:, 0]).sum(), (distance * known[:, 3]).sum()])
 
 
+# kind of condition -> sums of the loss's terms, and over how many pixels of a batch's conditions each goes
 LOSSES = {"mask": mask_loss, "geometry": geometry_loss}
+SAID = {
+    "mask": lambda labels: (labels > 0).sum()[None],
+    "geometry": lambda wanted: wanted[:, [0, 3]].isfinite().sum(dim=(0, 2, 3)),
+}

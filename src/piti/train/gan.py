@@ -1,17 +1,17 @@
 """The objective of the three GAN baselines: a generator's step, then a discriminator's (facts 3)."""
 
-import copy
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from piti.baselines import build
 from piti.baselines.contract import VGG, Baseline
 from piti.cards import TrainCard
 from piti.data.conditions.semantics import semantics
+from piti.devices import Place, autocast
 from piti.diffusion.noise import generator
-from piti.train.devices import Place, autocast
 
 
 class GANObjective:
@@ -35,13 +35,16 @@ class GANObjective:
         """One step of the generator, then one of the discriminator, on this process's part of the global batch."""
         training, place = self.card.training, self.place
         drawn = self.baseline.draw(generator(self.card.seed, "gan", step), training.batch)
-        share = len(batch["image"])
-        drawn = {name: value[place.rank * share : (place.rank + 1) * share] for name, value in drawn.items()}
+        drawn = {name: value[place.part(training.batch)] for name, value in drawn.items()}
         tensors = {key: batch[key] for key in ("image", "condition", "instances") if key in batch} | drawn
         tensors = {k: v.to(place.device, non_blocking=True).split(self.micro_batch) for k, v in tensors.items()}
         parts = [dict(zip(tensors, values, strict=True)) for values in zip(*tensors.values(), strict=True)]
         for part in parts:
             part["semantics"] = semantics(part["condition"], self.card.num_classes, part.get("instances"))
+        sums = [self.baseline.batch_sums(part["semantics"]) for part in parts]
+        whole = {name: place.sum(sum(each[name] for each in sums)) for name in sums[0]}
+        for part in parts:
+            part |= whole
         factor = self.baseline.lr_factor(step, training.steps)
         for name, optimizer in self.optimizers.items():
             for group in optimizer.param_groups:
@@ -51,11 +54,11 @@ class GANObjective:
         terms = self._step("generator", parts, self._generator_losses)
         self.baseline.discriminator.requires_grad_(True)
         terms |= self._step("discriminator", parts, self._discriminator_losses)
-        return {name: place.mean(value) for name, value in terms.items()}
+        return place.mean_terms(terms)
 
     def _generator_losses(self, part: dict) -> dict[str, Tensor]:
         part["fake"] = self.baseline.generate(part["semantics"], part)
-        losses = self.baseline.generator_loss(part["semantics"], part["image"], part["fake"], self.vgg)
+        losses = self.baseline.generator_loss(part["semantics"], part["image"], part["fake"], part, self.vgg)
         part["fake"] = part["fake"].detach()
         return losses
 
@@ -76,9 +79,10 @@ class GANObjective:
                 key = f"{name}_{term}"
                 terms[key] = terms.get(key, 0) + value.detach() * share
         parameters = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-        for parameter in parameters:
-            parameter.grad = self.place.mean(parameter.grad)
-        norms = torch._foreach_norm([p.grad for p in parameters])
+        grads = self.place.mean([p.grad for p in parameters])
+        for parameter, grad in zip(parameters, grads, strict=True):
+            parameter.grad = grad
+        norms = torch._foreach_norm(grads)
         terms[f"{name}_gradient"] = torch.linalg.vector_norm(torch.stack(norms))
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
@@ -88,7 +92,8 @@ class GANObjective:
         """The generator. Where its weights are an average, the batch statistics are brought up to date first."""
         if not self.card.training.ema_rate or not any("running_mean" in name for name in weights):
             return dict(weights)
-        averaged = copy.deepcopy(self.baseline).train()
+        averaged = build(self.card.gan)  # anew: its norms ask no other process, for only the first one comes here
+        averaged.to(self.place.device, memory_format=torch.channels_last).train()
         averaged.generator.load_state_dict(weights)
         for step in range(self.card.training.refresh_steps):
             batch = {k: v[: self.micro_batch] for k, v in batches[step].items() if k in ("condition", "instances")}

@@ -2,8 +2,10 @@
 
 import contextlib
 import csv
+import functools
 import io
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +21,7 @@ from piti.data.conditions.semantics import stored_as
 from piti.data.loader import Batches, subset
 from piti.data.resize import shrink
 from piti.data.shards import Shards
+from piti.devices import Place, compiled, place
 from piti.diffusion.noise import key_seed
 from piti.files import atomic, exclusive, write_failure, write_text
 from piti.networks.checkpoint import load, read
@@ -27,7 +30,6 @@ from piti.networks.glide import GLIDE
 from piti.networks.perceptual import PerceptualLoss, VGGFeatures
 from piti.networks.piti import PITI
 from piti.train import estimator
-from piti.train.devices import Place, place
 from piti.train.diffusion import DiffusionObjective
 from piti.train.gan import GANObjective
 from piti.train.loop import Diverged, train
@@ -47,7 +49,10 @@ class Files(NamedTuple):
 
 
 class Work(NamedTuple):
-    """How the work is done, never what comes out of it (piti.config.Machine says what each is)."""
+    """How the work is done, never what comes out of it (piti.config.Machine says what each is).
+
+    gpus: that this job has asked for, of each node (piti.devices.device).
+    """
 
     micro_batch: int
     workers: int
@@ -55,6 +60,7 @@ class Work(NamedTuple):
     log_every: int
     save_every: int
     minutes: float
+    gpus: int | None = None
 
 
 def train_row(card: TrainCard, output: Path, files: Files, work: Work) -> dict:
@@ -65,7 +71,7 @@ def train_row(card: TrainCard, output: Path, files: Files, work: Work) -> dict:
     """
     training = card.training
     folder = output.parent.with_name(f"state-{card.identity}")
-    with place() as here, exclusive(folder) if here.first else contextlib.nullcontext():
+    with place(work.gpus) as here, exclusive(folder) if here.first else contextlib.nullcontext():
         batches = training_batches(card, files, here)
         run = Run(objective(card, files, work, here), here, folder, card.identity, training.steps, training.ema_rate)
         try:
@@ -76,17 +82,30 @@ def train_row(card: TrainCard, output: Path, files: Files, work: Work) -> dict:
         if here.first:
             write_text(output.with_name("curve.csv"), curve(run.curve))
             with atomic(output) as temporary:
-                save_file(run.exported(batches), temporary, {"card": dumps(card)})
+                alone = Place(here.device)  # the whole batches, however many processes shared them
+                weights = run.exported(training_batches(card, files, alone))
+                save_file(weights, temporary, {"card": dumps(card)})
         return run.made()
 
 
 def objective(card: TrainCard, files: Files, work: Work, here: Place) -> Objective:
     """What the card trains."""
+    made = build_objective(card, files, work, here)
+    if work.compile:
+        compiled(made.model)
+        if (
+            card.gan
+        ):  # the upsampler's is small, and its gradient penalty differentiates twice, which compiled code cannot
+            compiled(made.modules["discriminator"])
+    return made
+
+
+def build_objective(card: TrainCard, files: Files, work: Work, here: Place) -> Objective:
     if card.estimator:
         return estimator.EstimatorObjective(card, initial_estimator(card, files.init), here, work.micro_batch)
     if not card.gan:
         model, loss = initial_model(card, files.init), perceptual_loss(card, files.perceptual)
-        return DiffusionObjective(card, model, here, work.micro_batch, work.compile, loss)
+        return DiffusionObjective(card, model, here, work.micro_batch, loss)
     made = GANObjective(card, build(card.gan), here, work.micro_batch, vgg_features(card, files.perceptual))
     if files.init:
         load(made.model, read(files.init), str(files.init))
@@ -123,13 +142,6 @@ def training_batches(card: TrainCard, files: Files, here: Place) -> Batches:
     sees random crops, and of labels and sketches what is stored; an estimator what it is to read back."""
     training, photographs, stored = card.training, Shards(files.images, "images"), Shards(files.conditions)
 
-    def small(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        if not training.degradation:
-            return shrink(image[None], card.base_side)[0]
-        from piti.data.degradation import degrade  # its SciPy takes a second to import
-
-        return degrade(image, card.image_side // card.base_side, rng)
-
     encode = stored_as(card.condition, card.sketch_input) if card.gan else None
     if card.estimator:
         encode = estimator.ENCODE[card.condition]
@@ -145,10 +157,27 @@ def training_batches(card: TrainCard, files: Files, here: Place) -> Batches:
         condition_dropout=training.condition_dropout,
         instances=Shards(files.instances, "instances") if files.instances else None,
         crop=card.image_side if card.gan else 0,
-        low_res=small if training.kind.endswith("upsampler") else None,
+        low_res=low_res(card) if training.kind.endswith("upsampler") else None,
         rank=here.rank,
         world=here.world,
     )
+
+
+def low_res(card: TrainCard) -> Callable[[np.ndarray, np.random.Generator], np.ndarray]:
+    """What makes the upsampler's small input of a photograph; no closure, for the loader must be picklable."""
+    return functools.partial(degraded if card.training.degradation else shrunk, side=card.base_side)
+
+
+def shrunk(image: np.ndarray, rng: np.random.Generator, side: int) -> np.ndarray:
+    """A photograph at the base model's side."""
+    return shrink(image[None], side)[0]
+
+
+def degraded(image: np.ndarray, rng: np.random.Generator, side: int) -> np.ndarray:
+    """The same, as poor as pictures of a base model may be."""
+    from piti.data.degradation import degrade  # its SciPy takes a second to import
+
+    return degrade(image, len(image) // side, rng)
 
 
 def perceptual_loss(card: TrainCard, weights: Path | None) -> PerceptualLoss | None:

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from piti.devices import Place
 from piti.files import InputError, write_json
 from piti.train import state
-from piti.train.devices import Place
 from piti.train.ema import ema_update
 
 COLLAPSE_STEPS = 5
@@ -49,7 +49,8 @@ class Run:
         self.identity, self.steps, self.ema_rate = identity, steps, ema_rate
         self.names = {p: f"{m}.{n}" for m, module in objective.modules.items() for n, p in module.named_parameters()}
         self.trained = {n: p for n, p in objective.model.named_parameters() if p.requires_grad}
-        self.ema = {n: p.detach().clone() for n, p in self.trained.items()}
+        # at rate 0 the average is what it averages
+        self.ema = {n: p.detach().clone() if ema_rate else p for n, p in self.trained.items()}
         self.step, self.curve, self.pieces = 0, [], []
         self.sums: dict[str, Tensor] = {}  # of each loss term since the curve's last line
         self.counts: dict[str, int] = {}  # steps in each sum: a term may begin in the middle of a line
@@ -61,7 +62,8 @@ class Run:
     def advance(self, batch: dict) -> None:
         """Train one step. Nothing here waits for the device."""
         terms = self.objective.update(batch, self.step)
-        ema_update(self.ema.values(), self.trained.values(), self.ema_rate)
+        if self.ema_rate:
+            ema_update(self.ema.values(), self.trained.values(), self.ema_rate)
         self.step += 1
         for name, value in terms.items():
             value = value.detach().double()
@@ -91,7 +93,7 @@ class Run:
             where = f"the optimizer's moments are not finite at step {self.step}"
         else:
             return None
-        good = state.load(self.path, torch.device("cpu"))[1]["step"] if self.path.exists() else 0
+        good = state.load(self.path)[1]["step"] if self.path.exists() else 0
         return f"diverged: {where}; last good state: step {good}"
 
     def _vanished(self) -> list[str]:
@@ -106,7 +108,7 @@ class Run:
 
     def save(self) -> None:
         """Write the whole state; the one before stays until this one is complete."""
-        groups = {"ema": self.ema, "sums": self.sums}
+        groups = {"ema": self.ema if self.ema_rate else {}, "sums": self.sums}
         groups |= {f"module/{key}": self._kept(module) for key, module in self.objective.modules.items()}
         groups |= {
             f"optimizer/{key}": state.flatten_optimizer(optimizer, self.names)
@@ -118,7 +120,7 @@ class Run:
         self.saved = self.step
 
     def _load(self) -> None:
-        groups, about = state.load(self.path, self.place.device)
+        groups, about = state.load(self.path)
         if about["identity"] != self.identity:
             raise InputError(f"{self.path}: card: found the state of {about['identity']}, expected {self.identity}")
         if about["step"] > self.steps:
@@ -127,8 +129,9 @@ class Run:
             module.load_state_dict(module.state_dict() | groups.get(f"module/{key}", {}))
         for key, optimizer in self.objective.optimizers.items():
             state.restore_optimizer(optimizer, self.names, groups.get(f"optimizer/{key}", {}))
-        self.ema = {name: groups["ema"][name] for name in self.trained}  # in the order of `trained`; a file has its own
-        self.sums = groups.get("sums", {})
+        for name, tensor in self.ema.items() if self.ema_rate else ():
+            tensor.copy_(groups["ema"][name])  # into what is there: it keeps its device and memory format
+        self.sums = {name: tensor.to(self.place.device) for name, tensor in groups.get("sums", {}).items()}
         self.counts = about.get("counts", dict.fromkeys(self.sums, about.get("count")))  # one for all, once
         self.step, self.curve, self.pieces = (about[key] for key in ("step", "curve", "pieces"))
 

@@ -28,11 +28,11 @@ def save(path: Path, groups: Groups, about: dict) -> None:
         save_file(tensors, temporary, {"about": json.dumps(about | {"digest": _digest(groups, about)})})
 
 
-def load(path: Path, device: torch.device) -> tuple[Groups, dict]:
-    """What `save` wrote. Raises InputError where the file is damaged."""
+def load(path: Path) -> tuple[Groups, dict]:
+    """What `save` wrote, on the CPU. Raises InputError where the file is damaged."""
     groups: Groups = {}
     try:
-        with safe_open(path, "pt", device=str(device)) as file:
+        with safe_open(path, "pt") as file:
             for full in file.keys():  # noqa: SIM118
                 group, name = full.split(":", 1)
                 groups.setdefault(group, {})[name] = file.get_tensor(full)
@@ -69,12 +69,13 @@ def flatten_optimizer(optimizer: torch.optim.Optimizer, names: dict[Tensor, str]
 def restore_optimizer(optimizer: torch.optim.Optimizer, names: dict[Tensor, str], tensors: dict[str, Tensor]) -> None:
     """The reverse of `flatten_optimizer`. A parameter without saved state keeps none.
 
-    What has the parameter's shape gets its memory format too, which the file does not keep: fused kernels read both in
-    the order of memory.
+    Everything goes to the parameter's device: fused optimizers keep their step there too. What has the parameter's
+    shape gets its memory format, which the file does not keep: fused kernels read both in the order of memory.
     """
     by_name = {name: parameter for parameter, name in names.items()}
     for full, tensor in tensors.items():
         key, name = full.split(".", 1)
         parameter = by_name[name]
         alike = tensor.shape == parameter.shape
-        optimizer.state[parameter][key] = torch.empty_like(parameter).copy_(tensor) if alike else tensor
+        kept = torch.empty_like(parameter).copy_(tensor) if alike else tensor.to(parameter.device)
+        optimizer.state[parameter][key] = kept

@@ -86,10 +86,10 @@ def train(model, semantics, image, steps, seed=1):
     """The loop as the contract describes it."""
     generator, optimizers = torch.Generator().manual_seed(seed), model.optimizers()
     for _ in range(steps):
-        drawn = model.draw(generator, len(image))
+        drawn = model.draw(generator, len(image)) | model.batch_sums(semantics)
         fake = model.generate(semantics, drawn)
         model.discriminator.requires_grad_(False)
-        for_generator = model.generator_loss(semantics, image, fake)
+        for_generator = model.generator_loss(semantics, image, fake, drawn)
         optimizers["generator"].zero_grad()
         sum(for_generator.values()).backward()
         optimizers["generator"].step()
@@ -147,14 +147,14 @@ def test_everything_follows_from_the_generators(kind):
 def test_each_loss_reaches_its_network_alone(kind):
     model = small(kind)
     semantics, image = pairs(model.config.side, count=2)
-    drawn = model.draw(torch.Generator(), len(image))
+    drawn = model.draw(torch.Generator(), len(image)) | model.batch_sums(semantics)
     fake = model.discriminator_fake(semantics, model.generate(semantics, drawn), drawn)
     losses = model.discriminator_loss(semantics, image, fake, drawn)
     sum(losses.values()).backward()
     assert not fake.requires_grad and all(loss.dtype == torch.float32 for loss in losses.values())
     assert all(p.grad is not None for p in model.discriminator.parameters())
     assert all(p.grad is None for p in model.generator.parameters())
-    losses = model.generator_loss(semantics, image, model.generate(semantics, drawn))
+    losses = model.generator_loss(semantics, image, model.generate(semantics, drawn), drawn)
     sum(losses.values()).backward()
     assert all(p.grad.isfinite().all() for p in model.generator.parameters())
 
@@ -163,11 +163,11 @@ def test_each_loss_reaches_its_network_alone(kind):
 def test_bfloat16_autocast(kind):
     model = small(kind)
     semantics, image = pairs(model.config.side, count=2)
-    drawn = model.draw(torch.Generator(), len(image))
+    drawn = model.draw(torch.Generator(), len(image)) | model.batch_sums(semantics)
     with torch.autocast("cpu", torch.bfloat16):
         fake = model.generate(semantics, drawn)
         losses = [
-            *model.generator_loss(semantics, image, fake).values(),
+            *model.generator_loss(semantics, image, fake, drawn).values(),
             *model.discriminator_loss(semantics, image, fake.detach(), drawn).values(),
         ]
     sum(losses).backward()
@@ -208,7 +208,7 @@ def test_vgg_is_a_term_where_it_is_asked_for():
     model = small(SPADE, lambda_vgg=10.0)
     semantics, image = pairs(32, count=2)
     fake = model.generate(semantics, {})
-    losses = model.generator_loss(semantics, image, fake, vgg=lambda x: [x] * 5)
+    losses = model.generator_loss(semantics, image, fake, {}, vgg=lambda x: [x] * 5)
     torch.testing.assert_close(losses["vgg"], 10 * 47 / 32 * F.l1_loss(fake, image))
     assert model.uses_vgg and not small(OASIS).uses_vgg
 

@@ -156,7 +156,7 @@ def test_a_pair_without_condition_is_named(images, tmp_path):
 
 
 def test_uneven_shares_are_refused(images):
-    with pytest.raises(ValueError, match="multiple of 3"):
+    with pytest.raises(InputError, match="multiple of the 3"):
         Batches(images, seed=0, batch_size=4, world=3)
 
 

@@ -13,6 +13,7 @@ from piti.files import InputError
 from piti.networks.hed import HED
 
 SIDE, COUNT = 32, 6
+CPU = torch.device("cpu")
 IDS = [f"scene-{i}" for i in range(COUNT)]
 
 
@@ -37,10 +38,10 @@ def packed(folder, kind: str, items: np.ndarray, ids=IDS):
 
 def test_photographs_follow_their_own_sketches(tmp_path, network):
     pictures = scenes.render(1, np.arange(COUNT), SIDE).image
-    threshold = float(np.median(reader(card(0.5), network)(pictures).astype(float)) or 0.5)
-    drawn = reader(card(threshold), network)(pictures)
+    threshold = float(np.median(reader(card(0.5), network, CPU)(pictures).astype(float)) or 0.5)
+    drawn = reader(card(threshold), network, CPU)(pictures)
     images, sketches = packed(tmp_path, "images", pictures), packed(tmp_path, "sketch", drawn)
-    found = measure(card(threshold), images, sketches, network, 4)
+    found = measure(card(threshold), images, sketches, network, 4, CPU)
     assert found["value"] == 100 and set(found["images"]) == set(IDS)
     assert (found["extractor"]["name"], found["reference"], found["higher_is_better"]) == ("hed", "c", True)
 
@@ -49,7 +50,7 @@ def test_missing_edges_cost(tmp_path, network):
     drawn = np.zeros((COUNT, SIDE, SIDE), bool)
     drawn[0, 10] = True
     images = packed(tmp_path, "images", np.zeros((COUNT, SIDE, SIDE, 3), np.uint8))
-    found = measure(card(2.0), images, packed(tmp_path, "sketch", drawn), network, 4)  # no probability is above 2
+    found = measure(card(2.0), images, packed(tmp_path, "sketch", drawn), network, 4, CPU)  # no probability is above 2
     assert [found["images"][i] for i in IDS] == [0, *[100] * (COUNT - 1)]
     assert found["value"] == pytest.approx(100 * (COUNT - 1) / COUNT)
 
@@ -59,9 +60,9 @@ def test_refuses_other_pictures_and_too_few(tmp_path, network):
     images = packed(tmp_path, "images", np.zeros((COUNT, SIDE, SIDE, 3), np.uint8))
     others = packed(tmp_path / "o", "sketch", empty, ["other", *IDS[1:]])
     with pytest.raises(InputError, match="ids: found other here or in the conditions only"):
-        measure(card(0.6), images, others, network, 4)
+        measure(card(0.6), images, others, network, 4, CPU)
     with pytest.raises(InputError, match="kind: found 'images', expected 'sketch'"):
-        measure(card(0.6), images, images, network, 4)
+        measure(card(0.6), images, images, network, 4, CPU)
     with pytest.raises(InputError, match="n: found 6 images, expected at least 100"):
-        measure(card(0.6, min_images=100), images, packed(tmp_path, "sketch", empty), network, 4)
+        measure(card(0.6, min_images=100), images, packed(tmp_path, "sketch", empty), network, 4, CPU)
     assert len(Shards(images)) == COUNT

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from piti.cards import MetricCheckCard
 from piti.data import shards
@@ -68,7 +69,7 @@ def test_a_metric_is_believed_only_if_it_rises(photographs, network, rises, tmp_
         name="metric_check", title="", preset="", note="", extractors={"fid": "any"}, strengths=(0.4, 0.8), seed=0
     )
     output = tmp_path / "table.csv"
-    check_metric(card, output, [index, index], [tmp_path / "weights"], 8, "cpu")
+    check_metric(card, output, [index, index], [tmp_path / "weights"], 8, torch.device("cpu"))
     table, long = pd.read_csv(output), pd.read_csv(tmp_path / "long.csv")
     assert list(table.columns) == ["Distortion", "floor", "0.4", "0.8", "rises"]
     assert len(table) == len(DISTORTIONS)
@@ -89,6 +90,6 @@ def test_without_photographs_it_says_why(tmp_path):
     card = MetricCheckCard(
         name="m", title="", preset="", note="", extractors={"fid": "a"}, strengths=(0.1,), seed=0, reason="no source"
     )
-    check_metric(card, tmp_path / "table.csv", [], [], 8, "cpu")
+    check_metric(card, tmp_path / "table.csv", [], [], 8, torch.device("cpu"))
     assert "no source" in (tmp_path / "table.csv").read_text()
     assert "no source" in (tmp_path / "table.md").read_text()

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from tests.unit.sample.test_sampling import card
 
 from piti.cards import Edit, EditsCard, SamplingConfig
@@ -12,6 +13,7 @@ from piti.data.shards import Shards, write
 from piti.files import InputError
 from piti.sample.edits import choose, edit_samples, errors
 
+CPU = torch.device("cpu")
 STEPS = SamplingConfig(base_sampler="ddim", guidance=0.0, base_respacing="20", upsampler_respacing="3")
 
 
@@ -21,7 +23,7 @@ def edited(folder, weights, shards, **edits):
         base=replace(card(), sampling=STEPS), upsampler=replace(card("upsampler"), sampling=STEPS), edits=edits, seed=0
     )
     output = folder / "index.json"
-    edit_samples(edits, output, weights / "base", weights / "upsampler", shards["mask"], shards["images"])
+    edit_samples(edits, output, weights / "base", weights / "upsampler", shards["mask"], shards["images"], CPU)
     made = Shards(output, "images")
     return dict(zip(made.ids, made[range(len(made))], strict=True)), made.attributes
 

@@ -37,7 +37,7 @@ def draw(folder, card, weights, shards, batch_size=4):
     """Sample by the step's own function; the pictures by id."""
     low_res = shards["small"] if card.low_res else None
     model = weights / ("upsampler" if card.low_res else "base")
-    sampling.sample(card, folder / "index.json", model, shards["mask"], low_res, batch_size)
+    sampling.sample(card, folder / "index.json", model, shards["mask"], low_res, batch_size, torch.device("cpu"))
     made = Shards(folder / "index.json", "images")
     return dict(zip(made.ids, made[range(len(made))].astype(int), strict=True))
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from tests.unit.sample.test_sampling import card, draw
 
 from piti.cards import SamplingConfig, Variant, VariantsCard
@@ -26,7 +27,7 @@ def few(**more):
 
 def variants(folder, card, weights, shards):
     output = folder / "index.json"
-    draw_variants(card, output, weights / "base", weights / "upsampler", shards["mask"], 2)
+    draw_variants(card, output, weights / "base", weights / "upsampler", shards["mask"], 2, torch.device("cpu"))
     made = Shards(output, "images")
     return dict(zip(made.ids, made[range(len(made))].astype(int), strict=True))
 

@@ -1,6 +1,5 @@
-"""The objective of diffusion rows: what is trained, what the network sees, the same however it is split."""
+"""The objective of diffusion rows: what is trained, and what the network sees."""
 
-import socket
 from dataclasses import replace
 
 import pytest
@@ -8,10 +7,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from tests.unit.train import tiny
 
-from piti.files import InputError
+from piti.devices import Place
 from piti.networks.unet import UNet
 from piti.train import state
-from piti.train.devices import Place
 from piti.train.diffusion import DiffusionObjective
 from piti.train.row import Files, initial_model, training_batches
 
@@ -47,7 +45,7 @@ def test_a_frozen_decoder_stays_as_it_came_and_only_the_encoder_learns(shards, t
         silent = name.startswith("encoder.cnn.conv") and name.endswith(".bias")  # before an instance norm
         assert torch.equal(tensor, after[name]) == name.startswith("decoder.") or silent, name
     (path,) = tmp_path.glob("state-*/state.safetensors")
-    groups, _ = state.load(path, torch.device("cpu"))
+    groups, _ = state.load(path)
     kept = [name for tensors in groups.values() for name in tensors]
     assert any("encoder.cnn.conv1.weight" in name for name in kept)
     assert not any("decoder." in name for name in kept)  # neither weights, nor averages, nor moments
@@ -111,93 +109,3 @@ def test_the_network_sees_the_noisy_image_at_its_timestep(shards):
     noise = torch.stack(noises)
     assert abs(noise.mean()) < 0.02 and abs(noise.std() - 1) < 0.02  # 36,864 numbers: standard errors 0.005 and 0.004
     assert len(noise.flatten(0, 1)[:, 0, 0, 0].unique()) == 48
-
-
-# -- one batch, however it is split ------------------------------------------------------------------------------------
-
-
-def parts_of(folder):
-    """The saved state of the one training below a folder."""
-    (path,) = folder.glob("state-*/state.safetensors")
-    return state.load(path, torch.device("cpu"))
-
-
-def assert_equal_but_for_rounding(a, b, lr):
-    """Two states of the same training, summed in another order.
-
-    Where a gradient is nothing but rounding (a bias in front of a norm), Adam makes steps of any size out of it;
-    weights are compared where there is a gradient.
-    """
-    (a, about_a), (b, about_b) = parts_of(a), parts_of(b)
-    assert about_a["step"] == about_b["step"]
-    torch.testing.assert_close(a["module/timesteps"], b["module/timesteps"], rtol=1e-4, atol=1e-5)
-    for line_a, line_b in zip(about_a["curve"], about_b["curve"], strict=True):
-        assert line_a == pytest.approx(line_b, rel=1e-4, abs=1e-5)
-    for group in [key for key in a if key.startswith("optimizer/")]:
-        gradients, others = ({n: v for n, v in s[group].items() if n.startswith("exp_avg.")} for s in (a, b))
-        largest, compared = max(gradient.abs().max() for gradient in gradients.values()), []
-        for name, gradient in gradients.items():
-            assert (gradient - others[name]).abs().max() < 1e-3 * largest, name
-            module, parameter = name.removeprefix("exp_avg.").split(".", 1)
-            significant = gradient.abs() > 1e-3 * largest
-            compared.append(significant.flatten())
-            for group_of_weights in [f"module/{module}"] + ["ema"] * (module == "model"):
-                moved = (a[group_of_weights][parameter] - b[group_of_weights][parameter]).abs()[significant]
-                assert (moved < 0.1 * lr).all(), name
-        assert torch.cat(compared).float().mean() > 0.2
-
-
-SPLIT = tiny.card(
-    batch=8, dropout=0.0, steps=4, condition_dropout=0.3, timestep_sampler="loss_second_moment", diffusion_steps=2
-)
-
-
-def whole_model(folder, card):
-    """A model to start from, in which no layer is silent."""
-    path = folder / "init.safetensors"
-    save_file(tiny.stirred(initial_model(card, None)), path)
-    return path
-
-
-def test_micro_batches_add_up_to_the_whole_batch(shards, tmp_path):
-    for micro_batch in (8, 3):  # 3 + 3 + 2
-        tiny.train(tmp_path / str(micro_batch), SPLIT, shards, whole_model(tmp_path, SPLIT), micro_batch=micro_batch)
-    assert_equal_but_for_rounding(tmp_path / "8", tmp_path / "3", SPLIT.training.lr)
-
-
-def test_micro_batches_are_refused_where_the_discriminator_needs_the_whole(shards, tmp_path):
-    card = tiny.card("upsampler", steps=1, adversarial="wgan_gp")
-    with pytest.raises(InputError, match="micro_batch: found 2, expected at least 4"):
-        tiny.train(tmp_path, card, shards, micro_batch=2)
-
-
-ADVERSARIAL = tiny.card(
-    "upsampler",
-    dropout=0.0,
-    steps=3,
-    condition_dropout=0.3,
-    adversarial="wgan_gp",
-    discriminator_width=8,
-    discriminator_lr=1e-3,
-    image_losses_from=1,
-    timestep_sampler="loss_second_moment",
-    diffusion_steps=2,
-)
-
-
-@pytest.mark.parametrize("card", [SPLIT, ADVERSARIAL], ids=["base", "adversarial upsampler"])
-def test_two_processes_are_one(card, shards, tmp_path, children):
-    init = whole_model(tmp_path, card)
-    options = {"log_every": 2, "save_every": 2}
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    group = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
-    output = tmp_path / "two/a/weights.safetensors"
-    processes = [
-        children.step(card, shards, output, group | {"RANK": str(rank)}, init=init, **options) for rank in range(2)
-    ]
-    tiny.train(tmp_path / "one", card, shards, init, **options)
-    assert [process.join() for process in processes] == [0, 0]
-    assert_equal_but_for_rounding(tmp_path / "one", tmp_path / "two", card.training.lr)
-    assert output.exists()

@@ -14,11 +14,11 @@ from piti.cards import UNetConfig
 from piti.data.loader import Batches
 from piti.data.resize import shrink
 from piti.data.shards import Shards
+from piti.devices import Place
 from piti.diffusion import samplers
 from piti.diffusion.gaussian import GaussianDiffusion
 from piti.diffusion.noise import generator
 from piti.networks.glide import GLIDE
-from piti.train.devices import Place
 from piti.train.diffusion import DiffusionObjective
 from piti.train.row import initial_model
 from piti.train.run import Run

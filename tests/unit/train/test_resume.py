@@ -52,7 +52,7 @@ def stop_during(monkeypatch, step):
 def saved_state(folder):
     """Every tensor of the one state below `folder`, its step and its curve."""
     (path,) = folder.glob("state-*/state.safetensors")
-    groups, about = state.load(path, torch.device("cpu"))
+    groups, about = state.load(path)
     return groups, {key: about[key] for key in ("step", "counts", "curve")}
 
 

@@ -1,0 +1,154 @@
+"""Where a job computes: its device, its share of several processes, its precision. All of it is torch's own.
+
+Everything that computes asks here, so that trainings, samples and features all use the same arithmetic: TF32 where
+fp32 is asked for and a GPU has it, and cuDNN's fastest kernels.
+"""
+
+import contextlib
+import glob
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from piti.files import InputError
+from piti.launch import processes_of
+
+
+@dataclass(frozen=True)
+class Place:
+    """One process of a job."""
+
+    device: torch.device
+    rank: int = 0
+    world: int = 1
+
+    @property
+    def first(self) -> bool:
+        """Whether this process is the one that writes files and reports."""
+        return self.rank == 0
+
+    def part(self, size: int) -> slice:
+        """Which images of a global batch of `size` are this process's. `size` is a multiple of the processes."""
+        share = size // self.world
+        return slice(self.rank * share, (self.rank + 1) * share)
+
+    def gather(self, tensor: Tensor) -> Tensor:
+        """Concatenate a tensor over the processes, in the order of their ranks."""
+        if self.world == 1:
+            return tensor
+        parts = [torch.empty_like(tensor) for _ in range(self.world)]
+        dist.all_gather(parts, tensor.contiguous())
+        return torch.cat(parts)
+
+    def sum(self, tensor: Tensor) -> Tensor:
+        """Add a tensor up over the processes."""
+        if self.world == 1:
+            return tensor
+        tensor = tensor.clone()
+        dist.all_reduce(tensor)
+        return tensor
+
+    def mean(self, tensors: list[Tensor]) -> list[Tensor]:
+        """Average tensors over the processes, all in one message. Each keeps its memory format."""
+        if self.world == 1:
+            return tensors
+        flat = self.sum(torch.cat([tensor.flatten() for tensor in tensors])) / self.world
+        parts = flat.split([tensor.numel() for tensor in tensors])
+        return [torch.empty_like(t).copy_(part.view(t.shape)) for t, part in zip(tensors, parts, strict=True)]
+
+    def mean_terms(self, terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Average loss terms (scalars by name) over the processes."""
+        return dict(zip(terms, self.mean(list(terms.values())), strict=True))
+
+    def wait(self) -> None:
+        """Until every process has come here: torchrun ends the others as soon as one is gone."""
+        if self.world > 1:
+            dist.barrier()
+
+    def any(self, flag: bool, step: int) -> bool:
+        """Whether any process says so. Several processes ask each other every tenth step only: it makes them wait."""
+        if self.world == 1:
+            return flag
+        return step % 10 == 0 and bool(self.sum(torch.tensor(float(flag), device=self.device)) > 0)
+
+
+@contextlib.contextmanager
+def place(gpus: int | None = None) -> Iterator[Place]:
+    """This process's place; under torchrun the process group lives as long as the block. gpus: as for `device`."""
+    rank, world = processes_of(os.environ)
+    here = device(gpus, int(os.environ["LOCAL_RANK"]) if world > 1 else 0)
+    if world > 1:
+        dist.init_process_group("nccl" if here.type == "cuda" else "gloo")
+    try:
+        yield Place(here, rank, world)
+    finally:
+        if world > 1:
+            dist.destroy_process_group()
+
+
+def device(gpus: int | None = None, number: int = 0) -> torch.device:
+    """The device of this process, its arithmetic set: the GPU of that number, or the CPU.
+
+    gpus: how many the job has asked for; 0: none, None: whatever is there. Raises InputError where the job has asked
+    for a GPU, or there is one, that this torch cannot use.
+    """
+    if gpus == 0 or not (gpus or torch.cuda.is_available()):
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise InputError(f"gpus: found none that torch can use, expected {gpus} as the job asked for: {_why_none()}")
+    if number >= (found := torch.cuda.device_count()):
+        raise InputError(f"gpus: found {found}, expected more than {number} for the processes of this node")
+    here = torch.device("cuda", number)
+    require_served(torch.cuda.get_device_name(here), torch.cuda.get_device_capability(here), torch.cuda.get_arch_list())
+    torch.cuda.set_device(here)
+    torch.backends.cudnn.benchmark = True
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    return here
+
+
+def require_served(name: str, capability: tuple[int, int], built_for: list[str]) -> None:
+    """Raise InputError unless a GPU of this compute capability runs code built for these ("sm_80", "compute_90").
+
+    Machine code (sm) runs on later GPUs of the same major number, PTX (compute) on all later ones.
+    """
+
+    def serves(arch: str) -> bool:
+        kind, _, number = arch.partition("_")
+        number = int(number.rstrip("af"))  # sm_90a: with what only that GPU has
+        major, minor = divmod(number, 10)
+        return (major, minor) <= capability and (kind == "compute" or major == capability[0])
+
+    if not any(map(serves, built_for)):
+        raise InputError(
+            f"{name}: found compute capability {capability[0]}.{capability[1]}, expected what torch "
+            f"{torch.__version__} is built for: {', '.join(built_for)}; envs/README.md says which torch serves others"
+        )
+
+
+def _why_none() -> str:
+    """What there is of a GPU, for the person who has to find out why torch sees none."""
+    version = Path("/proc/driver/nvidia/version")
+    driver = version.read_text().split("Module", 1)[-1].split()[0] if version.exists() else "not loaded"
+    devices = len(glob.glob("/dev/nvidia[0-9]*"))
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return (
+        f"torch {torch.__version__} (CUDA {torch.version.cuda}), NVIDIA driver {driver}, {devices} devices"
+        + (f", CUDA_VISIBLE_DEVICES={hidden!r}" if hidden is not None else "")
+        + "; `machine: {gpus: 0}` computes on the CPU"
+    )
+
+
+def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager:
+    """bf16 where `precision` asks for it, nothing otherwise."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+
+
+def compiled(module: nn.Module) -> nn.Module:
+    """Compile a module's forward pass in place; its names stay. Dropout draws what it draws uncompiled."""
+    module.compile(options={"fallback_random": True})
+    return module

@@ -1,0 +1,188 @@
+"""Processes and micro-batches share a batch: the gradient is that of the whole batch, for every kind of training.
+
+Not shared on CPUs are batch norms (torch synchronises them on GPUs alone): they are held still. A spectral norm takes a
+power iteration for every micro-batch (DEVIATIONS): those start where an iteration changes nothing.
+"""
+
+import os
+import pickle
+import socket
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from tests.unit.train import tiny
+from tests.unit.train.test_gan import card as gan_card
+from torch.utils.data import DataLoader
+
+from piti.baselines.layers import SpectralConv2d
+from piti.cards import EstimatorConfig, TrainCard
+from piti.data import scenes
+from piti.data.layouts import _show_depth, _show_normal
+from piti.data.shards import write
+from piti.devices import place
+from piti.files import InputError
+from piti.launch import TORCHRUN
+from piti.train import state
+from piti.train.row import Files, Work, initial_model, objective, training_batches
+
+BATCH, COUNT, SIDE = 4, 8, 72
+WORK = Work(micro_batch=16, workers=0, compile=False, log_every=5, save_every=1000, minutes=0, gpus=0)
+UPSAMPLER = {"adversarial": "log_gan", "discriminator_width": 8, "image_losses_from": 0, "degradation": True}
+
+
+def estimator_card(condition: str) -> TrainCard:
+    card = replace(tiny.card("estimator", batch=BATCH), condition=condition, unet=None, encoder=None, image_side=SIDE)
+    channels = len(scenes.CLASSES) if condition == "mask" else 4
+    return replace(card, estimator=EstimatorConfig("small_unet", 8, channels))
+
+
+CARDS = {
+    "stage 1": tiny.card(dropout=0.0, trainable="encoder", condition_dropout=0.3),
+    "base": tiny.card(dropout=0.0, timestep_sampler="loss_second_moment", diffusion_steps=2),
+    "prior": tiny.card("prior_base", dropout=0.0),
+    "upsampler, log_gan": tiny.card("upsampler", dropout=0.0, **UPSAMPLER),
+    "upsampler, wgan_gp": tiny.card("upsampler", dropout=0.0, **UPSAMPLER | {"adversarial": "wgan_gp"}),
+    "pix2pixhd": gan_card("pix2pixhd", batch=BATCH),
+    "spade": gan_card("spade", batch=BATCH),
+    "oasis": gan_card("oasis", batch=BATCH),
+    "estimator of masks": estimator_card("mask"),
+    "estimator of geometry": estimator_card("geometry"),
+}
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    """Tiny scenes, and larger ones, also with labels and geometry that say less from scene to scene."""
+    folder, ids = tmp_path_factory.mktemp("scenes"), [f"scene-{i}" for i in range(COUNT)]
+    drawn = scenes.render(5, np.arange(COUNT), SIDE)
+    said = np.arange(SIDE * SIDE).reshape(SIDE, SIDE) < (SIDE * SIDE / 4.0 ** np.arange(COUNT))[:, None, None]
+    valid = np.isfinite(drawn.depth) & said
+    normals = np.where(valid[..., None], drawn.normal, 0)
+    geometry = [
+        np.concatenate([_show_normal(n), _show_depth(np.where(v, d, 1.0), v)], axis=-1)
+        for n, d, v in zip(normals, drawn.depth, valid, strict=True)
+    ]
+    labels = (drawn.classes + 1).astype(np.uint8)
+    items = {"images": drawn.image, "mask": labels, "sparse mask": np.where(said, labels, 0)}
+    items["sparse geometry"] = np.stack(geometry)
+
+    def stored(name: str):
+        kind = name.removeprefix("sparse ")
+        return write(folder / name, kind, ids, lambda w: items[name][[ids.index(i) for i in w]], 5, SIDE)
+
+    return tiny.data(folder / "tiny", 12), {name: stored(name) for name in items}
+
+
+def files(card: TrainCard, shards, folder) -> Files:
+    """What the card's training reads; a network that is silent at first (its last layer zero) starts stirred."""
+    few, large = shards
+    if card.gan or card.estimator:
+        return Files(large["images"], large["mask" if card.gan else f"sparse {card.condition}"])
+    init = folder / "init.safetensors"
+    if not init.exists() and not card.text:
+        save_file(tiny.stirred(initial_model(card, None)), init)
+    return Files(*tiny.inputs(card, few), None if card.text else init)
+
+
+def one_step(path, card: TrainCard, found: Files, work: Work = WORK, environment=()) -> None:
+    """Train one step as one of the processes; the first writes the gradients (Adam's first moments) and the terms."""
+    os.environ.update(environment)
+    with place(work.gpus) as here:
+        made = objective(card, found, work, here)
+        for layer in (layer for module in made.modules.values() for layer in module.modules()):
+            if isinstance(layer, torch.nn.BatchNorm2d):
+                layer.eval()
+            if isinstance(layer, SpectralConv2d):
+                u, _, v = torch.linalg.svd(layer.weight_orig.detach().flatten(1), full_matrices=False)
+                layer.weight_u.copy_(u[:, 0])
+                layer.weight_v.copy_(v[0])
+        terms = made.update(training_batches(card, found, here)[0], 0)
+        if here.first:
+            names = {p: f"{m}.{n}" for m, module in made.modules.items() for n, p in module.named_parameters()}
+            kept = [state.flatten_optimizer(optimizer, names) for optimizer in made.optimizers.values()]
+            grads = {name: value for each in kept for name, value in each.items() if name.startswith("exp_avg.")}
+            save_file({name: value.contiguous() for name, value in (grads | terms).items()}, path)
+
+
+def assert_same(whole, parts):
+    whole, parts = load_file(whole), load_file(parts)
+    assert whole.keys() == parts.keys()
+    for network in {name.split(".")[1] for name in whole if name.startswith("exp_avg.")}:
+        names = [name for name in whole if name.startswith(f"exp_avg.{network}.")]
+        largest = max(whole[name].abs().max() for name in names)
+        assert largest > 0
+        for name in names:
+            torch.testing.assert_close(parts[name], whole[name], rtol=0, atol=1e-3 * largest.item(), msg=name)
+    for name in whole.keys() - {name for name in whole if name.startswith("exp_avg.")}:
+        torch.testing.assert_close(parts[name], whole[name], rtol=1e-3, atol=1e-5, msg=name)
+
+
+@pytest.mark.parametrize("kind", CARDS)
+def test_two_processes_are_one(kind, shards, tmp_path, children):
+    card = CARDS[kind]
+    found = files(card, shards, tmp_path)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    group = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
+    both = [
+        children.start(one_step, tmp_path / "two", card, found, WORK, group | {"RANK": r, "LOCAL_RANK": r})
+        for r in ("0", "1")
+    ]
+    one_step(tmp_path / "one", card, found)
+    assert [process.join() for process in both] == [0, 0]
+    assert_same(tmp_path / "one", tmp_path / "two")
+
+
+@pytest.mark.parametrize("kind", [kind for kind in CARDS if not kind.startswith("upsampler")])
+def test_micro_batches_are_the_whole_batch(kind, shards, tmp_path):
+    card = CARDS[kind]
+    found = files(card, shards, tmp_path)
+    one_step(tmp_path / "whole", card, found)
+    one_step(tmp_path / "parts", card, found, WORK._replace(micro_batch=3))  # 3 + 1
+    assert_same(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_micro_batches_are_refused_where_the_discriminator_needs_the_whole(shards, tmp_path):
+    card = CARDS["upsampler, log_gan"]
+    with pytest.raises(InputError, match="micro_batch: found 2, expected at least 4"):
+        objective_of(card, files(card, shards, tmp_path), WORK._replace(micro_batch=2))
+
+
+def objective_of(card, found, work):
+    with place(work.gpus) as here:
+        return objective(card, found, work, here)
+
+
+@pytest.mark.parametrize("kind", CARDS)
+def test_a_loader_whose_workers_are_started_anew_gives_the_same_batch(kind, shards, tmp_path):
+    """macOS and Windows pickle the data set for each worker."""
+    card = CARDS[kind]
+    with place(0) as here:
+        batches = training_batches(card, files(card, shards, tmp_path), here)
+    (sent,) = DataLoader(pickle.loads(pickle.dumps(batches)), batch_size=None, sampler=[3])
+    for key, value in batches[3].items():
+        if isinstance(value, torch.Tensor):
+            torch.testing.assert_close(sent[key], value, rtol=0, atol=0, equal_nan=True)
+        else:
+            assert sent[key] == value
+
+
+@pytest.mark.parametrize("there", [("RANK",), ("WORLD_SIZE",), TORCHRUN[:3], TORCHRUN[1:]])
+def test_half_of_torchruns_variables_are_refused_in_one_line(there, monkeypatch):
+    for name in TORCHRUN:
+        monkeypatch.delenv(name, raising=False)
+    for name in there:
+        monkeypatch.setenv(name, "2")
+    with pytest.raises(InputError, match="expected all that torchrun sets, or none"), place(0):
+        pass
+
+
+def test_leftovers_that_say_alone_are_no_group(monkeypatch):
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    with place(0) as here:
+        assert (here.rank, here.world) == (0, 1)
