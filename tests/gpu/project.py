@@ -1,0 +1,204 @@
+"""All that the guard knows of the project: the paper preset's plan, how its steps are called, and what they read.
+
+A task is a step of the plan with its card. Its inputs are stand-ins of the right kind and size: 32 pictures in shards,
+weights that are holes (see hollow.py).
+"""
+
+import importlib
+import inspect
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import open_clip
+import torch
+import torchvision
+
+import piti
+from piti import count, launch
+from piti.baselines import build
+from piti.card import digest
+from piti.cards import Card, TrainCard
+from piti.config import Machine, load
+from piti.data import shards
+from piti.data.conditions import CONDITIONS
+from piti.evaluate.extractors import CLIP_MODEL
+from piti.networks.estimator import build as build_estimator
+from piti.networks.hed import HED
+from piti.networks.piti import PITI
+from piti.plan import Artefact, Plan, resolve
+from piti.plan.cost import sized
+from piti.steps.train import OPTIONS
+from piti.train.row import Work
+from tests.gpu import hollow
+
+ROOT = Path(piti.__file__).parent
+PICTURES = 32  # in every stand-in: a whole batch of sampling
+STEPS = "5"  # of a sampler
+# Optional inputs of a step, which it wants to see even when there are none.
+OPTIONAL = {"train": ("init", "perceptual", "instances"), "generate": ("instances",)}
+DEFAULTS = OPTIONS | {"log_every": 3, "save_every": 3, "gpus": 1}
+
+
+@dataclass(frozen=True)
+class Task:
+    """One distinct piece of work of the plan."""
+
+    name: str
+    step: str
+    card: Card
+    inputs: dict[str, str]  # name -> path, as the plan has it
+    output: str  # the name of its main file
+
+    def run(self, folder: Path, card: Card | None = None, **options: int) -> Path:
+        """Do the step, with stand-ins for its inputs; into a folder below `folder`, which is returned."""
+        step, output = importlib.import_module(f"piti.steps.{self.step}"), folder / "made" / self.output
+        named = {name: [stand_in(path, self.card, folder.parent)] for name, path in self.inputs.items()}
+        named = dict.fromkeys(OPTIONAL.get(self.step, ()), []) | named
+        known = Work._fields if self.step == "train" else inspect.signature(step.run).parameters
+        options = DEFAULTS | {"micro_batch": machine().micro_batch, "sample_batch": PICTURES} | options
+        output.parent.mkdir(parents=True, exist_ok=True)
+        step.run(card or self.card, output, **named, **{key: options[key] for key in options.keys() & known})
+        return output.parent
+
+
+@cache
+def plan() -> Plan:
+    """A data set without a source hides its column; any path shows it."""
+    return resolve(load({"preset": "paper", "datasets": {"flickr": {"path": "/data/flickr"}}}, count.CONFIG))[0]
+
+
+def machine() -> Machine:
+    return plan().config.machine
+
+
+@cache
+def tasks() -> dict[str, Task]:
+    """Name -> task: of each size that is trained or sampled one, of each network that reads pictures one."""
+    found, seen = {}, set()
+    for artefact in plan().artefacts.values():
+        if (key := distinct(artefact)) is None or key in seen:
+            continue
+        seen.add(key)
+        name = f"{artefact.step} {artefact.name}"
+        inputs = {key: paths[0] for key, paths in artefact.inputs.items()}
+        found[name] = Task(name, artefact.step, artefact.card, inputs, Path(artefact.path).name)
+    return found
+
+
+def distinct(artefact: Artefact) -> str | None:
+    """Artefacts with the same key are the same work; None: no work of a GPU."""
+    card = artefact.card
+    match artefact.step:
+        case "train" | "sample" | "upsample" | "generate" | "draw_sketches":
+            return digest(sized(card))
+        case "extract_features":
+            return card.extractor
+        case "measure_alignment":
+            return f"{card.estimator or card.measure}"
+        case "edit_samples" | "draw_variants":
+            return artefact.step
+    return None
+
+
+def processes(card: TrainCard, gpus: int) -> int:
+    """How many processes a training gets that may use so many GPUs of one machine."""
+    sharing = getattr(launch, "sharing", lambda batch, nodes, gpus: (nodes, gpus))
+    return sharing(card.training.batch, 1, gpus)[1]
+
+
+def with_losses(card: TrainCard, steps: int, **training) -> TrainCard:
+    """The training, so many steps long, all its losses from the first step."""
+    return replace(card, training=replace(card.training, image_losses_from=0, steps=steps, **training))
+
+
+def drawn(card: Card, **sampling) -> Card:
+    """The same sampled otherwise, in STEPS steps."""
+    if hasattr(card, "sampling"):
+        few = {"base_respacing": STEPS, "upsampler_respacing": STEPS}
+        return replace(card, sampling=replace(card.sampling, **few, **sampling))
+    if hasattr(card, "variants"):
+        card = replace(card, variants=tuple(replace(v, sampling=drawn(v, **sampling).sampling) for v in card.variants))
+    if hasattr(card, "base"):
+        card = replace(card, base=drawn(card.base, **sampling), upsampler=drawn(card.upsampler, **sampling))
+    return replace(card, min_images=1) if hasattr(card, "min_images") else card
+
+
+# -- what stands in for inputs -------------------------------------------------------------------------------------
+
+
+def stand_in(path: str, reader: Card, folder: Path) -> Path:
+    """A file or a folder of shards as the plan's artefact at `path`, for the step whose card is `reader`."""
+    artefact = next(a for a in plan().artefacts.values() if a.path == path)
+    made = folder / "inputs" / artefact.digest / Path(path).name
+    if not made.exists():
+        made.parent.mkdir(parents=True, exist_ok=True)
+        match artefact.step:
+            case "pack":
+                pictures(made.parent, artefact.card.kind, artefact.card.shrunk_side or artefact.card.side)
+            case "draw_sketches":
+                pictures(made.parent, "sketch", artefact.card.side)
+            case "sample" | "upsample" | "generate":
+                pictures(made.parent, "images", artefact.card.side)
+            case _:
+                weights(made, artefact, reader)
+    return made
+
+
+def pictures(folder: Path, kind: str, side: int) -> None:
+    """Shards of grey pictures; of a label map i the upper part is class i + 1, which is enough to edit it."""
+    grey = 128 if kind in ("images", "geometry") else 0
+    stored = np.full((PICTURES, *shards.KINDS[kind].item(side)), grey, np.uint8)
+    if kind == "mask":
+        stored[:, : side // 4] = np.arange(1, PICTURES + 1)[:, None, None]
+    ids = [f"{i:02}" for i in range(PICTURES)]
+    shards.write(folder, kind, ids, lambda wanted: stored[[int(i) for i in wanted]], PICTURES, side)
+
+
+def weights(path: Path, artefact: Artefact, reader: Card) -> None:
+    """A file of weights, all zeros, as `train`, `convert_weights` or `download` would make it."""
+    if artefact.step == "download":  # Inception, which no package carries: a small network of the same form
+        torch.jit.script(Whole()).save(str(path))
+        return
+    with torch.device("meta"):
+        if artefact.step == "train":
+            found = trained(artefact.card).state_dict()
+        else:
+            found = PUBLISHED[artefact.card.format](reader)
+    hollow.write(path, found)
+
+
+def trained(card: TrainCard) -> torch.nn.Module:
+    if card.estimator:
+        return build_estimator(card.estimator)
+    if card.gan:
+        return build(card.gan).generator
+    return PITI(card.unet, card.encoder.with_channels(CONDITIONS[card.condition].channels))
+
+
+def _vgg19(_: Card) -> dict[str, torch.Tensor]:
+    return {f"features.{name}": tensor for name, tensor in torchvision.models.vgg19().features.state_dict().items()}
+
+
+def _clip(_: Card) -> dict[str, torch.Tensor]:
+    visual = open_clip.create_model(CLIP_MODEL, load_weights=False, device="meta").visual
+    return {f"visual.{name}": tensor for name, tensor in visual.state_dict().items()}
+
+
+PUBLISHED = {  # format -> the tensors that `convert_weights` makes, for the card that reads them
+    "vgg19_torchvision": _vgg19,
+    "openai_clip": _clip,
+    "hed_keras_h5": lambda _: HED().state_dict(),
+    "glide": lambda card: PITI(card.unet, card.encoder).decoder.state_dict(),
+    "resnet50_torchvision": lambda card: build_estimator(card.estimator).trunk.state_dict(),
+}
+
+
+class Whole(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = torch.nn.Sequential(torch.nn.Conv2d(3, 2048, 3, stride=32), torch.nn.AdaptiveAvgPool2d(1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layers(x)
