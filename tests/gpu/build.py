@@ -66,9 +66,7 @@ def compile_into(work: Path, torch: Path, cuda: int) -> None:
     for source in (path for path in SOURCES if path.suffix == ".c"):
         objects.append(work / f"{source.stem}.o")
         run(*cc, "-c", source, "-o", objects[-1])
-    have = {
-        words[2] for words in map(str.split, run("nm", "--defined-only", *objects).splitlines()) if words[1:2] == ["T"]
-    }
+    have = set(re.findall(r" T (\w+)$", run("nm", "--defined-only", *objects), re.MULTILINE))
     rest = [name for name in wanted(torch) if name not in have]
     (work / "rest.c").write_text("int stub_call(const char *, int);\n" + "".join(map(function, rest)))
     library = work / "libcuda.so.1"

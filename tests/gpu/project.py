@@ -55,7 +55,7 @@ class Task:
         """Do the step, with stand-ins for its inputs; into a folder below `folder`, which is returned."""
         step, output = importlib.import_module(f"piti.steps.{self.step}"), folder / "made" / self.output
         named = {name: [stand_in(path, self.card, folder.parent)] for name, path in self.inputs.items()}
-        named = dict.fromkeys(OPTIONAL.get(self.step, ()), []) | named
+        named = {key: [] for key in OPTIONAL.get(self.step, ())} | named
         known = Work._fields if self.step == "train" else inspect.signature(step.run).parameters
         options = DEFAULTS | {"micro_batch": machine().micro_batch, "sample_batch": PICTURES} | options
         output.parent.mkdir(parents=True, exist_ok=True)

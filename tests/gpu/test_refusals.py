@@ -61,5 +61,5 @@ def test_a_part_of_torchruns_variables(variables, tmp_path, monkeypatch):
     clean()
     for key, value in variables.items():
         monkeypatch.setenv(key, value)
-    with pytest.raises(InputError, match="RANK|WORLD_SIZE"):
+    with pytest.raises(InputError, match=r"RANK|WORLD_SIZE"):
         tasks()[CHEAP].run(tmp_path / "alone", with_losses(tasks()[CHEAP].card, 1))

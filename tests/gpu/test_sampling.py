@@ -2,6 +2,8 @@
 with 32 pictures; samplers in both precisions and both ways, in 5 steps. What it can show: see test_training.py.
 """
 
+import itertools
+from collections.abc import Iterator
 from unittest import mock
 
 import pytest
@@ -11,23 +13,18 @@ from tests.gpu.project import STEPS, drawn, tasks
 from tests.gpu.record import GIB, Record
 from tests.gpu.verdict import switches
 
-SAMPLERS = [
-    pytest.param(
-        name, {"precision": precision, "base_sampler": way, "upsampler_sampler": way}, id=f"{name} {precision} {way}"
-    )
-    for name, task in tasks().items()
-    if task.step in ("sample", "upsample")
-    for precision in ("fp32", "bf16")
-    for way in ("ancestral", "ddim")
-]
-OTHERS = [
-    pytest.param(name, {}, id=name)
-    for name, task in tasks().items()
-    if task.step not in ("sample", "upsample", "train")
-]
+
+def cases() -> Iterator:
+    for name, task in tasks().items():
+        if task.step in ("sample", "upsample"):
+            for precision, way in itertools.product(("fp32", "bf16"), ("ancestral", "ddim")):
+                sampling = {"precision": precision, "base_sampler": way, "upsampler_sampler": way}
+                yield pytest.param(name, sampling, id=f"{name} {precision} {way}")
+        elif task.step != "train":
+            yield pytest.param(name, {}, id=name)
 
 
-@pytest.mark.parametrize(("name", "sampling"), SAMPLERS + OTHERS)
+@pytest.mark.parametrize(("name", "sampling"), list(cases()))
 def test_sampling(name, sampling, tmp_path, row, request):
     task, record, passes = tasks()[name], Record(), 0
     denoise = PITI.denoise
