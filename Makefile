@@ -5,7 +5,7 @@ READY = .venv/installed
 # One thread a job and two jobs at once beat two threads a job: tests run side by side too.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: reproduce mini plan test test-slurm check bench faults gc clean
+.PHONY: reproduce mini plan test test-slurm test-gpu check bench faults gc clean
 
 reproduce: $(READY)
 	$(BIN)/python -m piti.reproduce smoke
@@ -23,6 +23,11 @@ test-slurm: $(READY) # on a real SLURM, brought up here and taken down again; ne
 	command -v slurmd > /dev/null || { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y \
 	  --no-install-recommends slurmctld slurmd slurm-client munge; } > /dev/null 2>&1 || true
 	$(BIN)/python -m pytest -rs tests/slurm
+
+test-gpu: $(READY) # the paper preset through CUDA's code paths, without a card; needs gcc, libc6-dev and binutils
+	{ command -v cc && command -v nm; } > /dev/null || { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y \
+	  --no-install-recommends gcc libc6-dev binutils; } > /dev/null 2>&1 || true
+	$(BIN)/python -m tests.gpu -n 2
 
 check: $(READY)
 	$(BIN)/ruff check

@@ -6,10 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.gpu import device, hollow
+from tests.gpu import device
 
 if device.PRESENT:
-    hollow.hollow()
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
 

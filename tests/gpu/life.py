@@ -3,6 +3,7 @@
 import contextlib
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from unittest import mock
 
@@ -21,16 +22,16 @@ class Killed(BaseException):
     """As `kill -9` would, nothing that the project catches."""
 
 
+@dataclass
 class Life(Record):
     """What the training did, and the order of its tensors' memory when it was saved and when it was resumed."""
 
-    formats: dict[str, dict[str, bool]]  # phase -> tensor -> whether its memory is in the order of channels last
+    formats: dict[str, dict[str, bool]] = field(default_factory=dict)  # phase -> tensor -> is it in channels last?
 
 
 def live(task: Task, rank: int, world: int, folder: Path, **options: int) -> Life:
     """The whole life. Each process has a folder of its own below `folder`; the first one's state goes to the others."""
     life, own = Life(), folder / f"rank{rank}"
-    life.formats = {}
     card = with_losses(task.card, STEPS)
     with life.watching(rank, world), phases(life):
         with killed(at=SAVED), contextlib.suppress(Killed):

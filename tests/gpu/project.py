@@ -20,7 +20,7 @@ from piti import count, launch
 from piti.baselines import build
 from piti.card import digest
 from piti.cards import Card, TrainCard
-from piti.config import Machine, load
+from piti.config import load
 from piti.data import shards
 from piti.data.conditions import CONDITIONS
 from piti.evaluate.extractors import CLIP_MODEL
@@ -38,7 +38,7 @@ PICTURES = 32  # in every stand-in: a whole batch of sampling
 STEPS = "5"  # of a sampler
 # Optional inputs of a step, which it wants to see even when there are none.
 OPTIONAL = {"train": ("init", "perceptual", "instances"), "generate": ("instances",)}
-DEFAULTS = OPTIONS | {"log_every": 3, "save_every": 3, "gpus": 1}
+DEFAULTS = OPTIONS | {"log_every": 3, "save_every": 3, "gpus": 1, "sample_batch": PICTURES}
 
 
 @dataclass(frozen=True)
@@ -50,40 +50,38 @@ class Task:
     card: Card
     inputs: dict[str, str]  # name -> path, as the plan has it
     output: str  # the name of its main file
+    preset: str
 
     def run(self, folder: Path, card: Card | None = None, **options: int) -> Path:
         """Do the step, with stand-ins for its inputs; into a folder below `folder`, which is returned."""
         step, output = importlib.import_module(f"piti.steps.{self.step}"), folder / "made" / self.output
-        named = {name: [stand_in(path, self.card, folder.parent)] for name, path in self.inputs.items()}
+        artefacts = {artefact.path: artefact for artefact in plan(self.preset).artefacts.values()}
+        named = {name: [stand_in(artefacts[p], self.card, folder.parent)] for name, p in self.inputs.items()}
         named = {key: [] for key in OPTIONAL.get(self.step, ())} | named
         known = Work._fields if self.step == "train" else inspect.signature(step.run).parameters
-        options = DEFAULTS | {"micro_batch": machine().micro_batch, "sample_batch": PICTURES} | options
+        options = DEFAULTS | {"micro_batch": plan(self.preset).config.machine.micro_batch} | options
         output.parent.mkdir(parents=True, exist_ok=True)
         step.run(card or self.card, output, **named, **{key: options[key] for key in options.keys() & known})
         return output.parent
 
 
 @cache
-def plan() -> Plan:
+def plan(preset: str = "paper") -> Plan:
     """A data set without a source hides its column; any path shows it."""
-    return resolve(load({"preset": "paper", "datasets": {"flickr": {"path": "/data/flickr"}}}, count.CONFIG))[0]
-
-
-def machine() -> Machine:
-    return plan().config.machine
+    return resolve(load({"preset": preset, "datasets": {"flickr": {"path": "/data/flickr"}}}, count.CONFIG))[0]
 
 
 @cache
-def tasks() -> dict[str, Task]:
+def tasks(preset: str = "paper") -> dict[str, Task]:
     """Name -> task: of each size that is trained or sampled one, of each network that reads pictures one."""
     found, seen = {}, set()
-    for artefact in plan().artefacts.values():
+    for artefact in plan(preset).artefacts.values():
         if (key := distinct(artefact)) is None or key in seen:
             continue
         seen.add(key)
         name = f"{artefact.step} {artefact.name}"
         inputs = {key: paths[0] for key, paths in artefact.inputs.items()}
-        found[name] = Task(name, artefact.step, artefact.card, inputs, Path(artefact.path).name)
+        found[name] = Task(name, artefact.step, artefact.card, inputs, Path(artefact.path).name, preset)
     return found
 
 
@@ -128,10 +126,9 @@ def drawn(card: Card, **sampling) -> Card:
 # -- what stands in for inputs -------------------------------------------------------------------------------------
 
 
-def stand_in(path: str, reader: Card, folder: Path) -> Path:
-    """A file or a folder of shards as the plan's artefact at `path`, for the step whose card is `reader`."""
-    artefact = next(a for a in plan().artefacts.values() if a.path == path)
-    made = folder / "inputs" / artefact.digest / Path(path).name
+def stand_in(artefact: Artefact, reader: Card, folder: Path) -> Path:
+    """A file or a folder of shards in place of the artefact, for the step whose card is `reader`."""
+    made = folder / "inputs" / artefact.digest / Path(artefact.path).name
     if not made.exists():
         made.parent.mkdir(parents=True, exist_ok=True)
         match artefact.step:

@@ -30,6 +30,7 @@ class Record:
     collectives: list[tuple[str, str, int, str]] = field(default_factory=list)  # phase, name, bytes, line
     switches: set[tuple[bool, ...]] = field(default_factory=set)  # at convolutions and matrix products: see `_switches`
     problems: list[str] = field(default_factory=list)
+    seen: int = 0  # kernels that are counted already
     peak: int = 0  # bytes allocated on the own device
     reserved: int = 0
 
@@ -37,8 +38,8 @@ class Record:
         """Count for this phase from now on. Returns the one before."""
         before, self.phase = self.phase, phase
         now = device.launches()
-        self.launches[before] += now - self._seen
-        self._seen = now
+        self.launches[before] += now - self.seen
+        self.seen = now
         return before
 
     @contextlib.contextmanager
@@ -64,7 +65,7 @@ class Record:
     def watching(self, rank: int, world: int) -> Iterator[None]:
         """Meanwhile this is process `rank` of `world`. An error ends the block and becomes a problem."""
         clean()
-        self.own, self._seen = rank, device.launches()
+        self.own, self.seen = rank, device.launches()
         held = [torch.cuda.memory_allocated(i) for i in range(torch.cuda.device_count())]
         with process(rank, world), device.heard(self._hear), _told(self._send):
             try:

@@ -18,9 +18,6 @@ import sys
 from pathlib import Path
 
 import torch
-from tests.gpu.hollow import hollow
-
-hollow()
 from tests.gpu.project import drawn, tasks
 
 
