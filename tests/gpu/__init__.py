@@ -5,6 +5,6 @@ package sees to that before anything of the project is imported.
 from tests.gpu import device
 
 if device.PRESENT:
-    from tests.gpu.hollow import hollow
+    from tests.gpu import hollow
 
-    hollow()
+    hollow.hollow()

@@ -14,6 +14,7 @@ import numpy as np
 import open_clip
 import torch
 import torchvision
+from matplotlib import colormaps
 
 import piti
 from piti import count, launch
@@ -94,6 +95,10 @@ def distinct(artefact: Artefact) -> str | None:
         case "extract_features":
             return card.extractor
         case "measure_alignment":
+            if (
+                card.measure == "normal_error"
+            ):  # of the zeros that are read it is undefined; depth asks the same network
+                return None
             return f"{card.estimator or card.measure}"
         case "edit_samples" | "draw_variants":
             return artefact.step
@@ -144,9 +149,10 @@ def stand_in(artefact: Artefact, reader: Card, folder: Path) -> Path:
 
 
 def pictures(folder: Path, kind: str, side: int) -> None:
-    """Shards of grey pictures; of a label map i the upper part is class i + 1, which is enough to edit it."""
-    grey = 128 if kind in ("images", "geometry") else 0
-    stored = np.full((PICTURES, *shards.KINDS[kind].item(side)), grey, np.uint8)
+    """Shards of dark pictures; of a label map i the upper part is class i + 1, which is enough to edit it."""
+    stored = np.zeros((PICTURES, *shards.KINDS[kind].item(side)), np.uint8)
+    if kind == "geometry":
+        stored[..., 3:] = colormaps["jet"](0, bytes=True)[:3]  # a depth
     if kind == "mask":
         stored[:, : side // 4] = np.arange(1, PICTURES + 1)[:, None, None]
     ids = [f"{i:02}" for i in range(PICTURES)]
