@@ -29,12 +29,12 @@ class Life(Record):
     formats: dict[str, dict[str, bool]] = field(default_factory=dict)  # phase -> tensor -> is it in channels last?
 
 
-def live(task: Task, rank: int, world: int, folder: Path, **options: int) -> Life:
+def live(task: Task, rank: int, world: int, folder: Path, saved: int = SAVED, steps: int = STEPS, **options) -> Life:
     """The whole life. Each process has a folder of its own below `folder`; the first one's state goes to the others."""
     life, own = Life(), folder / f"rank{rank}"
-    card = with_losses(task.card, STEPS)
+    card, options = with_losses(task.card, steps), {"log_every": saved, "save_every": saved} | options
     with life.watching(rank, world), phases(life):
-        with killed(at=SAVED), contextlib.suppress(Killed):
+        with killed(at=saved), contextlib.suppress(Killed):
             task.run(own, card, **options)
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()

@@ -79,7 +79,8 @@ def peak(task: Task, precision: str, images: int) -> int:
             with record.watching(0, 1):
                 task.run(Path(folder) / "own", drawn(task.card, precision=precision, **guided), sample_batch=images)
         else:
-            record = live(shared(task, precision, images), 0, 1, Path(folder) / "own", micro_batch=images)
+            changed = shared(task, precision, images)
+            record = live(changed, 0, 1, Path(folder) / "own", saved=1, steps=2, micro_batch=images)
         if record.problems:
             raise RuntimeError(f"{task.name}: {'; '.join(record.problems)}")
         return record.peak

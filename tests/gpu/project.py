@@ -39,7 +39,7 @@ PICTURES = 32  # in every stand-in: a whole batch of sampling
 STEPS = "5"  # of a sampler
 # Optional inputs of a step, which it wants to see even when there are none.
 OPTIONAL = {"train": ("init", "perceptual", "instances"), "generate": ("instances",)}
-DEFAULTS = OPTIONS | {"log_every": 3, "save_every": 3, "gpus": 1, "sample_batch": PICTURES}
+DEFAULTS = OPTIONS | {"gpus": 1, "sample_batch": PICTURES}
 
 
 @dataclass(frozen=True)
@@ -95,9 +95,7 @@ def distinct(artefact: Artefact) -> str | None:
         case "extract_features":
             return card.extractor
         case "measure_alignment":
-            if (
-                card.measure == "normal_error"
-            ):  # of the zeros that are read it is undefined; depth asks the same network
+            if card.measure == "normal_error":  # undefined for the zeros that are read; depth asks the same network
                 return None
             return f"{card.estimator or card.measure}"
         case "edit_samples" | "draw_variants":
