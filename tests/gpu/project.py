@@ -105,8 +105,7 @@ def distinct(artefact: Artefact) -> str | None:
 
 def processes(card: TrainCard, gpus: int) -> int:
     """How many processes a training gets that may use so many GPUs of one machine."""
-    sharing = getattr(launch, "sharing", lambda batch, nodes, gpus: (nodes, gpus))
-    return sharing(card.training.batch, 1, gpus)[1]
+    return launch.sharing(card.training.batch, 1, gpus)[1]
 
 
 def with_losses(card: TrainCard, steps: int, **training) -> TrainCard:
