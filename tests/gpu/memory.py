@@ -8,6 +8,9 @@ reserves is up to a half more, CUDA's context and libraries about 1 GiB. Counted
 preset takes at once and at half as many. A training is its whole life (life.py), where fewer images than the batch are
 at once with the gradients of the others; the adversarial upsampler cannot do that. A sampler is guided. A step
 without a precision of its own has "fp32" alone.
+
+At a third number, a quarter of the preset's, the line was off by 0.1 % for the base sampler, by nothing for SPADE's
+generator and HED, and said 3.5 % (fp32) and 4.4 % (bf16) too much for ADE20K's estimator; others were not tried.
 """
 
 import argparse
