@@ -37,6 +37,11 @@ class Place:
         share = size // self.world
         return slice(self.rank * share, (self.rank + 1) * share)
 
+    def sent(self, tensor: Tensor) -> Tensor:
+        """A tensor on the device; from the host by way of pinned memory, so that nobody waits for it."""
+        pageable = self.device.type == "cuda" and tensor.device.type == "cpu" and not tensor.is_pinned()
+        return (tensor.pin_memory() if pageable else tensor).to(self.device, non_blocking=True)
+
     def gather(self, tensor: Tensor) -> Tensor:
         """Concatenate a tensor over the processes, in the order of their ranks."""
         if self.world == 1:

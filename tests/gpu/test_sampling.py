@@ -47,7 +47,7 @@ def test_sampling(name, sampling, tmp_path, row, request):
     found = record.problems + switches(record)
     if sampling:
         assert passes == int(STEPS)
-        for number in range(1, passes):
+        for number in range(2, passes):  # in the first one cuDNN tries its kernels
             waits = record.in_phase(f"pass {number}", "sync", "event sync")
             found += [f"waits in step {number}: {line}, {times} times" for line, times in waits.items()]
     assert not found, "\n".join(["", *found])

@@ -8,8 +8,9 @@ Lives = dict[tuple[int, int], Life]  # (processes, rank) -> life
 
 ACCUSTOMED, AFTERWARDS = f"step {SAVED}", f"step {STEPS}"
 STEADY = [f"step {n}" for n in range(2, STEPS + 1)]  # in the first one torch sets itself up
-# DistributedDataParallel waits for its own timers in its first ten steps, and once for its buckets.
-DDP = "through parallel/distributed.py"
+# DistributedDataParallel waits for its own timers in its first ten steps, and once for its buckets; its synchronised
+# batch norm looks at how many images each process has.
+OF_TORCH = ("through parallel/distributed.py", "through modules/_functions.py")
 TF32 = ("TF32 in matrix products", "TF32 in convolutions", "cudnn.benchmark")
 
 
@@ -32,7 +33,7 @@ def in_steps(life: Life) -> list[str]:
     for step in STEADY:
         for event in ("sync", "event sync", "pageable copy"):
             for line, times in life.in_phase(step, event).items():
-                if not line.endswith(DDP):
+                if not line.endswith(OF_TORCH):
                     found.setdefault(f"{event} in a step, {times}: {line}", []).append(step.split()[1])
     return [f"{text} (steps {', '.join(steps)})" for text, steps in found.items()]
 

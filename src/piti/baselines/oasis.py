@@ -114,7 +114,7 @@ class OASIS(Baseline):
         return {
             "noise": torch.randn(batch_size, self.config.z_dim, generator=generator),
             "discriminator_noise": torch.randn(batch_size, self.config.z_dim, generator=generator),
-            "coins": torch.randint(2, (1, self.config.condition_channels), generator=generator).expand(batch_size, -1),
+            "coins": torch.randint(2, (1, self.config.condition_channels), generator=generator).repeat(batch_size, 1),
         }
 
     def batch_sums(self, semantics: Tensor) -> Tensors:

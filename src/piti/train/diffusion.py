@@ -70,17 +70,17 @@ class DiffusionObjective:
     def update(self, batch: dict, step: int) -> dict[str, Tensor]:
         """One step on this process's part of the global batch. Returns the mean of every loss term, on the device."""
         place, size, draw = self.place, self.training.batch, generator(self.card.seed, "diffusion", step)
-        x_start = batch["image"].to(place.device, non_blocking=True)
+        x_start = place.sent(batch["image"])
         own = place.part(size)
         u = torch.rand(size, generator=draw)
         noise = torch.randn((size, *x_start.shape[1:]), generator=draw)[own]
         mix = torch.rand((size, 1, 1, 1), generator=draw)[own]  # of the gradient penalty
-        t, weight = (values[own] for values in self.timesteps.sample(u.to(place.device, non_blocking=True)))
+        t, weight = (values[own] for values in self.timesteps.sample(place.sent(u)))
         torch.manual_seed(key_seed(self.card.seed, "dropout", step, place.rank))
 
         tensors = {"x_start": x_start, "noise": noise, "t": t, "weight": weight, "mix": mix}
         tensors |= {key: batch[key] for key in ("condition", "low_res") if key in batch}
-        tensors = {k: v.to(place.device, non_blocking=True).split(self.micro_batch) for k, v in tensors.items()}
+        tensors = {k: place.sent(v).split(self.micro_batch) for k, v in tensors.items()}
         parts = [dict(zip(tensors, values, strict=True)) for values in zip(*tensors.values(), strict=True)]
         terms, per_sample = {}, []
         for number, part in enumerate(parts):

@@ -33,7 +33,7 @@ class EstimatorObjective:
     def update(self, batch: dict, step: int) -> dict[str, Tensor]:
         """One step on this process's part of the global batch."""
         torch.manual_seed(key_seed(self.card.seed, "dropout", step, self.place.rank))
-        images, wanted = (batch[key].to(self.place.device, non_blocking=True) for key in ("image", "condition"))
+        images, wanted = (self.place.sent(batch[key]) for key in ("image", "condition"))
         said = self.place.sum(self.said(wanted)).clamp(min=1)  # by the whole batch, whoever sees which part of it
         total = torch.zeros((), device=self.place.device)
         for part, target in zip(images.split(self.micro_batch), wanted.split(self.micro_batch), strict=True):
@@ -74,5 +74,5 @@ def geometry_loss(found: Tensor, wanted: Tensor) -> Tensor:
 LOSSES = {"mask": mask_loss, "geometry": geometry_loss}
 SAID = {
     "mask": lambda labels: (labels > 0).sum()[None],
-    "geometry": lambda wanted: wanted[:, [0, 3]].isfinite().sum(dim=(0, 2, 3)),
+    "geometry": lambda wanted: wanted[:, ::3].isfinite().sum(dim=(0, 2, 3)),
 }

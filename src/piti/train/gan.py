@@ -37,7 +37,7 @@ class GANObjective:
         drawn = self.baseline.draw(generator(self.card.seed, "gan", step), training.batch)
         drawn = {name: value[place.part(training.batch)] for name, value in drawn.items()}
         tensors = {key: batch[key] for key in ("image", "condition", "instances") if key in batch} | drawn
-        tensors = {k: v.to(place.device, non_blocking=True).split(self.micro_batch) for k, v in tensors.items()}
+        tensors = {k: place.sent(v).split(self.micro_batch) for k, v in tensors.items()}
         parts = [dict(zip(tensors, values, strict=True)) for values in zip(*tensors.values(), strict=True)]
         for part in parts:
             part["semantics"] = semantics(part["condition"], self.card.num_classes, part.get("instances"))
