@@ -175,6 +175,24 @@ def test_finished_trainings_say_how_fast_it_goes(tmp_path):
     assert elsewhere.hours(trained) == modelled[trained.path]
 
 
+def test_a_finished_training_speaks_for_its_precision_and_compile_alone(tmp_path):
+    user = {"preset": "smoke", "results": str(tmp_path)}
+    trained = next(iter(trainings(planned(None, **user)[0], "two_stage").values()))
+    piece = {"from": 0, "to": 20, "processes": 1, "device": "a device"}
+    for number, (precision, compiled, seconds) in enumerate(
+        [("fp32", False, 20), ("bf16", False, 60), ("fp32", True, 80)]
+    ):
+        card = replace(trained.card, training=replace(trained.card.training, precision=precision))
+        made = {"history": [piece | {"seconds": seconds, "compile": compiled}]}
+        write_json(
+            tmp_path / "models" / trained.name / str(number) / "card.json", {"card": to_dict(card), "made": made}
+        )
+    for settings, seconds in (({}, 20), ({"precision": "bf16"}, 60), ({"machine": {"compile": True}}, 80)):
+        costs, _ = planned(None, **user, **settings)
+        again = next(iter(trainings(costs, "two_stage").values()))
+        assert costs.hours(again) == pytest.approx(seconds / 3600)
+
+
 def test_saved_steps_and_what_is_there_need_no_more(tmp_path):
     costs, _ = planned(preset="smoke", results=str(tmp_path))
     trained = next(iter(trainings(costs, "two_stage").values()))

@@ -12,6 +12,7 @@ from tests.unit.test_cli import piti, refused  # noqa: F401 (a fixture)
 from tests.unit.train import tiny
 
 from piti.card import to_dict
+from piti.cli.plan import span
 from piti.cli.status import duration
 from piti.files import write_failure, write_json
 from piti.train.loop import Stopped
@@ -116,11 +117,18 @@ def test_durations():
     assert [duration(s) for s in (0, 59, 3600, 90000, -5)] == ["0 min", "1 min", "1 h 0 min", "1 d 1 h", "0 min"]
 
 
+def test_times_have_the_unit_that_a_person_would_choose():
+    hours = (0, 5e-5, 0.2 / 3600, 59 / 3600, 14 / 60, 0.9951, 3.21, 9.96, 1834.4)
+    said = ["0 s", "0.18 s", "0.2 s", "59 s", "14 min", "1.0 h", "3.2 h", "10 h", "1,834 h"]
+    assert [span(number) for number in hours] == said
+
+
 # -- piti plan ---------------------------------------------------------------------------------------------------------
 
 
 def columns(printed: str, name: str) -> list[str]:
-    (line,) = (line for line in printed.splitlines() if line.startswith(name + " "))
+    """Of the first line of that name: what is made by a rule stands before what each row of models takes."""
+    line = next(line for line in printed.splitlines() if line.startswith(name + " "))
     return line.removeprefix(name).split()
 
 

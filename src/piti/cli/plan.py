@@ -20,7 +20,7 @@ from piti.files import InputError
 from piti.plan import Artefact, report, resolve
 from piti.plan.cost import CPU, Costs, sized
 from piti.plan.disk import folders
-from piti.plan.gpu import DEFAULT, GPUS, gpu
+from piti.plan.gpu import GPUS
 from piti.plan.memory import fits, peak, remedies
 
 # The order of the journey.
@@ -83,16 +83,17 @@ def hours(costs: Costs, targets: dict[str, Artefact], tables: dict[str, Artefact
 
 def works(costs: Costs, wanted: dict[str, Artefact]) -> Iterator[str]:
     """Time and peak of memory by row of models.yaml and kind of sampling, and what would make the rest fit."""
-    name = costs.device if costs.device in GPUS else DEFAULT
-    room, groups = gpu(name).memory, defaultdict(list)
+    groups = defaultdict(list)
     for artefact in wanted.values():
         if sized(artefact.card):
             row = artefact.name.split("-")[0] if isinstance(artefact.card, TrainCard) else ""
             groups[f"{artefact.step} {row}".rstrip()].append(artefact)
-    yield f"{'work':<30}{'jobs':>6}{'time':>10}  {'precision':<11}{'at once':>7}{'GiB':>7}  on {name} ({room} GiB)"
+    room = costs.gpu.memory if costs.gpu else None
+    of_gpu = f"  {'precision':<11}{'at once':>7}{'GiB':>7}  of {room} on {costs.device}" if room else ""
+    yield f"{'work':<30}{'jobs':>6}{'time':>10}{of_gpu}"
     for work, artefacts in groups.items():
         line = f"{work:<30}{len(artefacts):>6}{span(sum(map(costs.hours, artefacts))):>10}"
-        yield f"{line}  {memory([a.card for a in artefacts], costs, room)}"
+        yield f"{line}  {memory([a.card for a in artefacts], costs, room)}" if room else line
 
 
 def memory(cards: list[Card], costs: Costs, room: float) -> str:
