@@ -13,8 +13,8 @@ reproduce: $(READY)
 mini: $(READY)
 	$(BIN)/python -m piti.reproduce mini
 
-plan: $(READY) # what everything takes; TABLE=table3a, PRESET=mini, GPU="H100 bf16"
-	$(BIN)/python -m piti plan $(TABLE) $(if $(PRESET),--config preset=$(PRESET)) $(if $(GPU),--gpu "$(GPU)")
+plan: $(READY) # what everything takes; TABLE=table3a, PRESET=mini, GPU=H100
+	$(BIN)/python -m piti plan $(TABLE) $(if $(PRESET),--config preset=$(PRESET)) $(if $(GPU),--gpu $(GPU))
 
 test: $(READY) check
 	$(BIN)/python -m pytest -n 2 --dist worksteal

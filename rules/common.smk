@@ -18,7 +18,8 @@ from piti.card import dumps
 from piti.config import load
 from piti.files import InputError
 from piti.plan import report as plan_report, resolve  # `report` is Snakemake's own word
-from piti.plan.cost import DEFAULT, Costs
+from piti.plan.cost import Costs
+from piti.plan.gpu import DEFAULT
 
 try:
     settings = load(config, Path(workflow.basedir) / "config")

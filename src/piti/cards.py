@@ -81,7 +81,7 @@ class SamplingConfig:
     base_respacing: str = "250"  # paper 4.1
     upsampler_respacing: str = "fast27"  # paper 4.1: 27 steps
     upsampler_temperature: float = 0.997  # facts 1.5: scale of the upsampler's first noise
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["fp32", "bf16"] = "fp32"  # the configuration's, where it says none of its own
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +99,7 @@ class TrainingConfig:
     noise_schedule: Literal["squaredcos_cap_v2", "linear"] = "squaredcos_cap_v2"
     diffusion_steps: int = 1000
     timestep_sampler: Literal["uniform", "loss_second_moment"] = "uniform"
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["fp32", "bf16"] = "fp32"  # the configuration's, where the row says none of its own
     # the upsampler's: degraded input, and losses on the prediction of x_start
     degradation: bool = False
     perceptual: Literal["", "conv2_2", "multilevel"] = ""

@@ -225,6 +225,7 @@ class Config:
     """The whole configuration."""
 
     preset: str = "paper"
+    precision: Literal["fp32", "bf16"] = "fp32"  # of every row of models and of all sampling that do not say their own
     results: str = "results"
     downloads: str = "results/downloads"
     comparable: bool = False  # whether the scores stand beside the paper's
@@ -314,7 +315,7 @@ def load(user: dict[str, Any], folder: Path) -> Config:
     for part in PARTS:
         merged = merge(merged, read_yaml(folder / part))
     merged = merge(merged, read_yaml(folder / "presets" / f"{preset}.yaml"))
-    config = from_dict(Config, _with_sampling(merge(merged, user)))
+    config = from_dict(Config, _with_sampling(_with_precision(merge(merged, user))))
     _check_names(config)
     return config
 
@@ -326,6 +327,15 @@ def merge(below: dict, above: dict) -> dict:
         both = isinstance(value, dict) and isinstance(out.get(key), dict)
         out[key] = merge(out[key], value) if both else copy.deepcopy(value)
     return out
+
+
+def _with_precision(merged: dict) -> dict:
+    """Every row of models, and sampling, with a precision: its own, or the key's."""
+    common = {"precision": merged.get("precision", Config.precision)}
+    models, sampling = merged.get("models", {}), merged.get("sampling", {})
+    if not isinstance(models, dict) or not all(isinstance(part, dict) for part in (sampling, *models.values())):
+        return merged  # refused by name in a moment
+    return merged | {"models": {name: common | row for name, row in models.items()}, "sampling": common | sampling}
 
 
 def _with_sampling(merged: dict) -> dict:

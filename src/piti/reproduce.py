@@ -16,7 +16,8 @@ from pathlib import Path
 
 from piti.config import Config, load, read_yaml
 from piti.plan import resolve
-from piti.plan.cost import DEFAULT, Costs
+from piti.plan.cost import CPU, Costs
+from piti.plan.gpu import DEFAULT
 
 PATIENCE = 60  # seconds between two words on how long it takes
 STARTING = 2  # seconds that a job takes besides its operations, on two cores: Python, torch, its files
@@ -41,7 +42,7 @@ def main() -> None:
         began = time.time()
         command = [snakemake, "--quiet", "rules", "host", *limits, "--config", f"preset={preset}", "--", "all"]
         with subprocess.Popen(command, env=os.environ | {"PYTHONUNBUFFERED": "1"}) as process:
-            code = watch(process, config, DEFAULT if gpus else "2 CPU cores")
+            code = watch(process, config, DEFAULT if gpus else CPU)
     if code:
         sys.exit(code)
     print_cost(results, began)

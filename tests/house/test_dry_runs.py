@@ -8,6 +8,7 @@ import time
 from collections import Counter
 
 import pytest
+import yaml
 
 from piti.config import load
 from piti.plan import resolve
@@ -56,6 +57,23 @@ def test_typed_settings_beat_a_configfile_beats_the_preset(tmp_path):
 
 def test_slurm_profile():
     assert jobs(dry_run("--profile", "slurm", "all"))["train"]
+
+
+def test_some_rows_may_ask_for_more(tmp_path):
+    """As docs/cluster.md says it: expressions in place of values."""
+    (line,) = (s for s in (ROOT / "docs/cluster.md").read_text().splitlines() if s.startswith("| more for some rows |"))
+    examples = [yaml.safe_load(example) for example in re.findall("`([^`]+)`", line)]
+    profile = yaml.safe_load((ROOT / "config/profiles/slurm/config.yaml").read_text())
+    for example in examples:
+        profile["set-resources"]["train"] |= example
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(profile))
+    printed = dry_run("--profile", str(tmp_path), "table1")
+    trainings = re.findall(r"output: results/models/(\w+)-.*?resources: (.*?)\n", printed, re.S)
+    asked = {row: dict(re.findall(r"(gpu|constraint|mem_mb|cpus_per_task)=(\w*)", text)) for row, text in trainings}
+    needs = {"mem_mb": "24000", "cpus_per_task": "4"}
+    assert asked["scratch"] == needs | {"gpu": "4", "constraint": ""}
+    assert asked["oasis"] == needs | {"gpu": "1", "constraint": "gpu80"}
+    assert asked["stage1"] == needs | {"gpu": "1", "constraint": ""}
 
 
 @pytest.mark.parametrize(

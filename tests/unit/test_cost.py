@@ -13,12 +13,13 @@ from piti.config import load
 from piti.diffusion.respace import kept_steps
 from piti.files import write_json
 from piti.plan import report, resolve
-from piti.plan.cost import COUNTS, RATES, Costs, model_steps, sized
+from piti.plan.cost import COUNTS, CPU, CPU_RATE, Costs, model_steps, sized
 from piti.plan.disk import expected, on_disk
+from piti.plan.gpu import operations
 
 SHIPPED = Path(__file__).parents[2] / "config"
 FLICKR = {"datasets": {"flickr": {"path": "/data/flickr"}}}
-GPU = "A100 bf16"
+GPU = "A100-80"
 
 
 def planned(gpu: str | None = GPU, **user):
@@ -62,7 +63,7 @@ def test_counts_are_those_of_the_facts(paper):
     costs, _ = paper
     for row, gflop in {"stage1": 528.9, "two_stage": 745.3, "upsampler_plain": 3868.9}.items():
         card = next(iter(trainings(costs, row).values())).card
-        assert costs.count(card)["flop"] / 1e9 == pytest.approx(gflop, abs=0.1)
+        assert operations(costs.count(card)) / 1e9 == pytest.approx(gflop, abs=0.1)
     for step, ours, theirs in (("sample", 111.8, 124.3), ("upsample", 34.2, 34.8)):
         drawn = next(a for a in costs.by_path.values() if a.step == step)
         per_image = [costs.flop(drawn, release) / costs.items(drawn) / 1e12 for release in (False, True)]
@@ -123,8 +124,9 @@ def test_shared_runs_are_counted_once(paper):
 
 
 @pytest.mark.parametrize("user", [{}, FLICKR])
-def test_the_paper_takes_at_most_three_fifths_of_the_releases_way(user):
-    costs, tables = planned(**user)
+def test_the_paper_takes_at_most_three_fifths_of_the_releases_operations(user):
+    """The device whose time goes by operations alone; on GPUs, where bytes count too, it is a little more."""
+    costs, tables = planned(CPU, **user)
     total = costs.total(costs.by_path)
     assert total < costs.unshared(tables.values()) < costs.unshared(tables.values(), release=True)
     assert total <= 0.6 * costs.unshared(tables.values(), release=True)
@@ -143,8 +145,9 @@ def test_hours_follow_steps_and_rates(paper):
     assert double.total(trainings(double, "scratch")) == pytest.approx(2 * costs.total(trainings(costs, "scratch")))
     more = double.total(double.by_path) - costs.total(costs.by_path)
     assert more == pytest.approx(costs.total(trainings(costs, "scratch")))
-    slow, _ = planned("V100 fp32", **FLICKR)
-    assert slow.total(slow.by_path) / costs.total(costs.by_path) == pytest.approx(RATES[GPU] / RATES["V100 fp32"])
+    slow, _ = planned(CPU, **FLICKR)
+    flop = sum(map(slow.flop, slow.by_path.values()))
+    assert slow.total(slow.by_path) == pytest.approx(flop / CPU_RATE / 3600)
 
 
 def test_finished_trainings_say_how_fast_it_goes(tmp_path):
@@ -154,6 +157,7 @@ def test_finished_trainings_say_how_fast_it_goes(tmp_path):
     other = replace(trained.card, seed=9, code="0123456789", training=replace(trained.card.training, steps=40))
     pieces = [{"from": 0, "to": 30, "seconds": 30.0}, {"from": 30, "to": 40, "seconds": 50.0}]
     history = [piece | {"processes": 2, "device": "a device"} for piece in pieces]
+    modelled = {path: assumed.hours(a) for path, a in assumed.by_path.items()}
     file = tmp_path / "models" / trained.name / "0123456789" / "card.json"
     write_json(file, {"card": to_dict(other), "made": {"history": history}})
     for name, text in {"other": "{}", "broken": "{", "list": "[]"}.items():
@@ -164,7 +168,29 @@ def test_finished_trainings_say_how_fast_it_goes(tmp_path):
         trained.card.training.steps * 160 / 40 / 3600
     )  # 4 device seconds a step
     assert costs.source == "a device, measured on finished trainings"
-    assert planned("V100 fp32", **user)[0].hours(trained) == pytest.approx(costs.flop(trained) / 8e12 / 3600)
+    slower = costs.hours(trained) / modelled[trained.path]  # and everything else as much, whatever its own precision
+    scratch = next(iter(trainings(costs, "scratch")))
+    assert costs.hours(costs.by_path[scratch]) == pytest.approx(slower * modelled[scratch])
+    elsewhere, _ = planned(GPU, **user)
+    assert elsewhere.hours(trained) == modelled[trained.path]
+
+
+def test_a_finished_training_speaks_for_its_precision_and_compile_alone(tmp_path):
+    user = {"preset": "smoke", "results": str(tmp_path)}
+    trained = next(iter(trainings(planned(None, **user)[0], "two_stage").values()))
+    piece = {"from": 0, "to": 20, "processes": 1, "device": "a device"}
+    for number, (precision, compiled, seconds) in enumerate(
+        [("fp32", False, 20), ("bf16", False, 60), ("fp32", True, 80)]
+    ):
+        card = replace(trained.card, training=replace(trained.card.training, precision=precision))
+        made = {"history": [piece | {"seconds": seconds, "compile": compiled}]}
+        write_json(
+            tmp_path / "models" / trained.name / str(number) / "card.json", {"card": to_dict(card), "made": made}
+        )
+    for settings, seconds in (({}, 20), ({"precision": "bf16"}, 60), ({"machine": {"compile": True}}, 80)):
+        costs, _ = planned(None, **user, **settings)
+        again = next(iter(trainings(costs, "two_stage").values()))
+        assert costs.hours(again) == pytest.approx(seconds / 3600)
 
 
 def test_saved_steps_and_what_is_there_need_no_more(tmp_path):
@@ -204,7 +230,7 @@ def test_a_trainings_estimate_is_what_it_takes(tmp_path):
     state = weights.parent.with_name(f"state-{card.identity}") / "state.safetensors"
     counted = count.count(card)
     assert weights.stat().st_size == pytest.approx(4 * counted["weights"], rel=0.05)
-    assert state.stat().st_size == pytest.approx(4 * counted["state"], rel=0.05)
+    assert state.stat().st_size == pytest.approx(4 * (3 * counted["optimized"] + counted["averaged"]), rel=0.05)
 
 
 def test_sizes_depend_on_networks_alone():

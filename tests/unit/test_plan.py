@@ -307,3 +307,40 @@ def test_released_weights_take_the_place_of_training(paper):
     given = {"models": released, "weights": {name: {"format": "piti", "path": "/data/base.pt"}}}
     assert cells(**given)["Ours", "ADE20K"].scores
     assert f"models/two_stage-{TASK}" in costly(paper).keys() - costly(plan(**given)).keys()
+
+
+# -- precision ---------------------------------------------------------------------------------------------------------
+
+
+def precisions(**user) -> dict[str, set[str]]:
+    """Row of models.yaml, or step -> the precisions of its cards in the paper preset."""
+    plan, _, _ = resolve(load(user, SHIPPED))
+    found = {}
+    for artefact in plan.artefacts.values():
+        part = getattr(artefact.card, "training", None) or getattr(artefact.card, "sampling", None)
+        if part:
+            name = artefact.name.split("-")[0] if artefact.step == "train" else artefact.step
+            found.setdefault(name, set()).add(part.precision)
+    return found
+
+
+@pytest.mark.parametrize("key", ["fp32", "bf16"])
+def test_one_key_says_the_precision_of_every_row_and_of_all_sampling(key):
+    found = precisions(precision=key)
+    assert len(found) > 10
+    assert all(used == {key} for used in found.values()), found
+
+
+def test_a_row_and_a_method_may_have_a_precision_of_their_own():
+    own = {"models": {"spade": {"precision": "fp32"}}, "methods": {"scratch": {"sampling": {"precision": "fp32"}}}}
+    found = precisions(precision="bf16", **own)
+    assert found.pop("spade") == {"fp32"}
+    assert found.pop("sample") == found.pop("upsample") == {"fp32", "bf16"}
+    assert all(used == {"bf16"} for used in found.values())
+    assert precisions(precision="bf16", sampling={"precision": "fp32"})["sample"] == {"fp32"}
+
+
+def test_an_inversion_stays_in_fp32():
+    config = load({"precision": "bf16"}, SHIPPED)
+    assert {method.sampling.precision for name, method in config.methods.items() if name != "ours_inverted"} == {"bf16"}
+    assert config.methods["ours_inverted"].sampling.precision == "fp32"

@@ -12,6 +12,7 @@ from tests.unit.test_cli import piti, refused  # noqa: F401 (a fixture)
 from tests.unit.train import tiny
 
 from piti.card import to_dict
+from piti.cli.plan import span
 from piti.cli.status import duration
 from piti.files import write_failure, write_json
 from piti.train.loop import Stopped
@@ -91,7 +92,7 @@ def test_status_tells_each_state(piti, shards):  # noqa: F811
     *_, counts, left = printed.splitlines()
     summary = set(counts.partition(": ")[2].split(", "))
     assert summary >= {"1 done", "1 failed", "1 unreadable", "2 running", "1 stopped", "1 silent"}
-    assert re.fullmatch(r"left: .* of one device at \S+ Tflop/s \(A100 tf32, assumed\)", left)
+    assert re.fullmatch(r"left: .* of one device \(A100-80, modelled\)", left)
 
 
 def test_status_of_nothing(piti):  # noqa: F811
@@ -116,11 +117,18 @@ def test_durations():
     assert [duration(s) for s in (0, 59, 3600, 90000, -5)] == ["0 min", "1 min", "1 h 0 min", "1 d 1 h", "0 min"]
 
 
+def test_times_have_the_unit_that_a_person_would_choose():
+    hours = (0, 5e-5, 0.2 / 3600, 59 / 3600, 14 / 60, 0.9951, 3.21, 9.96, 1834.4)
+    said = ["0 s", "0.18 s", "0.2 s", "59 s", "14 min", "1.0 h", "3.2 h", "10 h", "1,834 h"]
+    assert [span(number) for number in hours] == said
+
+
 # -- piti plan ---------------------------------------------------------------------------------------------------------
 
 
 def columns(printed: str, name: str) -> list[str]:
-    (line,) = (line for line in printed.splitlines() if line.startswith(name + " "))
+    """Of the first line of that name: what is made by a rule stands before what each row of models takes."""
+    line = next(line for line in printed.splitlines() if line.startswith(name + " "))
     return line.removeprefix(name).split()
 
 
@@ -128,18 +136,18 @@ def test_plan_works_with_nothing_there(piti):  # noqa: F811
     printed = piti("plan")
     assert columns(printed, "train")[0] == columns(printed, "train")[1] != "0"
     assert float(columns(printed, "ours / theirs")[0]) < 1
-    assert "assumed" in printed
+    assert "of one device (A100-80, modelled)" in printed
     assert columns(printed, "models")[1] == "0.00"
     assert not Path("results").exists()
 
 
 def test_plan_of_one_table(piti):  # noqa: F811
-    printed = piti("plan", "table3a", "--gpu", "V100 fp32")
+    printed = piti("plan", "table3a", "--gpu", "2 CPU cores")
     assert columns(printed, "make_table") == ["1", "1"]
     assert "make_figure" not in printed
     assert "table1" not in printed
     assert columns(printed, "table3a") == columns(printed, "shared, once")
-    assert "8 Tflop/s (V100 fp32, assumed)" in printed
+    assert "of one device (2 CPU cores, assumed)" in printed
 
 
 def test_plan_names_what_is_missing(piti, capsys):  # noqa: F811

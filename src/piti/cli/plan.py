@@ -1,24 +1,27 @@
-"""Print what a table, a figure or everything takes: jobs, GPU-hours, disk, what is missing, what sharing saves.
+"""Print what a table, a figure or everything takes: jobs, GPU time and memory, disk, and what is missing.
 
-  piti plan                             everything
-  piti plan table3a --gpu "H100 bf16"   one table, on other GPUs
+  piti plan                       everything
+  piti plan table3a --gpu H100    one table, on other GPUs
 
-Reads the configuration and the results folder; makes nothing. Hours are those of one device: operations counted on the
-real networks, over the rate of the finished trainings in the results folder, else over an assumed one.
+Reads the configuration and the results folder; makes nothing. Times are those of one device, in the precision that the
+configuration says: work counted on the real networks, as a GPU would take for it by its data sheet (piti.plan.gpu), or,
+of what has been trained in the results folder, as it went.
 """
 
 from argparse import ArgumentParser, Namespace
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
 from piti.card import unknown_key
-from piti.cards import DownloadCard
+from piti.cards import Card, DownloadCard, TrainCard
 from piti.config import Config
 from piti.files import InputError
 from piti.plan import Artefact, report, resolve
-from piti.plan.cost import RATES, Costs
+from piti.plan.cost import CPU, Costs, sized
 from piti.plan.disk import folders
+from piti.plan.gpu import GPUS
+from piti.plan.memory import fits, peak, remedies
 
 # The order of the journey.
 LEGS = ("downloads", "weights", "data", "shards", "sketches", "models", "sampled", "upsampled", "generated", "features")
@@ -26,7 +29,8 @@ LEGS = ("downloads", "weights", "data", "shards", "sketches", "models", "sampled
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("target", nargs="?", metavar="TABLE", help="a table or figure; everything if not given")
-    parser.add_argument("--gpu", choices=RATES, help="its assumed rate, not what was measured here")
+    names = ", ".join((*GPUS, CPU))
+    parser.add_argument("--gpu", metavar="NAME", help=f"times as modelled for it, not as measured here: {names}")
 
 
 def run(arguments: Namespace, config: Config) -> None:
@@ -42,7 +46,8 @@ def run(arguments: Namespace, config: Config) -> None:
     ends = [target.path for target in targets.values()] + ([] if arguments.target else [page.path])
     wanted, todo = costs.chain(ends), costs.todo(ends)
     print(f"{config.preset} preset, {arguments.target or 'everything'}; results in {config.results}")
-    parts = [jobs(wanted, todo), hours(costs, targets, tables, ends), disk(costs, wanted), missing(tables, todo)]
+    parts = [jobs(wanted, todo), hours(costs, targets, tables, ends), works(costs, wanted), disk(costs, wanted)]
+    parts.append(missing(tables, todo))
     for part in parts:
         print("", *part, sep="\n")
 
@@ -57,23 +62,53 @@ def jobs(wanted: dict[str, Artefact], todo: dict[str, Artefact]) -> Iterator[str
 
 
 def hours(costs: Costs, targets: dict[str, Artefact], tables: dict[str, Artefact], ends: list[str]) -> Iterator[str]:
-    """GPU-hours of each target; what they share is counted once in the sum."""
-    yield f"{'hours':<18}{'all':>10}{'to do':>10}"
+    """Device time of each target; what they share is counted once in the sum."""
+    yield f"{'time':<18}{'all':>10}{'to do':>10}"
     for name, target in targets.items():
         chain, left = costs.chain([target.path]), costs.todo([target.path])
-        yield f"{name:<18}{short(costs.total(chain)):>10}{short(costs.left(left)):>10}"
+        yield f"{name:<18}{span(costs.total(chain)):>10}{span(costs.left(left)):>10}"
     wanted = costs.chain(ends)
     total = costs.total(wanted)
-    yield f"{'shared, once':<18}{short(total):>10}{short(costs.left(costs.todo(ends))):>10}"
+    yield f"{'shared, once':<18}{span(total):>10}{span(costs.left(costs.todo(ends))):>10}"
     if total and tables:
         unshared, release = costs.unshared(tables.values()), costs.unshared(tables.values(), release=True)
-        yield f"{'unshared':<18}{short(unshared):>10}  each model of each table trained for that alone"
-        yield f"{'as the release':<18}{short(release):>10}  and gradients of frozen weights, the encoder at every step"
+        yield f"{'unshared':<18}{span(unshared):>10}  each model of each table trained for that alone"
+        yield f"{'as the release':<18}{span(release):>10}  and gradients of frozen weights, the encoder at every step"
         yield f"{'ours / theirs':<18}{total / release:>10.2f}"
-    yield f"at {costs.rate / 1e12:.2g} Tflop/s ({costs.source})"
+    yield f"of one device ({costs.source})"
     if costs.uncounted:
         names = ", ".join(costs.uncounted)
         yield f"without {names}: networks that nobody has counted (python -m piti.count)"
+
+
+def works(costs: Costs, wanted: dict[str, Artefact]) -> Iterator[str]:
+    """Time and peak of memory by row of models.yaml and kind of sampling, and what would make the rest fit."""
+    groups = defaultdict(list)
+    for artefact in wanted.values():
+        if sized(artefact.card):
+            row = artefact.name.split("-")[0] if isinstance(artefact.card, TrainCard) else ""
+            groups[f"{artefact.step} {row}".rstrip()].append(artefact)
+    room = costs.gpu.memory if costs.gpu else None
+    of_gpu = f"  {'precision':<11}{'at once':>7}{'GiB':>7}  of {room} on {costs.device}" if room else ""
+    yield f"{'work':<30}{'jobs':>6}{'time':>10}{of_gpu}"
+    for work, artefacts in groups.items():
+        line = f"{work:<30}{len(artefacts):>6}{span(sum(map(costs.hours, artefacts))):>10}"
+        yield f"{line}  {memory([a.card for a in artefacts], costs, room)}" if room else line
+
+
+def memory(cards: list[Card], costs: Costs, room: float) -> str:
+    """The largest peak of these, and whether it fits."""
+    found = {card: peak(card, costs.machine) for card in cards}
+    unknown = sum(p.gib is None for p in found.values())
+    card = max(found, key=lambda card: found[card].gib or 0)
+    precision, images, gib = found[card]
+    if gib is None:
+        return f"{precision:<11}{images:>7}{'?':>7}  unknown"
+    others = f", {unknown} unknown" if unknown else ""
+    if fits(found[card], room):
+        return f"{precision:<11}{images:>7}{gib:>7.1f}  fits{others}"
+    ways = remedies(card, costs.machine, room)
+    return f"{precision:<11}{images:>7}{gib:>7.1f}  too much; enough: {' or '.join(ways) or 'a larger GPU'}{others}"
 
 
 def disk(costs: Costs, wanted: dict[str, Artefact]) -> Iterator[str]:
@@ -105,6 +140,9 @@ def missing(tables: dict[str, Artefact], todo: dict[str, Artefact]) -> Iterator[
         yield "missing: a GPU on this machine"
 
 
-def short(number: float) -> str:
-    """Three digits of what is small, all of what is large."""
-    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
+def span(hours: float) -> str:
+    """A time in the unit that a person would choose: 0.2 s, 14 min, 3.2 h, 1,834 h."""
+    for number, unit in ((hours, "h"), (60 * hours, "min")):
+        if number >= 0.995:
+            return f"{number:,.0f} {unit}" if number >= 9.95 else f"{number:.1f} {unit}"
+    return f"{3600 * hours:.2g} s"

@@ -59,7 +59,7 @@ def run(arguments: Namespace, config: Config) -> None:
     states["waiting"] = len(trainings - {(row.training, row.identity) for row in rows})
     print(f"{config.preset} preset, trainings in {results}:", ", ".join(f"{n} {state}" for state, n in states.items()))
     hours = costs.left(costs.todo(target.path for target in (tables | figures).values()))
-    print(f"left: {duration(3600 * hours)} of one device at {costs.rate / 1e12:.2g} Tflop/s ({costs.source})")
+    print(f"left: {duration(3600 * hours)} of one device ({costs.source})")
 
 
 def read(file: Path, how) -> Row | None:

@@ -1,7 +1,8 @@
-"""What a plan costs in GPU time: operations counted beforehand on the real networks, over the rates of GPUs.
+"""What a plan costs in GPU time: work counted beforehand on the real networks, and how long a GPU takes for it.
 
-`flops.json` is written by `python -m piti.count`. A multiplication and an addition are two operations. Not counted,
-because they are a thousandth of the rest: packing, feature extraction, tables.
+`flops.json` is written by `python -m piti.count`; `piti.plan.gpu` says what is assumed of GPUs. Each row counts in its
+own precision, trainings compiled where `machine.compile` says so. Not counted, because they are a thousandth of the
+rest: packing, feature extraction, tables, the arithmetic between a sampler's passes.
 """
 
 import json
@@ -10,24 +11,17 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from piti.card import digest, from_dict
 from piti.cards import Card, GenerateCard, PackCard, SampleCard, SketchCard, TrainCard, TrainingConfig
 from piti.files import InputError, read_json
 from piti.plan.core import Artefact, Plan
+from piti.plan.gpu import DEFAULT, gpu, operations, seconds_of_pass, seconds_of_step
 
 COUNTS = json.loads(Path(__file__).with_name("flops.json").read_text())
 
-# Sustained 10^12 operations a second, *assumed* from peak rates (facts 8); of the cores measured by `make bench`.
-RATES = {
-    "V100 fp32": 8.0,
-    "V100 fp16": 35.0,
-    "A100 tf32": 45.0,
-    "A100 bf16": 90.0,
-    "H100 bf16": 220.0,
-    "2 CPU cores": 0.14,
-}
-DEFAULT = "A100 tf32"
+CPU, CPU_RATE = "2 CPU cores", 0.14e12  # operations a second, measured by `make bench`
 # Fields of a baseline's configuration that change nothing about the size of a step.
 _OF_NO_SIZE = ("gan_mode", "lambda_feat", "lambda_labelmix", "lr_generator", "lr_discriminator", "betas", "decay")
 
@@ -83,25 +77,41 @@ def model_steps(respacing: str, steps: int) -> int:
 
 
 class Costs:
-    """The costs of a plan's artefacts on one kind of GPU; without one, as fast as the finished trainings went.
+    """The costs of a plan's artefacts on one kind of GPU, or on `CPU`; without one, as the finished trainings went.
 
-    Where none has finished, that is DEFAULT; what is not like any of them goes at their common rate.
+    Where none has finished, that is DEFAULT; what is not like any of them is as much faster or slower than modelled as
+    they are together.
     """
 
-    def __init__(self, plan: Plan, gpu: str | None = None):
+    def __init__(self, plan: Plan, device: str | None = None):
+        self.machine = plan.config.machine
         self.by_path = {artefact.path: artefact for artefact in plan.artefacts.values()}
         self.uncounted = sorted({a.name for a in plan.artefacts.values() if sized(a.card) and not self.count(a.card)})
-        self.rates: dict[str, float] = {}  # digest of a training's size -> operations a second of a device
-        self.rate, self.source = RATES[gpu or DEFAULT] * 1e12, f"{gpu or DEFAULT}, assumed"
-        if gpu is None and (done := finished(Path(plan.config.results))):
-            self.rates = {size: flop / seconds for size, (flop, seconds, _) in done.items()}
-            flop, seconds = (sum(values) for values in list(zip(*done.values(), strict=True))[:2])
-            devices = ", ".join(sorted({device for *_, device in done.values()}))
-            self.rate, self.source = flop / seconds, f"{devices}, measured on finished trainings"
+        self.measured: dict[tuple, float] = {}  # kind of a training's step -> device seconds an image
+        self.factor, self.device = 1.0, device or DEFAULT
+        self.gpu = None if self.device == CPU else gpu(self.device)
+        self.source = f"{self.device}, {'modelled' if self.gpu else 'assumed'}"
+        if device is None and (done := finished(Path(plan.config.results))):
+            self._measure(done)
+
+    def _measure(self, done: list["Finished"]) -> None:
+        """Go by what has been trained."""
+        devices = sorted({training.device for training in done})
+        self.source = f"{', '.join(devices)}, measured on finished trainings"
+        if devices == ["cpu"]:
+            self.gpu = None
+        modelled = sum(training.images * self.seconds_an_image(training.card, training.compiled) for training in done)
+        self.factor = sum(training.seconds for training in done) / modelled
+        seconds, images = defaultdict(float), defaultdict(int)
+        for training in done:
+            kind = kind_of_step(training.card, training.compiled)
+            seconds[kind] += training.seconds
+            images[kind] += training.images
+        self.measured = {kind: seconds[kind] / images[kind] for kind in seconds}
 
     @staticmethod
     def count(card: Card) -> dict:
-        """Operations an image and numbers of weights, as `piti.count` found them; empty where it was not asked."""
+        """Work and numbers of weights, as `piti.count` found them; empty where it was not asked."""
         return COUNTS.get(digest(sized(card)), {})
 
     def items(self, artefact: Artefact) -> int:
@@ -112,27 +122,66 @@ class Costs:
         source = "images" if "images" in artefact.inputs else "conditions"
         return self.items(self.by_path[artefact.inputs[source][0]])
 
+    def passes(self, card: SampleCard, release: bool = False) -> tuple[int, int]:
+        """How often the decoder and the encoder see an image; release: the encoder each time too."""
+        sampling = card.sampling
+        respacing = sampling.upsampler_respacing if card.low_res else sampling.base_respacing
+        guided = sampling.guidance and not card.low_res  # with and without the condition
+        decoder = model_steps(respacing, card.diffusion_steps) * (2 if guided else 1)
+        return decoder, decoder if release else 1
+
     def flop(self, artefact: Artefact, release: bool = False) -> float:
-        """Operations that making the artefact takes; release: as the release does it, the encoder at every step too."""
+        """Operations that making the artefact takes; release: as the release does it."""
         card = release_card(artefact.card) if release else artefact.card
         if sized(card) is None or not (count := self.count(card)):
             return 0.0
+        flop = operations(count)
         if isinstance(card, TrainCard):
-            return count["flop"] * card.training.batch * card.training.steps
-        if not isinstance(card, SampleCard):
-            return count["flop"] * self.items(artefact)
-        sampling = card.sampling
-        respacing = sampling.upsampler_respacing if card.low_res else sampling.base_respacing
-        steps = model_steps(respacing, card.diffusion_steps)
-        passes = 1 if card.low_res or not sampling.guidance else 2  # guided: with and without the condition
-        encoded = steps * passes if release else 1
-        return (count["encode"] * encoded + count["flop"] * steps * passes) * self.items(artefact)
+            return flop * card.training.batch * card.training.steps
+        if isinstance(card, SampleCard):
+            decoder, encoder = self.passes(card, release)
+            flop = flop * decoder + operations(count["encode"]) * encoder
+        return flop * self.items(artefact)
 
     def hours(self, artefact: Artefact, release: bool = False) -> float:
-        """Hours of one device that making the artefact takes."""
-        if not (flop := self.flop(artefact, release)):
+        """Hours of one device that making the artefact takes; release: as the release does it, in our precision."""
+        card = release_card(artefact.card) if release else artefact.card
+        if sized(card) is None or not self.count(card):
             return 0.0
-        return flop / self.rates.get(digest(sized(artefact.card)), self.rate) / 3600
+        if not isinstance(card, TrainCard):
+            return self.factor * self.items(artefact) * self._drawing(artefact, release) / 3600
+        compiled = self.machine.compile
+        seconds = self.measured.get(kind_of_step(artefact.card, compiled))
+        if seconds is None:
+            seconds = self.factor * self.seconds_an_image(card, compiled)
+        elif release:
+            seconds *= self.seconds_an_image(card, compiled) / self.seconds_an_image(artefact.card, compiled)
+        return seconds * card.training.batch * card.training.steps / 3600
+
+    def seconds_an_image(self, card: TrainCard, compiled: bool) -> float:
+        """Modelled device seconds of a training's step, by its images."""
+        count, training = self.count(card), card.training
+        if self.gpu is None:
+            return operations(count) / CPU_RATE
+        at_once = min(self.machine.micro_batch, training.batch)
+        how = training.precision, compiled, training.ema_rate > 0
+        return seconds_of_step(count, training.batch, at_once, self.gpu, *how) / training.batch
+
+    def _drawing(self, artefact: Artefact, release: bool) -> float:
+        """Modelled device seconds of a picture."""
+        card, count = artefact.card, self.count(artefact.card)
+        if self.gpu is None:
+            return self.flop(artefact, release) / CPU_RATE / self.items(artefact)
+        at_once = self.machine.sample_batch
+        how = self.gpu, precision_of(card)
+        if not isinstance(card, SampleCard):
+            return seconds_of_pass(count, at_once, *how) / at_once
+        decoder, encoder = self.passes(card, release)
+        together = at_once * (1 if card.low_res or not card.sampling.guidance else 2)
+        return (
+            decoder * seconds_of_pass(count, together, *how) / together
+            + encoder * seconds_of_pass(count["encode"], at_once, *how) / at_once
+        )
 
     def chain(self, paths: Iterable[str]) -> dict[str, Artefact]:
         """By path, these artefacts and everything that they are made from."""
@@ -209,21 +258,39 @@ def _is_prior(card: Card) -> bool:
     return isinstance(card, TrainCard) and card.training.kind.startswith("prior")
 
 
-def finished(results: Path) -> dict[str, tuple[float, float, str]]:
-    """Digest of a size -> operations, device seconds and device, by the histories of the finished trainings there."""
-    found = {}
+def precision_of(card: Card) -> str:
+    """What a card is computed in: baselines draw in fp32, and so does HED."""
+    part = getattr(card, "training", None) or getattr(card, "sampling", None)
+    return part.precision if part else "fp32"
+
+
+def kind_of_step(card: TrainCard, compiled: bool) -> tuple[str, str, bool]:
+    """What the speed of a training's step depends on."""
+    return digest(sized(card)), card.training.precision, compiled
+
+
+class Finished(NamedTuple):
+    """A training that has been done: what it took."""
+
+    card: TrainCard
+    compiled: bool
+    images: int  # of all its steps
+    seconds: float  # of all its devices
+    device: str
+
+
+def finished(results: Path) -> list[Finished]:
+    """The trainings that are done there and whose networks are counted, by their histories."""
+    found = []
     for file in sorted(results.glob("models/*/*/card.json")):
         try:
             about = read_json(file)
             card, history = from_dict(TrainCard, about["card"]), about["made"]["history"]
             seconds = sum(piece["seconds"] * piece["processes"] for piece in history)
             steps = sum(piece["to"] - piece["from"] for piece in history)
-            device = history[-1]["device"]
+            device, compiled = history[-1]["device"], history[-1].get("compile", False)
         except (InputError, KeyError, TypeError, IndexError):
             continue  # a damaged record, or one of other times, says nothing about the speed
-        size = digest(sized(card))
-        if seconds and size in COUNTS:
-            before = found.get(size, (0.0, 0.0, ""))
-            flop = COUNTS[size]["flop"] * card.training.batch * steps
-            found[size] = (before[0] + flop, before[1] + seconds, device)
+        if seconds and steps and digest(sized(card)) in COUNTS:
+            found.append(Finished(card, compiled, steps * card.training.batch, seconds, device))
     return found

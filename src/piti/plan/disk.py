@@ -52,7 +52,10 @@ def expected(costs: Costs, artefact: Artefact) -> int | None:
         return card.bytes
     if isinstance(card, TrainCard):
         count = costs.count(card)
-        return 4 * (count["weights"] + count["state"]) if count else None
+        if not count:
+            return None
+        averaged = count["averaged"] if card.training.ema_rate else 0
+        return 4 * (count["weights"] + 3 * count["optimized"] + averaged)  # itself and two moments
     if artefact.step in ("draw_scenes", "convert_weights"):
         return None
     if isinstance(card, PackCard):

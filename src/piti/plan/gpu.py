@@ -1,0 +1,86 @@
+"""How long a GPU takes for counted work: a roofline over its kernels (`piti.kernels`, counted by `piti.count`).
+
+A matrix kernel takes as long as its operations at 55 % of the dense peak of the matrix units (TF32 where the precision
+is fp32), or its bytes at 80 % of the bandwidth, whichever is longer; all other kernels take their bytes; and a step is
+never done before the host has launched its kernels, 14 us each. The two shares are *assumed*, as well tuned training
+reaches them; the launches are measured on a host of 2024 (0.20 CPU s for 14,182). A step of fused Adam reads weight,
+gradient and two moments and writes all but the gradient, an average reads two numbers and writes one. What waits for
+data, for other processes or for disk is not in it: data loading takes a tenth of a step at most.
+"""
+
+from dataclasses import dataclass
+
+from piti.files import InputError
+
+OF_PEAK, OF_BANDWIDTH, LAUNCH = 0.55, 0.8, 14e-6  # share, share, seconds
+ADAM, AVERAGE = 4 * 7, 4 * 3  # bytes a number
+OLDEST = (7, 5)  # compute capability that the pinned wheel of torch has kernels for
+
+
+@dataclass(frozen=True)
+class GPU:
+    """A kind of GPU by its vendor's data sheet. Peaks without sparsity, sums in fp32."""
+
+    tf32: float  # 10^12 operations a second; fp32 where there is no TF32
+    bf16: float  # likewise; fp16 where there is no bf16
+    bandwidth: float  # 10^12 bytes a second
+    memory: int  # GiB that torch sees of it
+    capability: tuple[int, int]
+
+
+GPUS = {
+    "A100-40": GPU(156, 312, 1.555, 39, (8, 0)),
+    "A100-80": GPU(156, 312, 2.039, 79, (8, 0)),
+    "H100": GPU(494, 989, 3.35, 79, (9, 0)),
+    "H200": GPU(494, 989, 4.8, 139, (9, 0)),
+    "L40S": GPU(183, 362, 0.864, 44, (8, 9)),
+    "RTX-A6000": GPU(77.4, 154.8, 0.768, 47, (8, 6)),
+    "RTX-4090": GPU(82.6, 165.2, 1.008, 23, (8, 9)),
+    "RTX-3090": GPU(35.6, 71, 0.936, 23, (8, 6)),
+    "V100": GPU(15.7, 125, 0.9, 31, (7, 0)),
+}
+DEFAULT = "A100-80"
+
+
+def gpu(name: str) -> GPU:
+    """The GPU of that name. Raises InputError if there is none, or torch has no kernels for it."""
+    if name not in GPUS:
+        raise InputError(f"gpu: found {name!r}, expected one of {', '.join(GPUS)}")
+    if GPUS[name].capability < OLDEST:
+        found, expected = ("{}.{}".format(*pair) for pair in (GPUS[name].capability, OLDEST))
+        raise InputError(
+            f"gpu: found {name} (compute capability {found}), expected {expected} or newer: the pinned "
+            "torch does not serve it"
+        )
+    return GPUS[name]
+
+
+def needed(work: dict, images: int, card: GPU, precision: str, compiled: bool = False) -> tuple[float, float]:
+    """Seconds of the GPU and of the host for one pass over so many images at once."""
+    peak = OF_PEAK * 1e12 * (card.bf16 if precision == "bf16" else card.tf32)
+    bandwidth, work = OF_BANDWIDTH * 1e12 * card.bandwidth, work[precision]
+    matrix = sum(max(n * images / peak, (each * images + always) / bandwidth) for n, each, always in work["matrix"])
+    each, always, launches = work["compiled" if compiled else "eager"]
+    return matrix + (each * images + always) / bandwidth, launches * LAUNCH
+
+
+def seconds_of_pass(work: dict, images: int, card: GPU, precision: str) -> float:
+    """Seconds of one pass over so many images at once."""
+    return max(needed(work, images, card, precision))
+
+
+def seconds_of_step(
+    count: dict, batch: int, at_once: int, card: GPU, precision: str, compiled: bool, averaged: bool
+) -> float:
+    """Seconds of a training's step: its batch in parts of `at_once` images, then optimizer and average."""
+    whole, rest = divmod(batch, at_once)
+    parts = [(whole, at_once), (1, rest)] if rest else [(whole, at_once)]
+    times = [(times, *needed(count, images, card, precision, compiled)) for times, images in parts]
+    moved = ADAM * count["optimized"] + (AVERAGE * count["averaged"] if averaged else 0)
+    device = sum(n * seconds for n, seconds, _ in times) + moved / (OF_BANDWIDTH * 1e12 * card.bandwidth)
+    return max(device, sum(n * host for n, _, host in times))
+
+
+def operations(work: dict) -> int:
+    """Operations an image of counted work's matrix kernels; a multiplication and an addition are two."""
+    return sum(row[0] for row in work["fp32"]["matrix"])
