@@ -49,6 +49,7 @@ class Dataset:
     path: str | None = None
     scenes: Scenes | None = None
     archives: dict[str, Archive] = field(default_factory=dict)
+    version: str = ""  # another one says that the data are others on purpose
     exclude: tuple[str, ...] = ()  # ids left out
     substitution: str = ""  # why this is not the paper's data, if it is not
     licence: str = ""
@@ -65,6 +66,7 @@ class Weights:
     path: str = ""  # on disk already
     bytes: int | None = None
     digest: str = ""
+    version: str = ""  # another one says that the file is another on purpose
     licence: str = ""
 
 

@@ -20,7 +20,7 @@ def pack(card: PackCard, root: Path, output: Path) -> None:
     A count that differs from the published one is reported and kept in the index: people work with subsets.
     Raises InputError for an empty split, a record without what the kind needs, and any unreadable file.
     """
-    expected = card.train if card.split == "train" else card.test
+    expected = card.expected
     limit = expected if card.layout == "folder" else None  # the others have splits of their own
     records = layouts.scan(card.layout, root, card.split, card.exclude, limit, card.test)
     message = layouts.check_count(len(records), expected, f"{root} ({card.split})")

@@ -14,8 +14,9 @@ def run(card: WeightsCard, output: Path, source: list[Path]) -> None:
     from piti.download import Source, fetch
     from piti.networks.pretrained import convert
 
-    if card.digest:  # a file of the user's own, which no download has verified
-        fetch(Source(path=str(source[0]), digest=card.digest), source[0], output.with_name("pins.json"))
+    if card.path or not card.digest:  # else the download has verified it
+        found = Source(path=str(source[0]), digest=card.digest, known_as=f"{card.name} {card.version}".strip())
+        fetch(found, source[0], output.parents[2] / "pins.json")
     tensors = convert(source[0], card.format)
     with atomic(output) as temporary:
         save_file(tensors, temporary, {"card": dumps(card)})  # one key: several have no fixed order
