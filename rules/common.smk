@@ -1,7 +1,9 @@
 # Everything the other rule files share: the plan, and how a rule finds its artefact in it by digest.
+import filecmp
 import os
 import re
 import shlex
+import shutil
 import sys
 from glob import glob
 from pathlib import Path
@@ -46,8 +48,20 @@ def artefact(step, wildcards):
 
 
 def files(step):
-    """Named inputs of a step. A path holds the digest of what made it, so a newer file is no reason to make it again."""
-    return lambda w: {key: ancient(list(paths)) for key, paths in artefact(step, w).inputs.items()}
+    """Named inputs of a step. A path holds the digest of what made it, so a newer file is no reason to make it again.
+
+    Nor is a missing one: what is there asks for nothing that is not, and the graph ends at what exists; but not for who
+    wants it made again (-F, -f, -R).
+    """
+
+    def inputs(wildcards):
+        found = artefact(step, wildcards)
+        how = workflow.dag_settings
+        again = not workflow.is_main_process or how.forceall or how.forcetargets or how.forcerun
+        done = not again and Path(found.path).exists()
+        return {key: ancient([p for p in paths if not done or Path(p).exists()]) for key, paths in found.inputs.items()}
+
+    return inputs
 
 
 def urgency(step):

@@ -41,8 +41,25 @@ rule make_figure:
         "{params.step} --output {output.png:q} 2> {log:q}"
 
 
+def published(current, plain):
+    """What the plain name is to be a copy of. A copy of something else, of another configuration, makes room for it."""
+    if workflow.is_main_process and not workflow.dryrun and os.path.exists(plain) and os.path.exists(current):
+        if os.path.isdir(plain):
+            if not same_folder(current, plain):
+                shutil.rmtree(plain)
+        elif not filecmp.cmp(current, plain):
+            os.remove(plain)
+    return current
+
+
+def same_folder(one, other):
+    found = filecmp.dircmp(one, other, ignore=[".snakemake_timestamp"])
+    alike = not (found.left_only or found.right_only or found.diff_files or found.funny_files)
+    return alike and all(same_folder(sub.left, sub.right) for sub in found.subdirs.values())
+
+
 def beside(wildcards):
-    table = Path(planned_tables[wildcards.table].path)
+    table = Path(published(planned_tables[wildcards.table].path, f"{RESULTS}/{wildcards.table}.csv"))
     return {"table": table, "long": table.with_name("long.csv"), "markdown": table.with_name("table.md")}
 
 
@@ -68,7 +85,7 @@ rule publish_table:
 
 rule publish_figure:
     input:
-        png=lambda w: planned_figures[w.figure].path,
+        png=lambda w: published(planned_figures[w.figure].path, f"{RESULTS}/{w.figure}.png"),
         pdf=lambda w: Path(planned_figures[w.figure].path).with_suffix(".pdf"),
     output:
         png=report(f"{RESULTS}/{{figure}}.png", "captions/figure.rst", "Figures", labels={"figure": "{figure}"}),
@@ -105,7 +122,7 @@ rule make_report:
 
 rule publish_report:
     input:
-        planned_report.path,
+        lambda w: published(planned_report.path, f"{RESULTS}/report.html"),
     output:
         report(f"{RESULTS}/report.html", "captions/report.rst", "Report"),
     localrule: True

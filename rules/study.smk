@@ -41,7 +41,7 @@ rule tally_study:
 # The page alone is published: the key stays where it was made.
 rule publish_study:
     input:
-        Path(planned_tables["table2"].inputs["study"][0]).with_name("page"),
+        lambda w: published(Path(planned_tables["table2"].inputs["study"][0]).with_name("page"), f"{RESULTS}/study"),
     output:
         directory(f"{RESULTS}/study"),
     localrule: True
