@@ -19,11 +19,14 @@ from snakemake.exceptions import WorkflowError
 from piti.card import dumps
 from piti.config import load
 from piti.files import InputError
-from piti.plan import report as plan_report, resolve  # `report` is Snakemake's own word
+from piti.plan import report as plan_report, resolve, runs  # `report` is Snakemake's own word
 from piti.plan.cost import DEFAULT, Costs
 
+# A job that was submitted does what was submitted, whatever becomes of the configuration until it starts.
+SUBMITTED = None if workflow.is_main_process else os.environ.get("PITI_RUN")
 try:
-    settings = load(config, Path(workflow.basedir) / "config")
+    submitted = runs.recall(Path(SUBMITTED)) if SUBMITTED else None
+    settings = submitted.config if submitted else load(config, Path(workflow.basedir) / "config")
     plan, planned_tables, planned_figures = resolve(settings)
 except InputError as error:
     raise WorkflowError(f"configuration: {error}")
@@ -40,11 +43,18 @@ wildcard_constraints:
     digest="[0-9a-f]{10}",
 
 
+onstart:
+    if workflow.is_main_process:
+        os.environ["PITI_RUN"] = str(runs.remember(plan))
+
+
 def artefact(step, wildcards):
-    try:
-        return plan.artefacts[step, wildcards.digest]
-    except KeyError:
+    found = plan.artefacts.get((step, wildcards.digest))
+    if not found and submitted:  # the code has changed since, and with it what it would plan
+        found = submitted.artefact(step, wildcards.digest)
+    if not found:
         raise WorkflowError(f"{step}: no artefact {wildcards.name}/{wildcards.digest} in this configuration")
+    return found
 
 
 def files(step):
@@ -66,7 +76,7 @@ def files(step):
 
 def urgency(step):
     """Priority of a step's jobs: what the longest work waits for is made first, above all the priors."""
-    return lambda wildcards: AHEAD[artefact(step, wildcards).path]
+    return lambda wildcards: AHEAD.get(artefact(step, wildcards).path, 0)
 
 
 def gpus(resources):
