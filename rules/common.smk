@@ -3,8 +3,8 @@ import filecmp
 import os
 import re
 import shlex
-import shutil
 import sys
+import tempfile
 from glob import glob
 from pathlib import Path
 
@@ -31,10 +31,22 @@ try:
 except InputError as error:
     raise WorkflowError(f"configuration: {error}")
 
+# The user's own files that are no longer what was packed from them are named at once, and no work begins on them.
+DRIFTS = []
+if workflow.is_main_process and any(
+    step == "pack" and Path(a.path).exists() for (step, _), a in plan.artefacts.items()
+):
+    from piti.drift import drifts
+
+    DRIFTS = list(drifts(plan))
+    for drift in DRIFTS:
+        print(drift.text, file=sys.stderr)
+
 machine = settings.machine
 RESULTS = settings.results
 DOWNLOADS = settings.downloads
 AHEAD = Costs(plan, DEFAULT).ahead()
+NOW = tempfile.NamedTemporaryFile(prefix="piti-")
 GPUS = (1 if glob("/dev/nvidia[0-9]*") else 0) if machine.gpus == "auto" else machine.gpus
 
 
@@ -45,6 +57,8 @@ wildcard_constraints:
 
 onstart:
     if workflow.is_main_process:
+        if any(drift.fatal for drift in DRIFTS):
+            raise WorkflowError("no work begins on data that have changed: " + DRIFTS[0].text)
         os.environ["PITI_RUN"] = str(runs.remember(plan))
 
 

@@ -41,26 +41,27 @@ rule make_figure:
         "{params.step} --output {output.png:q} 2> {log:q}"
 
 
-def published(current, plain):
-    """What the plain name is to be a copy of. A copy of something else, of another configuration, makes room for it."""
-    if workflow.is_main_process and not workflow.dryrun and os.path.exists(plain) and os.path.exists(current):
-        if os.path.isdir(plain):
-            if not same_folder(current, plain):
-                shutil.rmtree(plain)
-        elif not filecmp.cmp(current, plain):
-            os.remove(plain)
-    return current
+def outdated(current, plain):
+    """Nothing, where `plain` is a copy of what is current, or not there. Else a file of this moment: as one more input it
+    makes Snakemake copy again, whoever put the other copy there, and for whichever configuration."""
+    if not os.path.exists(plain) or (os.path.exists(current) and same(current, plain)):
+        return []
+    Path(NOW.name).touch()
+    return [NOW.name]
 
 
-def same_folder(one, other):
+def same(one, other):
+    if not os.path.isdir(one):
+        return filecmp.cmp(one, other)
     found = filecmp.dircmp(one, other, ignore=[".snakemake_timestamp"])
     alike = not (found.left_only or found.right_only or found.diff_files or found.funny_files)
-    return alike and all(same_folder(sub.left, sub.right) for sub in found.subdirs.values())
+    return alike and all(same(folder.left, folder.right) for folder in found.subdirs.values())
 
 
 def beside(wildcards):
-    table = Path(published(planned_tables[wildcards.table].path, f"{RESULTS}/{wildcards.table}.csv"))
-    return {"table": table, "long": table.with_name("long.csv"), "markdown": table.with_name("table.md")}
+    table = Path(planned_tables[wildcards.table].path)
+    found = {"table": table, "long": table.with_name("long.csv"), "markdown": table.with_name("table.md")}
+    return found | {"outdated": outdated(table, f"{RESULTS}/{wildcards.table}.csv")}
 
 
 rule publish_table:
@@ -85,8 +86,9 @@ rule publish_table:
 
 rule publish_figure:
     input:
-        png=lambda w: published(planned_figures[w.figure].path, f"{RESULTS}/{w.figure}.png"),
+        png=lambda w: planned_figures[w.figure].path,
         pdf=lambda w: Path(planned_figures[w.figure].path).with_suffix(".pdf"),
+        outdated=lambda w: outdated(planned_figures[w.figure].path, f"{RESULTS}/{w.figure}.png"),
     output:
         png=report(f"{RESULTS}/{{figure}}.png", "captions/figure.rst", "Figures", labels={"figure": "{figure}"}),
         pdf=f"{RESULTS}/{{figure}}.pdf",
@@ -122,9 +124,10 @@ rule make_report:
 
 rule publish_report:
     input:
-        lambda w: published(planned_report.path, f"{RESULTS}/report.html"),
+        page=planned_report.path,
+        outdated=lambda w: outdated(planned_report.path, f"{RESULTS}/report.html"),
     output:
         report(f"{RESULTS}/report.html", "captions/report.rst", "Report"),
     localrule: True
     shell:
-        "cp {input:q} {output:q}"
+        "cp {input.page:q} {output:q}"
