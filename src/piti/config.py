@@ -219,6 +219,7 @@ class Machine:
     log_every: int = 200  # training steps
     save_every: int = 5000  # training steps between saved states
     margin: float = 10  # minutes before the limit of its SLURM job at which a training saves and leaves
+    keep_states: bool = False  # whether `piti gc` leaves the states of trainings whose weights were exported
     requeue: bool = True  # whether such a job queues itself again (`scontrol requeue`), or leaves that to `retries`
 
 

@@ -95,6 +95,18 @@ def _locked(path: Path) -> IO:
                 return handle
 
 
+def in_use(folder: str | Path) -> bool:
+    """Whether a process has the folder alone at this moment; also where nobody can tell."""
+    try:
+        with open(Path(folder, ".lock")) as handle:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Write text atomically."""
     with atomic(path) as temporary:

@@ -39,6 +39,10 @@ class Remembered(NamedTuple):
         inputs = {key: tuple(paths) for key, paths in said["inputs"].items()}
         return Artefact(step, said["leg"], said["name"], card, said["path"], inputs, said["given"])
 
+    def addresses(self) -> set[Path]:
+        """Everything that this run needs or makes."""
+        return {Path(address) for said in self.artefacts.values() for address in said["addresses"]}
+
     def __str__(self) -> str:
         day = time.strftime("%Y-%m-%d", time.localtime(self.last))
         return f"{self.config.preset} preset, {self.user}, last run {day} in {self.folder} ({self.file.name})"
