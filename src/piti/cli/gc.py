@@ -7,7 +7,10 @@ empty it with --empty. States of finished trainings go once their weights were e
 --downloads asks for those that nobody refers to.
 """
 
+import contextlib
+import os
 import shutil
+import stat
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Iterator
@@ -38,7 +41,7 @@ class Found(NamedTuple):
 
     @property
     def size(self) -> int:
-        return sum(file.stat().st_size for file in self.folder.rglob("*") if file.is_file())
+        return sum(found.st_size for found in stats(self.folder) if stat.S_ISREG(found.st_mode))
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -119,8 +122,15 @@ def obstacle(folder: Path, age: float) -> str:
     """Why a folder has to stay for now."""
     if in_use(folder):
         return "in use"
-    newest = max(path.lstat().st_mtime for path in (folder, *folder.rglob("*")))
+    newest = max((found.st_mtime for found in stats(folder)), default=0)
     return f"younger than {age:g} days" if time.time() - newest < age * DAY else ""
+
+
+def stats(folder: Path) -> Iterator[os.stat_result]:
+    """What the disk says of a folder and of all below it, but for what is removed meanwhile."""
+    for path in (folder, *folder.rglob("*")):
+        with contextlib.suppress(FileNotFoundError):
+            yield path.lstat()
 
 
 def show(found: list[Found], delete: bool) -> None:

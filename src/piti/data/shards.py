@@ -91,6 +91,10 @@ def write(
             if sources:
                 sources.remember(path, stamps)
         shards.append({"file": path.name, "count": len(part), "bytes": path.stat().st_size})
+    kept = {shard["file"].partition(".")[0] for shard in shards}
+    for left in folder.glob("shard-*"):  # of a call with smaller shards that was interrupted
+        if left.name.partition(".")[0] not in kept:
+            left.unlink()
     index = folder / "index.json"
     head = {"kind": kind, "count": len(ids), "side": side, "attributes": dict(attributes or {})}
     write_json(index, head | {"shards": shards})
