@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from piti.cards import PackCard
 from piti.data.packing import scan
-from piti.data.sources import Sources, beside, same
+from piti.data.sources import Sources, beside, same, size_and_time
 from piti.files import InputError, read_json
 from piti.plan import Artefact, Plan
 
@@ -39,7 +39,7 @@ def drifts(plan: Plan) -> Iterator[Drift]:
 
 def packed(name: str, artefacts: list[Artefact], seen) -> Iterator[Drift]:
     """A data set on the user's own disk: which files are others than were packed."""
-    found, folders, root = {}, set(), ""
+    found, folders, root, stats = {}, set(), "", {}
     for artefact in (artefact for artefact in artefacts if artefact.given):
         root, folder = artefact.given["root"], Path(artefact.path).parent
         shards = [shard for shard in sorted(folder.glob("shard-*.h5")) if beside(shard).exists()]
@@ -54,7 +54,7 @@ def packed(name: str, artefacts: list[Artefact], seen) -> Iterator[Drift]:
         except InputError as error:
             yield Drift(f"datasets.{name}: no longer whole, unlike when it was packed: {error}", True)
             return
-        sources = Sources(records, card.kind)
+        sources = Sources(records, card.kind, stats)
         differ = {}
         for shard in shards:
             differ |= sources.changed(shard)
@@ -101,7 +101,7 @@ def converted(artefact: Artefact) -> Iterator[Drift]:
     """Weights from a file of the user's own."""
     about, source = Path(artefact.path).with_name("card.json"), Path(artefact.given["source"])
     then = read_json(about, "made")["made"].get("source") if about.exists() else None
-    if then and source.exists() and not same(then, source):
+    if then and source.exists() and not same(then, source, size_and_time(source)):
         yield Drift(
             f"weights.{artefact.name}: {source} is not what {artefact.path} was made from; if it is another on "
             "purpose, give it another `version`; else put the old one back, or remove that to convert it again",

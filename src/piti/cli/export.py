@@ -6,6 +6,7 @@ piti export /shared/piti --legs models      models alone
 The file SHA256SUMS there names every file; `sha256sum -c` reads it too.
 """
 
+import contextlib
 import shutil
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
@@ -46,5 +47,6 @@ def run(arguments: Namespace, config: Config) -> None:
         write_text(temporary / SUMS, "".join(f"{digest}  {name}\n" for name, digest in sums.items()))
     for artefact in wanted:
         if artefact.leg == "models":
-            write_json(Path(artefact.path).with_name(MARK), {"to": str(arguments.folder.absolute())})
+            with contextlib.suppress(PermissionError):  # somebody else's, whose state is not ours to remove
+                write_json(Path(artefact.path).with_name(MARK), {"to": str(arguments.folder.absolute())})
     print(f"{total / 1e6:.1f} MB, {len(wanted)} artefacts in {arguments.folder}")

@@ -27,10 +27,11 @@ Stamp = list  # size, time in ns, digest
 
 
 class Sources:
-    """The files behind the items of one kind."""
+    """The files behind the items of one kind. seen: what the disk has said of files already, where several share it."""
 
-    def __init__(self, records: Iterable[Record], kind: str):
+    def __init__(self, records: Iterable[Record], kind: str, seen: dict[Path, tuple[int, int] | None] | None = None):
         self.paths = {r.id: [path for part in READ[kind] if (path := getattr(r, part))] for r in records}
+        self.seen = {} if seen is None else seen
 
     def stamps(self, ids: Iterable[str]) -> dict[str, list[Stamp]]:
         """What these items' files are now."""
@@ -44,16 +45,25 @@ class Sources:
         """Id -> "changed" or "gone", of the items of a shard whose files are no longer what they were."""
         then, found, moved = read_json(beside(shard)), {}, False
         for name, stamps in then.items():
-            paths = self.paths.get(name)
-            if paths is None or not all(os.path.exists(path) for path in paths):
+            paths = self.paths.get(name, [])
+            now = [self._stat(path) for path in paths]
+            if not paths or None in now:
                 found[name] = "gone"
-            elif len(paths) != len(stamps) or not all(map(same, stamps, paths)):
+            elif len(now) != len(stamps) or not all(map(same, stamps, paths, now)):
                 found[name] = "changed"
-            elif (now := [[*_stat(path), said[2]] for path, said in zip(paths, stamps, strict=True)]) != stamps:
-                then[name], moved = now, True
+            elif any(said[1] != time for said, (_, time) in zip(stamps, now, strict=True)):
+                then[name], moved = [[*one, said[2]] for one, said in zip(now, stamps, strict=True)], True
         if moved and os.access(shard.parent, os.W_OK):
             self.remember(shard, then)
         return found
+
+    def _stat(self, path: Path) -> tuple[int, int] | None:
+        if path not in self.seen:
+            try:
+                self.seen[path] = size_and_time(path)
+            except FileNotFoundError:
+                self.seen[path] = None
+        return self.seen[path]
 
 
 def beside(shard: Path) -> Path:
@@ -62,23 +72,22 @@ def beside(shard: Path) -> Path:
 
 def stamp(path: Path) -> Stamp:
     """What a file is now: size, time in ns, digest of its beginning."""
-    size, time = _stat(path)
+    size, time = size_and_time(path)
     return [size, time, head_digest(str(path), size, time)]
 
 
-def same(then: Stamp, path: Path) -> bool:
-    """Whether a file is what it was, wherever it lies now."""
-    size, time = _stat(path)
-    return then[0] == size and (then[1] == time or then[2] == head_digest(str(path), size, time))
+def same(then: Stamp, path: Path, now: tuple[int, int]) -> bool:
+    """Whether a file of this size and time is what it was, wherever it lies."""
+    return then[0] == now[0] and (then[1] == now[1] or then[2] == head_digest(str(path), *now))
 
 
 @cache  # one file of annotations stands behind every item
 def head_digest(path: str, size: int, time: int) -> str:
-    """Sixteen hexadecimal characters over the beginning of a file."""
+    """Sixteen hexadecimal characters over the beginning of a file of this size and time."""
     with open(path, "rb") as handle:
         return hashlib.sha256(handle.read(HEAD)).hexdigest()[:16]
 
 
-def _stat(path: Path) -> tuple[int, int]:
+def size_and_time(path: Path) -> tuple[int, int]:
     found = os.stat(path)
     return found.st_size, found.st_mtime_ns

@@ -90,7 +90,7 @@ def test_many_files_are_asked_for_their_size_alone(tmp_path, reads):
     reads.clear()
     assert known.changed(tmp_path / "shard-00000.h5") == {} and reads == []
     os.utime(tmp_path / "data/images/7.jpg", (0, 0))
-    assert known.changed(tmp_path / "shard-00000.h5") == {}
+    assert Sources(records, "images").changed(tmp_path / "shard-00000.h5") == {}
     assert [os.path.basename(path) for path in reads] == ["7.jpg"]
 
 
