@@ -32,21 +32,21 @@ except InputError as error:
     raise WorkflowError(f"configuration: {error}")
 
 # The user's own files that are no longer what was packed from them are named at once, and no work begins on them.
-DRIFTS = []
+FATAL = []
 if workflow.is_main_process and any(
     step == "pack" and Path(a.path).exists() for (step, _), a in plan.artefacts.items()
 ):
     from piti.drift import drifts
 
-    DRIFTS = list(drifts(plan))
-    for drift in DRIFTS:
+    for drift in drifts(plan):
         print(drift.text, file=sys.stderr)
+        FATAL += [drift.text] * drift.fatal
 
 machine = settings.machine
 RESULTS = settings.results
 DOWNLOADS = settings.downloads
 AHEAD = Costs(plan, DEFAULT).ahead()
-NOW = tempfile.NamedTemporaryFile(prefix="piti-")
+NOW = tempfile.NamedTemporaryFile(prefix="piti-")  # goes with this process; see `outdated`
 GPUS = (1 if glob("/dev/nvidia[0-9]*") else 0) if machine.gpus == "auto" else machine.gpus
 
 
@@ -57,8 +57,8 @@ wildcard_constraints:
 
 onstart:
     if workflow.is_main_process:
-        if any(drift.fatal for drift in DRIFTS):
-            raise WorkflowError("no work begins on data that have changed: " + DRIFTS[0].text)
+        if FATAL:
+            raise WorkflowError(f"no work begins on data that have changed: {FATAL[0]}")
         os.environ["PITI_RUN"] = str(runs.remember(plan))
 
 

@@ -51,13 +51,12 @@ def packed(name: str, artefacts: list[Artefact], seen) -> Iterator[Drift]:
         try:
             card = artefact.card
             records = seen(card.layout, root, card.split, card.exclude, card.expected, card.test)
+            sources, differ = Sources(records, card.kind, stats), {}
+            for shard in shards:
+                differ |= sources.changed(shard)
         except InputError as error:
-            yield Drift(f"datasets.{name}: no longer whole, unlike when it was packed: {error}", True)
+            yield Drift(f"datasets.{name}: cannot be compared with what was packed: {error}", True)
             return
-        sources = Sources(records, card.kind, stats)
-        differ = {}
-        for shard in shards:
-            differ |= sources.changed(shard)
         known = {i for shard in shards for i in read_json(beside(shard))}
         differ |= dict.fromkeys(sources.paths.keys() - known, "new")
         if differ:

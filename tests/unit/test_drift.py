@@ -53,6 +53,13 @@ def test_new_and_lost_photographs_are_named(packed, tmp_path):
     assert "0 gone" in drift.text and "9 new" in drift.text
 
 
+def test_what_cannot_be_compared_is_said(packed, tmp_path):
+    for damaged in (tmp_path / "results/shards").glob("flickr-*/*/*.sources.json"):
+        damaged.write_text("{")
+    (drift,) = drifts(packed)
+    assert drift.fatal and "sources.json: not JSON" in drift.text
+
+
 def test_data_that_are_gone_are_said_and_no_obstacle(packed, tmp_path):
     (tmp_path / "data").rename(tmp_path / "away")
     (drift,) = drifts(packed)
