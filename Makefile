@@ -40,7 +40,7 @@ bench: $(READY)
 faults: $(READY) # kills, damage, full disks … in every step; again by their seed: FAULTS="--seed 2 --count 500"
 	$(BIN)/python -m tests.faults $(FAULTS)
 
-gc: $(READY) # what no card refers to: list it; DELETE=1 removes it, PRESET=smoke looks there
+gc: $(READY) # what no card refers to: list it; DELETE=1 puts it into a bin, PRESET=smoke looks there
 	$(BIN)/python -m piti gc $(if $(PRESET),--config preset=$(PRESET)) $(if $(DELETE),--delete)
 
 # Reinstalled only when what is installed changes.

@@ -71,7 +71,7 @@ def coloured(record: Record) -> Path:
 def shards(sizes: Sizes, folder: Path, kind: str, count: int, **options: int) -> Shards:
     """Pack the drawn data set."""
     card = PackCard(
-        source="", layout="ade20k", split="train", kind=kind, side=sizes.side, train=count, test=0, **options
+        dataset="scenes", layout="ade20k", split="train", kind=kind, side=sizes.side, expected=count, **options
     )
     pack(card, folder / "scenes", folder / kind / "index.json")
     return Shards(folder / kind / "index.json")

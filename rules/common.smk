@@ -1,8 +1,10 @@
 # Everything the other rule files share: the plan, and how a rule finds its artefact in it by digest.
+import filecmp
 import os
 import re
 import shlex
 import sys
+import tempfile
 from glob import glob
 from pathlib import Path
 
@@ -17,20 +19,35 @@ from snakemake.exceptions import WorkflowError
 from piti.card import dumps
 from piti.config import load
 from piti.files import InputError
-from piti.plan import report as plan_report, resolve  # `report` is Snakemake's own word
+from piti.plan import report as plan_report, resolve, runs  # `report` is Snakemake's own word
 from piti.plan.cost import Costs
 from piti.plan.gpu import DEFAULT
 
+# A job that was submitted does what was submitted, whatever becomes of the configuration until it starts.
+SUBMITTED = None if workflow.is_main_process else os.environ.get("PITI_RUN")
 try:
-    settings = load(config, Path(workflow.basedir) / "config")
+    submitted = runs.recall(Path(SUBMITTED)) if SUBMITTED else None
+    settings = submitted.config if submitted else load(config, Path(workflow.basedir) / "config")
     plan, planned_tables, planned_figures = resolve(settings)
 except InputError as error:
     raise WorkflowError(f"configuration: {error}")
+
+# The user's own files that are no longer what was packed from them are named at once, and no work begins on them.
+FATAL = []
+if workflow.is_main_process and any(
+    step == "pack" and Path(a.path).exists() for (step, _), a in plan.artefacts.items()
+):
+    from piti.drift import drifts
+
+    for drift in drifts(plan):
+        print(drift.text, file=sys.stderr)
+        FATAL += [drift.text] * drift.fatal
 
 machine = settings.machine
 RESULTS = settings.results
 DOWNLOADS = settings.downloads
 AHEAD = Costs(plan, DEFAULT).ahead()
+NOW = tempfile.NamedTemporaryFile(prefix="piti-")  # goes with this process; see `outdated`
 GPUS = (1 if glob("/dev/nvidia[0-9]*") else 0) if machine.gpus == "auto" else machine.gpus
 
 
@@ -39,21 +56,42 @@ wildcard_constraints:
     digest="[0-9a-f]{10}",
 
 
+onstart:
+    if workflow.is_main_process:
+        if FATAL:
+            raise WorkflowError(f"no work begins on data that have changed: {FATAL[0]}")
+        os.environ["PITI_RUN"] = str(runs.remember(plan))
+
+
 def artefact(step, wildcards):
-    try:
-        return plan.artefacts[step, wildcards.digest]
-    except KeyError:
+    found = plan.artefacts.get((step, wildcards.digest))
+    if not found and submitted:  # the code has changed since, and with it what it would plan
+        found = submitted.artefact(step, wildcards.digest)
+    if not found:
         raise WorkflowError(f"{step}: no artefact {wildcards.name}/{wildcards.digest} in this configuration")
+    return found
 
 
 def files(step):
-    """Named inputs of a step. A path holds the digest of what made it, so a newer file is no reason to make it again."""
-    return lambda w: {key: ancient(list(paths)) for key, paths in artefact(step, w).inputs.items()}
+    """Named inputs of a step. A path holds the digest of what made it, so a newer file is no reason to make it again.
+
+    Nor is a missing one: what is there asks for nothing that is not, and the graph ends at what exists; but not for who
+    wants it made again (-F, -f, -R).
+    """
+
+    def inputs(wildcards):
+        found = artefact(step, wildcards)
+        how = workflow.dag_settings
+        again = not workflow.is_main_process or how.forceall or how.forcetargets or how.forcerun
+        done = not again and Path(found.path).exists()
+        return {key: ancient([p for p in paths if not done or Path(p).exists()]) for key, paths in found.inputs.items()}
+
+    return inputs
 
 
 def urgency(step):
     """Priority of a step's jobs: what the longest work waits for is made first, above all the priors."""
-    return lambda wildcards: AHEAD[artefact(step, wildcards).path]
+    return lambda wildcards: AHEAD.get(artefact(step, wildcards).path, 0)
 
 
 def gpus(resources):

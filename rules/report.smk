@@ -41,9 +41,27 @@ rule make_figure:
         "{params.step} --output {output.png:q} 2> {log:q}"
 
 
+def outdated(current, plain):
+    """Nothing, where `plain` is a copy of what is current, or not there. Else a file of this moment: as one more input it
+    makes Snakemake copy again, whoever put the other copy there, and for whichever configuration."""
+    if not os.path.exists(plain) or (os.path.exists(current) and same(current, plain)):
+        return []
+    Path(NOW.name).touch()
+    return [NOW.name]
+
+
+def same(one, other):
+    if not os.path.isdir(one):
+        return filecmp.cmp(one, other)
+    found = filecmp.dircmp(one, other, ignore=[".snakemake_timestamp"])
+    alike = not (found.left_only or found.right_only or found.diff_files or found.funny_files)
+    return alike and all(same(folder.left, folder.right) for folder in found.subdirs.values())
+
+
 def beside(wildcards):
     table = Path(planned_tables[wildcards.table].path)
-    return {"table": table, "long": table.with_name("long.csv"), "markdown": table.with_name("table.md")}
+    found = {"table": table, "long": table.with_name("long.csv"), "markdown": table.with_name("table.md")}
+    return found | {"outdated": outdated(table, f"{RESULTS}/{wildcards.table}.csv")}
 
 
 rule publish_table:
@@ -70,6 +88,7 @@ rule publish_figure:
     input:
         png=lambda w: planned_figures[w.figure].path,
         pdf=lambda w: Path(planned_figures[w.figure].path).with_suffix(".pdf"),
+        outdated=lambda w: outdated(planned_figures[w.figure].path, f"{RESULTS}/{w.figure}.png"),
     output:
         png=report(f"{RESULTS}/{{figure}}.png", "captions/figure.rst", "Figures", labels={"figure": "{figure}"}),
         pdf=f"{RESULTS}/{{figure}}.pdf",
@@ -105,9 +124,10 @@ rule make_report:
 
 rule publish_report:
     input:
-        planned_report.path,
+        page=planned_report.path,
+        outdated=lambda w: outdated(planned_report.path, f"{RESULTS}/report.html"),
     output:
         report(f"{RESULTS}/report.html", "captions/report.rst", "Report"),
     localrule: True
     shell:
-        "cp {input:q} {output:q}"
+        "cp {input.page:q} {output:q}"

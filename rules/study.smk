@@ -39,11 +39,15 @@ rule tally_study:
 
 
 # The page alone is published: the key stays where it was made.
+PAGE = Path(planned_tables["table2"].inputs["study"][0]).with_name("page")
+
+
 rule publish_study:
     input:
-        Path(planned_tables["table2"].inputs["study"][0]).with_name("page"),
+        page=PAGE,
+        outdated=lambda w: outdated(PAGE, f"{RESULTS}/study"),
     output:
         directory(f"{RESULTS}/study"),
     localrule: True
     shell:
-        "cp -r {input:q} {output:q}"
+        "cp -r {input.page:q} {output:q}"

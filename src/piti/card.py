@@ -17,6 +17,11 @@ from piti.files import InputError
 T = TypeVar("T")
 
 
+def apart(default: Any) -> Any:
+    """A field that says from where or how, never what: it travels with the card, and stands in no digest."""
+    return dataclasses.field(default=default, metadata={"apart": True})
+
+
 def from_dict(cls: type[T], data: Any, where: str = "", base: T | None = None) -> T:
     """Build the dataclass `cls` from plain data, refusing unknown keys, missing keys and wrong types by name.
 
@@ -59,22 +64,32 @@ def unknown_key(key: str, known: Any, where: str = "") -> str:
     return f"{where + ': ' if where else ''}unknown key {key!r}{hint}"
 
 
-def to_dict(card: Any, base: Any = None) -> dict:
-    """The card as plain data, without what equals `base` or the default: a new field with a default moves no digest."""
+def to_dict(card: Any, base: Any = None, whole: bool = True) -> dict:
+    """The card as plain data, without what equals `base` or the default: a new field with a default moves no digest.
+
+    whole: with the fields that are `apart`.
+    """
     out = {}
     for field in dataclasses.fields(card):
+        if field.metadata.get("apart") and not whole:
+            continue
         value = getattr(card, field.name)
         default = field.default if base is None else getattr(base, field.name)
         if default is dataclasses.MISSING and field.default_factory is not dataclasses.MISSING:
             default = field.default_factory()
         if value != default:
-            out[field.name] = to_dict(value, default) if dataclasses.is_dataclass(default) else _plain(value)
+            nested = dataclasses.is_dataclass(default)
+            out[field.name] = to_dict(value, default, whole) if nested else _plain(value, whole)
     return out
 
 
 def digest(card: Any) -> str:
-    """Ten hexadecimal characters of SHA-256 over the card's type and canonical JSON."""
-    text = type(card).__name__ + json.dumps(to_dict(card), sort_keys=True, separators=(",", ":"))
+    """Ten hexadecimal characters of SHA-256 over the card's type and canonical JSON of what it declares.
+
+    That is all but what is `apart`; a card may also leave out what follows from the rest, by `declared()`.
+    """
+    said = card.declared() if hasattr(card, "declared") else card
+    text = type(card).__name__ + json.dumps(to_dict(said, whole=False), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
@@ -83,13 +98,13 @@ def dumps(card: Any) -> str:
     return json.dumps(to_dict(card), sort_keys=True, separators=(",", ":"))
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, whole: bool) -> Any:
     if dataclasses.is_dataclass(value):
-        return to_dict(value)
+        return to_dict(value, whole=whole)
     if isinstance(value, tuple | list):
-        return [_plain(v) for v in value]
+        return [_plain(v, whole) for v in value]
     if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
+        return {k: _plain(v, whole) for k, v in value.items()}
     return value
 
 

@@ -1,9 +1,13 @@
-"""The cards of the project: what each costly artefact is made of."""
+"""The cards of the project: what each costly artefact is made of.
+
+A data set is its name, layout, version, splits, counts used and exclusions. Weights are their digest where one is
+stated, else their name. Where they lie and how they came here is `apart`: it makes nothing anew.
+"""
 
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from piti.card import digest
+from piti.card import apart, digest
 from piti.cards_baselines import OASISConfig, Pix2PixHDConfig, SPADEConfig
 
 
@@ -137,12 +141,14 @@ class ScenesCard(Card):
 class DownloadCard(Card):
     """One file as its publisher offers it: from a URL, or out of a Python package."""
 
-    file: str
-    url: tuple[str, ...] = ()
-    package: str = ""
+    name: str = ""  # of the entry and file, where no digest is stated; what it is known by in the pins
+    version: str = ""
     member: str = ""
-    bytes: int | None = None
     digest: str = ""  # "sha256:…"; empty: pinned on first use
+    file: str = apart("")
+    url: tuple[str, ...] = apart(())
+    package: str = apart("")
+    bytes: int | None = apart(None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,27 +162,34 @@ class ExtractCard(Card):
 class WeightsCard(Card):
     """Published weights in our own form."""
 
-    source: str  # digest of the download, or a path on disk
     format: str
-    digest: str = ""  # of the file on disk, where the configuration states one
-    licence: str = ""
+    name: str = ""  # of the entry, where no digest is stated; what the file is known by in the pins
+    version: str = ""
+    digest: str = ""  # of the published file, where the configuration states one
+    member: str = ""  # of the package that the digest is about
+    path: str = apart("")  # the user's own file, if it is one
+    licence: str = apart("")
 
 
 @dataclass(frozen=True, kw_only=True)
 class PackCard(Card):
     """One split of a data set as shards: its photographs, or what its files say about them."""
 
-    source: str  # digest of the drawn or extracted data set, or a path on disk
+    dataset: str  # its name
     layout: str
+    version: str = ""
+    drawn: str = ""  # digest of the drawn data set, if it is drawn
     split: Literal["train", "test"]
     kind: Literal["images", "mask", "geometry", "caption", "instances"]
     side: int
     shrunk_side: int = 0  # photographs resized once more, for the base model (facts 1.3)
-    train: int  # expected counts; for the folder layout they also make the split
-    test: int
+    train: int = 0  # of the folder layout alone, whose split is made of the two counts
+    test: int = 0
     num_classes: int = 0
     exclude: tuple[str, ...] = ()
-    shard_size: int = 4096
+    expected: int = apart(0)  # photographs in this split: of the folder layout at most, of others as published
+    archives: tuple[str, ...] = apart(())  # "file digest" of those that state one
+    shard_size: int = apart(4096)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,7 +201,7 @@ class SketchCard(Card):
     side: int
     hed_side: int
     threshold: float = 0.6
-    shard_size: int = 4096
+    shard_size: int = apart(4096)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,9 +224,14 @@ class TrainCard(Card):
     sketch_input: str = ""  # of a baseline: binary | distance
     instances: str = ""  # digest of the instance maps whose boundaries a baseline sees
     fraction: float = 1.0  # share of the training pairs
+    epochs: int = 0  # of a baseline, from which its steps follow
     init: str = ""
     perceptual: str = ""  # digest of the weights behind the perceptual loss
     perceptual_format: str = ""
+
+    def declared(self) -> "TrainCard":
+        """Where epochs are declared, the steps are a count of the data: another published one trains nothing anew."""
+        return replace(self, training=replace(self.training, steps=0)) if self.epochs else self
 
     @property
     def identity(self) -> str:
@@ -236,7 +254,7 @@ class SampleCard(Card):
     noise_schedule: str
     diffusion_steps: int
     low_res: str = ""
-    shard_size: int = 4096
+    shard_size: int = apart(4096)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -295,7 +313,7 @@ class GenerateCard(Card):
     num_classes: int = 0
     sketch_input: str = ""
     instances: str = ""
-    shard_size: int = 4096
+    shard_size: int = apart(4096)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -49,6 +49,7 @@ class Dataset:
     path: str | None = None
     scenes: Scenes | None = None
     archives: dict[str, Archive] = field(default_factory=dict)
+    version: str = ""  # another one says that the data are others on purpose
     exclude: tuple[str, ...] = ()  # ids left out
     substitution: str = ""  # why this is not the paper's data, if it is not
     licence: str = ""
@@ -65,6 +66,7 @@ class Weights:
     path: str = ""  # on disk already
     bytes: int | None = None
     digest: str = ""
+    version: str = ""  # another one says that the file is another on purpose
     licence: str = ""
 
 
@@ -217,6 +219,7 @@ class Machine:
     log_every: int = 200  # training steps
     save_every: int = 5000  # training steps between saved states
     margin: float = 10  # minutes before the limit of its SLURM job at which a training saves and leaves
+    keep_states: bool = False  # whether `piti gc` leaves the states of trainings whose weights were exported
     requeue: bool = True  # whether such a job queues itself again (`scontrol requeue`), or leaves that to `retries`
 
 

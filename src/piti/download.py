@@ -54,11 +54,12 @@ class Source:
     path: str = ""  # on disk already: verified, not copied
     bytes: int | None = None
     digest: str = ""  # "sha256:…", "sha1:…" or "md5:…"; empty: pinned on first use
+    known_as: str = ""  # in the pins, wherever it comes from
 
     @property
     def name(self) -> str:
         """What the file is known by in the pins."""
-        return self.package or (str(Path(self.path).resolve()) if self.path else self.url[0])
+        return self.known_as or self.package or (str(Path(self.path).resolve()) if self.path else self.url[0])
 
 
 def fetch(source: Source, target: str | Path, pins: str | Path) -> tuple[Path, str]:
@@ -115,7 +116,7 @@ def _pin(pins: Path, name: str, digest: str, size: int, origin: str, where: str)
         elif pin["digest"] != digest:
             raise InputError(
                 f"{where}: found {digest}, expected {pin['digest']}, pinned on {pin['pinned']} from {pin['from']}; "
-                f"if the new file is right, remove the entry from {pins}"
+                f"if the new file is right, give it another version, or remove the entry from {pins}"
             )
 
 

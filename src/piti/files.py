@@ -16,6 +16,10 @@ from typing import IO
 LEFT = r"\..+\.\d+\.partial|\.tmp\w{6}"
 
 
+UMASK = os.umask(0)  # it can be read only by being set
+os.umask(UMASK)
+
+
 class InputError(Exception):
     """Input that a person can put right. Its text is one line: file, key, found, expected. Steps print it, exit 2."""
 
@@ -30,6 +34,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
         yield temporary
         with open(temporary, "rb") as handle:
             os.fsync(handle.fileno())
+        os.chmod(temporary, 0o666 & ~UMASK)  # safetensors would keep it from everybody else
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -88,6 +93,18 @@ def _locked(path: Path) -> IO:
                 print(f"{path.parent}: cannot be locked ({error.strerror}); two jobs here would meet", file=sys.stderr)
             if os.path.samestat(os.fstat(handle.fileno()), path.stat()):
                 return handle
+
+
+def in_use(folder: str | Path) -> bool:
+    """Whether a process has the folder alone at this moment; also where nobody can tell."""
+    try:
+        with open(Path(folder, ".lock")) as handle:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -48,6 +48,13 @@ def environment() -> dict:
 
 
 @cache
+def started_as(module: str) -> dict:
+    """The commit and the digest of a module's code as this process found them when it asked first."""
+    status = environment()
+    return {"commit": status["commit"], "dirty": status["dirty"], "code": code_digest(module)}
+
+
+@cache
 def _read(name: str) -> tuple[str, list[str]]:
     """The digest of one module's own code, and the modules of this package that it imports."""
     file = _file(name)

@@ -3,14 +3,18 @@
 Each dry run is forced (-F), so that it plans everything whatever has been made here already.
 """
 
+import json
 import re
 import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
 import yaml
+from PIL import Image
 
 from piti.config import load
+from piti.data.packing import pack
 from piti.plan import resolve
 from tests.house import ROOT, run
 
@@ -88,3 +92,104 @@ def test_mistyped_settings_are_refused(setting, line):
     assert asked.returncode != 0
     assert f"configuration: {line}" in asked.stdout + asked.stderr
     assert "Traceback" not in asked.stderr
+
+
+# -- the graph ends at what exists -------------------------------------------------------------------------------------
+
+
+def plans(folder: Path, *arguments: str, **user) -> str:
+    """What an unforced dry run with this results folder prints."""
+    settings = [f"{key}={json.dumps(value)}" for key, value in user.items()]
+    folders = [f"results={folder}", f"downloads={folder}/downloads"]
+    asked = run("-m", "snakemake", "-n", *arguments, "--config", *folders, *settings)
+    assert asked.returncode == 0, asked.stdout + asked.stderr
+    return asked.stdout
+
+
+def brought(folder: Path, *steps: str, **user) -> list[Path]:
+    """What somebody brings: all that these steps make, and nothing that it was made from."""
+    plan, _, _ = resolve(load(user | {"results": str(folder)}, ROOT / "config"))
+    found = [Path(artefact.path) for artefact in plan.artefacts.values() if artefact.step in steps]
+    for path in found:
+        path.parent.mkdir(parents=True)
+        path.touch()
+    return found
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"shard_size": 100},
+        {"datasets": {"ade20k": {"path": "/data/ade20k/"}, "coco": {"train": 118286}}},
+        {"weights": {"glide_base": {"path": "/data/glide.pt", "licence": "Expat"}}},
+    ],
+)
+def test_somebodys_models_are_not_trained_again(tmp_path, change):
+    brought(tmp_path / "models", "train")
+    (tmp_path / "linked").symlink_to(tmp_path / "models")
+    printed = plans(tmp_path / "linked", "table1", **change)
+    assert jobs(printed).keys() >= {"sample", "pack", "draw_sketches"}
+    assert "train" not in jobs(printed)
+    assert "-test-mask256" in printed and "-train-" not in printed
+
+
+def test_what_is_finished_is_not_asked_for_its_inputs(tmp_path):
+    brought(tmp_path, "extract_features")
+    assert jobs(plans(tmp_path, "table5")).keys() == {"score", "make_table", "publish_table", "table5", "total"}
+
+
+def test_what_is_gone_or_forced_is_made_again_with_all_that_it_takes(tmp_path):
+    models = brought(tmp_path, "train")
+    forced = jobs(plans(tmp_path, "table4", "-R", "train"))
+    assert forced["train"] == jobs(plans(tmp_path / "new", "table4"))["train"]
+    assert forced["pack"] > 1
+    gone = next(path for path in models if path.parts[-3] == "two_stage-ade20k_mask")
+    gone.unlink()
+    assert jobs(plans(tmp_path, "table4"))["train"] == 1
+    assert "-train-mask256" in plans(tmp_path, "table4")
+
+
+def test_a_published_table_of_another_configuration_is_replaced(tmp_path):
+    """Whoever put it there, and however old what it should be a copy of."""
+    _, tables, _ = resolve(load({"results": str(tmp_path)}, ROOT / "config"))
+    table, published = Path(tables["table4"].path), tmp_path / "table4.csv"
+    for name in ("table.csv", "long.csv", "table.md"):
+        (table.parent / name).parent.mkdir(parents=True, exist_ok=True)
+        (table.parent / name).write_text("ours")
+    for name in ("table4.csv", "table4.long.csv", "table4.md"):
+        (tmp_path / name).write_text("ours")
+    assert "publish_table" not in jobs(plans(tmp_path, "table4"))
+    published.write_text("somebody's")
+    assert jobs(plans(tmp_path, "table4")).keys() == {"publish_table", "table4", "total"}
+    assert jobs(plans(tmp_path, str(published))).keys() == {"publish_table", "total"}
+    table.unlink()
+    assert jobs(plans(tmp_path, str(published)))["make_table"] == 1
+
+
+def test_no_work_begins_on_photographs_that_have_changed(tmp_path):
+    for number in range(6):
+        path = tmp_path / f"data/images/{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), (number, 0, 0)).save(path)
+    entry = {"path": str(tmp_path / "data"), "train": 4, "test": 2}
+    user = {"preset": "smoke", "datasets": {"flickr": entry}}
+    plan, _, _ = resolve(load(user | {"results": str(tmp_path / "results")}, ROOT / "config"))
+    packs = [a for a in plan.artefacts.values() if a.given and a.name.startswith("flickr-test-images")]
+    for artefact in packs:
+        pack(artefact.card, artefact.given["root"], Path(artefact.path))
+    target = next(a.path for a in plan.artefacts.values() if a.name == "flickr-test-mask64")
+    settings = [f"{key}={json.dumps(value)}" for key, value in user.items()]
+    settings += [f"results={tmp_path}/results", f"downloads={tmp_path}/downloads"]
+
+    def asked(*dry: str):
+        return run("-m", "snakemake", *dry, "--nolock", target, "--config", *settings)
+
+    assert "photographs below" not in asked("-n").stderr
+    for path in (tmp_path / "data/images").iterdir():
+        Image.new("RGB", (9, 9), "red").save(path)
+    dry, done = asked("-n"), asked("--cores", "1")
+    assert (dry.returncode, done.returncode) == (0, 1)
+    assert all("datasets.flickr: 2 photographs below" in one.stderr for one in (dry, done))
+    assert "no work begins on data that have changed" in done.stderr
+    assert not Path(target).parent.exists()

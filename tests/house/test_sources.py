@@ -80,6 +80,13 @@ def test_no_shell_is_built_from_text():
         assert not any(k.arg == "shell" for k in call.keywords), place
 
 
+def test_safetensors_are_written_where_atomic_gives_them_their_mode():
+    """safetensors' own files are readable by nobody else."""
+    written = [call for _, name, call in calls() if name.split(".")[-1] == "save_file"]
+    assert len(written) >= 4
+    assert {ast.unparse(call.args[1]) for call in written} == {"temporary"}
+
+
 # -- presets are amounts, never logic ----------------------------------------------------------------------------------
 
 

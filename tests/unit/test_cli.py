@@ -13,7 +13,6 @@ from PIL import Image
 from tests.unit.train import tiny
 
 from piti import __main__ as cli
-from piti.cli.gc import needed
 from piti.config import load
 from piti.data.conditions.mask import colour_map
 from piti.files import InputError, write_failure, write_json
@@ -90,25 +89,6 @@ def test_a_reader_who_leaves_early_sees_no_traceback(tmp_path):
 def test_explain_refuses_unknown_names(piti, capsys):
     assert "nearest valid name: Ours" in refused(capsys, piti, "explain", "table1", "Ourz")
     assert "nearest valid name: table1" in refused(capsys, piti, "explain", "tabel1")
-
-
-def test_gc_removes_what_no_card_refers_to_and_nothing_else(piti):
-    wanted = sorted(needed(load({"preset": "smoke"}, CONFIG)))
-    kept = [folder for folder in wanted if "train" in folder.as_posix() or "models" in folder.parts][:40]
-    assert any(folder.name.startswith("state-") for folder in kept)
-    old = [Path("results/smoke/models/two_stage-ade20k_mask", name) for name in ("0123456789", "state-0123456789")]
-    apart = [Path("results/downloads/x/0123456789"), Path("results/smoke/study/page"), Path("results/smoke/logs/a/b")]
-    for folder in [*kept, *old, *apart]:
-        folder.mkdir(parents=True)
-        (folder / "file").touch()
-    listed = piti("gc")
-    assert all(str(folder) in listed for folder in old)
-    assert "in 2 folders; --delete removes them" in listed
-    assert all(folder.exists() for folder in old)
-    piti("gc", "--delete")
-    assert not any(folder.exists() for folder in old)
-    assert all((folder / "file").exists() for folder in [*kept, *apart])
-    assert "results/downloads/x/0123456789" in piti("gc", "--downloads")
 
 
 def test_blank_leaves_out_what_is_not_there(tmp_path, monkeypatch):

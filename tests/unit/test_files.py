@@ -4,6 +4,8 @@ import errno
 import fcntl
 import hashlib
 import multiprocessing
+import subprocess
+import sys
 import time
 
 import pytest
@@ -44,6 +46,14 @@ def test_atomic_leaves_what_was_there_when_it_fails(tmp_path, before):
         temporary.write_text("half")
         raise Broken
     assert [p.read_text() for p in tmp_path.iterdir()] == ([before] if before else [])
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o002, 0o027])
+def test_atomic_files_follow_the_umask_whoever_writes_them(tmp_path, umask):
+    """safetensors writes through a temporary file of its own, which nobody else may read."""
+    line = "import pathlib, torch, piti.train.state as s; s.save(pathlib.Path('x'), {'g': {'t': torch.ones(1)}}, {})"
+    subprocess.run([sys.executable, "-c", line], cwd=tmp_path, umask=umask, check=True)
+    assert (tmp_path / "x").stat().st_mode & 0o777 == 0o666 & ~umask
 
 
 def test_atomic_refuses_a_block_that_wrote_nothing(tmp_path):

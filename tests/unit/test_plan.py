@@ -328,13 +328,14 @@ def precisions(**user) -> dict[str, set[str]]:
 def test_one_key_says_the_precision_of_every_row_and_of_all_sampling(key):
     found = precisions(precision=key)
     assert len(found) > 10
+    assert found.pop("pix2pixhd") == {"fp32"}  # which its row says itself
     assert all(used == {key} for used in found.values()), found
 
 
 def test_a_row_and_a_method_may_have_a_precision_of_their_own():
     own = {"models": {"spade": {"precision": "fp32"}}, "methods": {"scratch": {"sampling": {"precision": "fp32"}}}}
     found = precisions(precision="bf16", **own)
-    assert found.pop("spade") == {"fp32"}
+    assert found.pop("spade") == found.pop("pix2pixhd") == {"fp32"}
     assert found.pop("sample") == found.pop("upsample") == {"fp32", "bf16"}
     assert all(used == {"bf16"} for used in found.values())
     assert precisions(precision="bf16", sampling={"precision": "fp32"})["sample"] == {"fp32"}
@@ -344,3 +345,98 @@ def test_an_inversion_stays_in_fp32():
     config = load({"precision": "bf16"}, SHIPPED)
     assert {method.sampling.precision for name, method in config.methods.items() if name != "ours_inverted"} == {"bf16"}
     assert config.methods["ours_inverted"].sampling.precision == "fp32"
+
+
+# -- identity is content, not place ------------------------------------------------------------------------------------
+
+
+def trained(of: Plan) -> set[str]:
+    """The digests of everything that is trained."""
+    return {artefact.digest for artefact in of.artefacts.values() if artefact.step == "train"}
+
+
+GLIDE = "https://openaipublic.blob.core.windows.net/diffusion/dec-2021/base.pt"
+ADE20K = "ADEChallengeData2016.zip"
+UNMOVED = {
+    "another shard size": {"shard_size": 1024},
+    "a second mirror": {"datasets": {"ade20k": {"archives": {ADE20K: {"url": ["http://a/x.zip", "http://b/x.zip"]}}}}},
+    "another mirror of weights": {"weights": {"glide_base": {"url": ["http://other/name.pt", GLIDE]}}},
+    "the archive's data on disk": {"datasets": {"ade20k": {"path": "/data/ade20k"}}},
+    "weights on disk": {"weights": {"glide_base": {"path": "/data/glide/base.pt"}}},
+    "weights of a stated digest on disk": {"weights": {"vgg19": {"path": "/data/vgg19.pth"}}},
+    "licences": {"weights": {"glide_base": {"licence": "Expat"}}, "datasets": {"coco": {"licence": "another"}}},
+    "sizes in bytes": {
+        "datasets": {"diode": {"archives": {"val.tar.gz": {"bytes": 2774625282}}}},
+        "weights": {"glide_base": {"bytes": 1}},
+    },
+    "published counts": {
+        "datasets": {"coco": {"train": 118286, "test": 4999}, "ade20k": {"train": 20211}, "diode": {"train": 1}}
+    },
+    "a checksum that was not stated": {
+        "datasets": {"coco": {"archives": {"stuffthingmaps_trainval2017.zip": {"digest": "md5:" + 32 * "0"}}}}
+    },
+}
+
+
+@pytest.mark.parametrize("change", UNMOVED)
+def test_where_and_how_data_lie_trains_nothing_anew(paper, change):
+    assert trained(plan(**UNMOVED[change])) == trained(paper)
+
+
+@pytest.mark.parametrize("change", [name for name in UNMOVED if "on disk" not in name and "stated" not in name])
+def test_what_lies_where_it_did_is_not_even_fetched_or_packed_anew(paper, change):
+    assert costly(plan(**UNMOVED[change])) == costly(paper)
+
+
+@pytest.mark.parametrize("path", ["/data/a", "/elsewhere/a", "/data/a/", "relative/a", "/data/../data/a"])
+def test_a_folder_of_photographs_may_lie_anywhere(path):
+    before = plan(datasets={"flickr": {"path": "/data/photographs"}})
+    assert trained(plan(datasets={"flickr": {"path": path}})) == trained(before)
+
+
+def test_exclusions_have_no_order():
+    one, other = (plan(datasets={"ade20k": {"exclude": ids}}) for ids in (["a", "b"], ["b", "a", "a"]))
+    assert costly(one) == costly(other)
+
+
+def test_results_and_downloads_may_lie_anywhere(paper):
+    assert costly(plan(results="/elsewhere", downloads="/third")) == costly(paper)
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({"datasets": {"ade20k": {"version": "2"}}}, "ade20k"),
+        ({"datasets": {"ade20k": {"exclude": ["one"]}}}, "ade20k"),
+        ({"datasets": {"flickr": {"path": "/x", "train": 40000}}}, "flickr"),
+        ({"datasets": {"flickr": {"path": "/x", "test": 1000}}}, "flickr"),
+    ],
+)
+def test_other_data_on_purpose_train_their_models_anew_and_no_others(change, name):
+    before = plan(datasets={"flickr": {"path": "/x"}})
+    after = plan(**{"datasets": {"flickr": {"path": "/x"}} | change["datasets"]})
+    gone = trained(before) - trained(after)
+    named = {a.name for a in before.artefacts.values() if a.digest in gone}
+    assert named and all(name in one for one in named)
+    every = {a.name for a in before.artefacts.values() if a.step == "train" and name in a.name}
+    assert named == every
+
+
+def test_other_weights_on_purpose_are_other_weights(paper):
+    for change in ({"digest": "sha256:" + 64 * "0"}, {"version": "2"}):
+        gone = trained(paper) - trained(plan(weights={"glide_base": change}))
+        assert {a.name for a in paper.artefacts.values() if a.digest in gone} >= {f"two_stage-{TASK}"}
+
+
+def test_another_seed_draws_other_data():
+    before = plan(preset="smoke")
+    assert trained(before) & trained(plan(preset="smoke", datasets={"ade20k": {"scenes": {"seed": 9}}})) < trained(
+        before
+    )
+
+
+def test_the_count_of_a_folders_training_pairs_keeps_its_test_set():
+    """For the layout `folder` the counts make the split."""
+    few, many = (plan(datasets={"flickr": {"path": "/x", "train": n}}) for n in (100, 200))
+    tests = [{k: v for k, v in costly(p).items() if k.startswith("shards/flickr-test")} for p in (few, many)]
+    assert tests[0] and tests[0] == tests[1]

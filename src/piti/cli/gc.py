@@ -1,64 +1,158 @@
-"""List, and with --delete remove, the artefacts that no card of the current configuration refers to.
+"""List, and with --delete put into the bin, what no configuration refers to.
 
-States of trainings belong to their models. Presets have folders of their own: name the preset with --config.
-Downloads are shared by all presets and left alone, unless --downloads asks for those that no preset refers to.
+Asked are this configuration, those of --also, and every one that ever ran on this results folder (see --forget).
+What is in use or younger than --age stays. The bin is the folder `bin` of the results: move back what was wanted, and
+empty it with --empty. States of finished trainings go once their weights were exported (`piti export`), unless
+`machine.keep_states` is set; with --states all of them go. Downloads are shared by all presets and left alone, unless
+--downloads asks for those that nobody refers to.
 """
 
-import re
+import contextlib
+import os
 import shutil
+import stat
+import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from piti.cards import TrainCard
-from piti.config import Config, load, read_yaml
-from piti.plan import report, resolve
+from piti.cli.export import MARK
+from piti.config import Config, load, merge, read_yaml
+from piti.files import InputError, in_use
+from piti.plan import Artefact, report, resolve, runs
 
-ADDRESS = re.compile(r"(state-)?[0-9a-f]{10}")
+DAY = 86400  # s
+ADDRESS = "[0-9a-f]" * 10
+
+
+class Found(NamedTuple):
+    """A folder that may go, why, and what is against it now."""
+
+    root: Path  # of results, or of downloads
+    address: Path  # below it
+    reason: str
+    obstacle: str = ""
+
+    @property
+    def folder(self) -> Path:
+        return self.root / self.address
+
+    @property
+    def size(self) -> int:
+        return sum(found.st_size for found in stats(self.folder) if stat.S_ISREG(found.st_mode))
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("--delete", action="store_true", help="remove them")
+    parser.add_argument("--delete", action="store_true", help="move them into the bin")
+    parser.add_argument("--also", nargs="+", type=Path, default=[], metavar="FILE", help="further --configfile, to ask")
+    parser.add_argument("--age", type=float, default=7, metavar="DAYS", help="what is younger stays (7)")
+    parser.add_argument("--states", action="store_true", help="states of all finished trainings too")
     parser.add_argument("--downloads", action="store_true", help="downloads too")
+    parser.add_argument("--forget", nargs="+", default=[], metavar="RUN", help="runs that are not asked any more")
+    parser.add_argument("--empty", action="store_true", help="remove for good what has been in the bin for --age days")
 
 
 def run(arguments: Namespace, config: Config) -> None:
-    folders = list(unreferenced(Path(config.results), needed(config), Path(config.downloads)))
+    results, downloads = Path(config.results), Path(config.downloads)
+    for name in arguments.forget:
+        forget(results, name)
+    plans = [artefacts(one) for one in (config, *map(also, arguments.also))]
+    remembered = list(runs.recall_all(results))
+    wanted = {address for plan in plans for artefact in plan for address in runs.addresses(artefact)}
+    wanted = wanted.union(*(run.addresses() for run in remembered))
+    found = list(unreferenced(results, "*/*/", wanted, downloads))
     if arguments.downloads:
-        user = read_yaml(Path("config/config.yaml"))
-        presets = [path.stem for path in Path("config/presets").glob("*.yaml")]
-        wanted = needed(config).union(*(needed(load(user | {"preset": preset}, Path("config"))) for preset in presets))
-        folders += [folder for folder in addressed(Path(config.downloads), "*/*") if folder not in wanted]
-    total = 0
-    for folder in folders:
-        total += (size := sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()))
-        print(f"{size / 1e6:10.1f} MB  {folder}")
-        if arguments.delete:
-            shutil.rmtree(folder)
-    end = ", removed" if arguments.delete else "; --delete removes them" if folders else ""
-    print(f"{total / 1e6:10.1f} MB  in {len(folders)} folders{end}")
+        user, presets = read_yaml(Path("config/config.yaml")), Path("config/presets").glob("*.yaml")
+        shared = [artefacts(load(user | {"preset": path.stem}, Path("config"))) for path in presets]
+        wanted |= {address for plan in shared for artefact in plan for address in runs.addresses(artefact)}
+        found += unreferenced(downloads, "*/", wanted, downloads / "bin")
+    trainings = [artefact for plan in plans for artefact in plan if isinstance(artefact.card, TrainCard)]
+    trainings += [run.artefact(*key.split("/")) for run in remembered for key in run.artefacts if key[:6] == "train/"]
+    found += states(results, trainings, arguments.states, config.machine.keep_states)
+    found = [one._replace(obstacle=obstacle(one.folder, arguments.age)) for one in found]
+    show(found, arguments.delete)
+    for other in remembered:
+        print(f"kept for the {other}")
+    if arguments.empty:
+        empty([results, downloads], arguments.age)
 
 
-def needed(config: Config) -> set[Path]:
-    """The folders of everything that a configuration's plan holds, and those of its trainings' states."""
+def also(file: Path) -> Config:
+    """The configuration with this --configfile."""
+    return load(merge(read_yaml(Path("config/config.yaml")), read_yaml(file)), Path("config"))
+
+
+def artefacts(config: Config) -> list[Artefact]:
+    """Everything that a configuration's plan holds."""
     plan, tables, figures = resolve(config)
     report(plan, tables, figures)
-    folders = set()
-    for artefact in plan.artefacts.values():
-        folder = Path(artefact.path).parent
-        folders.add(folder)
-        if isinstance(artefact.card, TrainCard):
-            folders.add(folder.with_name(f"state-{artefact.card.identity}"))
-    return folders
+    return list(plan.artefacts.values())
 
 
-def unreferenced(results: Path, wanted: set[Path], downloads: Path) -> Iterator[Path]:
-    """The folders named by a digest below a results folder (leg/name/digest) that nobody wants; never a download."""
-    for folder in addressed(results, "*/*/*"):
-        if folder not in wanted and downloads not in folder.parents:
-            yield folder
+def forget(results: Path, name: str) -> None:
+    """Ask a run no more. It is named as it is listed."""
+    file = results / "runs" / Path(name).name
+    if not file.is_file():
+        raise InputError(f"{file}: no such run, expected one of those that are listed")
+    file.unlink()
 
 
-def addressed(root: Path, pattern: str) -> list[Path]:
-    """The folders that match the pattern and are named by a digest."""
-    return sorted(path for path in root.glob(pattern) if path.is_dir() and ADDRESS.fullmatch(path.name))
+def unreferenced(root: Path, pattern: str, wanted: set[Path], beside: Path) -> Iterator[Found]:
+    """The folders named by a digest that nobody wants; never what lies below `beside`."""
+    for folder in sorted([*root.glob(pattern + ADDRESS), *root.glob(f"{pattern}state-{ADDRESS}")]):
+        if folder.is_dir() and folder.relative_to(root) not in wanted and beside not in folder.parents:
+            yield Found(root, folder.relative_to(root), "no configuration refers to it")
+
+
+def states(results: Path, trainings: Iterable[Artefact], every: bool, keep: bool) -> Iterator[Found]:
+    """The states of finished trainings: one that some longer training would go on from is not finished."""
+    by_state: dict[Path, set[Path]] = {}
+    for artefact in trainings:
+        weights, state = runs.addresses(artefact)
+        by_state.setdefault(state, set()).add(results / weights / Path(artefact.path).name)
+    for state, weights in sorted(by_state.items()):
+        exported = not keep and all(path.with_name(MARK).exists() for path in weights)
+        if (results / state).is_dir() and all(path.exists() for path in weights) and (every or exported):
+            yield Found(results, state, "its training is finished" + ", its weights exported" * exported)
+
+
+def obstacle(folder: Path, age: float) -> str:
+    """Why a folder has to stay for now."""
+    if in_use(folder):
+        return "in use"
+    newest = max((found.st_mtime for found in stats(folder)), default=0)
+    return f"younger than {age:g} days" if time.time() - newest < age * DAY else ""
+
+
+def stats(folder: Path) -> Iterator[os.stat_result]:
+    """What the disk says of a folder and of all below it, but for what is removed meanwhile."""
+    for path in (folder, *folder.rglob("*")):
+        with contextlib.suppress(FileNotFoundError):
+            yield path.lstat()
+
+
+def show(found: list[Found], delete: bool) -> None:
+    """A line for each, and the sum of what goes; with `delete` into the bin."""
+    total = [0, 0]
+    for one in found:
+        size = one.size
+        print(f"{size / 1e6:10.1f} MB  {one.folder}: {f'stays, {one.obstacle}' if one.obstacle else one.reason}")
+        if not one.obstacle:
+            total = [total[0] + size, total[1] + 1]
+            if delete:
+                target = one.root / "bin" / time.strftime("%Y-%m-%d") / one.address
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.rmtree(target, ignore_errors=True)
+                one.folder.rename(target)
+    end = ", now in the bin" if delete else "; --delete moves them into the bin" if total[1] else ""
+    print(f"{total[0] / 1e6:10.1f} MB  in {total[1]} folders{end}")
+
+
+def empty(roots: Iterable[Path], age: float) -> None:
+    """Remove for good what was put into a bin some days ago."""
+    for folder in (folder for root in roots for folder in sorted(root.glob("bin/????-??-??"))):
+        if time.time() - folder.lstat().st_ctime >= age * DAY:
+            shutil.rmtree(folder)
+            print(f"removed {folder}")

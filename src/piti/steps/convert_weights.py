@@ -8,17 +8,21 @@ from piti.command import step
 from piti.files import atomic
 
 
-def run(card: WeightsCard, output: Path, source: list[Path]) -> None:
+def run(card: WeightsCard, output: Path, source: list[Path]) -> dict:
     from safetensors.torch import save_file
 
+    from piti.data.sources import stamp
     from piti.download import Source, fetch
     from piti.networks.pretrained import convert
 
-    if card.digest:  # a file of the user's own, which no download has verified
-        fetch(Source(path=str(source[0]), digest=card.digest), source[0], output.with_name("pins.json"))
+    if card.path or not card.digest:  # else the download has verified it
+        found = Source(path=str(source[0]), digest=card.digest, known_as=f"{card.name} {card.version}".strip())
+        fetch(found, source[0], output.parents[2] / "pins.json")
+    was = stamp(source[0])
     tensors = convert(source[0], card.format)
     with atomic(output) as temporary:
         save_file(tensors, temporary, {"card": dumps(card)})  # one key: several have no fixed order
+    return {"source": was}
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ from piti.command import step
 def run(card: DownloadCard, output: Path) -> dict:
     from piti.download import Source, fetch
 
-    source = Source(url=card.url, package=card.package, member=card.member, bytes=card.bytes, digest=card.digest)
+    given = {key: getattr(card, key) for key in ("url", "package", "member", "bytes", "digest")}
+    source = Source(known_as=f"{card.name} {card.version}".strip(), **given)
     _, digest = fetch(source, output, output.parents[2] / "pins.json")
     return {"digest": digest}
 

@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 
 from piti.devices import Place
 from piti.files import InputError, write_json
+from piti.provenance import started_as
 from piti.train import state
 from piti.train.ema import ema_update
 
@@ -153,13 +154,14 @@ class Run:
         return [*self.pieces, self.piece()] if self.step > self.first else self.pieces
 
     def piece(self) -> dict:
-        """What these processes have done: steps, seconds, host, device, job."""
+        """What these processes have done: steps, seconds, host, device, job; and by which code."""
         cuda = self.place.device.type == "cuda"
         return {
             "host": os.environ.get("SLURM_JOB_NODELIST", socket.gethostname()),
             "device": torch.cuda.get_device_name(self.place.device) if cuda else "cpu",
             "processes": self.place.world,
             "job": os.environ.get("SLURM_JOB_ID", ""),
+            **started_as("piti.steps.train"),
             "from": self.first,
             "to": self.step,
             "seconds": round(time.monotonic() - self.began, 1),

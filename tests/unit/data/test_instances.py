@@ -208,7 +208,7 @@ def test_every_thing_of_a_scene_is_an_instance(made):
 
 def test_packing_instances(made, tmp_path):
     card = PackCard(
-        source="", layout="coco_stuff", split="test", kind="instances", side=32, train=96, test=32, shard_size=20
+        dataset="coco", layout="coco_stuff", split="test", kind="instances", side=32, expected=32, shard_size=20
     )
     pack(card, made[0], tmp_path / "packed/index.json")
     shards = Shards(tmp_path / "packed/index.json", "instances")

@@ -52,6 +52,15 @@ def test_every_kind_round_trips(tmp_path, kind):
     assert shards[[]].shape[0] == 0
 
 
+def test_another_shard_size_goes_on_and_leaves_nothing_of_the_first(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path, "images", ids(), maker(items("images"), stop_at=ids()[-1]), shard_size=2, side=SIDE)
+    assert len(list(tmp_path.glob("shard-*"))) == 5
+    shards = Shards(written(tmp_path))
+    assert np.array_equal(shards[list(range(COUNT))], items("images"))
+    assert len(list(tmp_path.glob("shard-*"))) == 3
+
+
 def test_batches_come_in_the_order_asked(tmp_path):
     shards, array = Shards(written(tmp_path)), items("images")
 

@@ -8,8 +8,8 @@ import pytest
 from piti.card import digest, to_dict
 from piti.cards import Cell, ReportCard, TableCard
 from piti.files import InputError, write_failure, write_json
-from piti.report.chain import ancestors, read_chain
-from piti.report.html import Cost, assumed, costs, make_report, show_cell, shown_link, stale, trained
+from piti.report.chain import Link, ancestors, read_chain
+from piti.report.html import Cost, assumed, codes, costs, make_report, show_cell, shown_link, stale, trained
 from piti.report.tables import make_table
 
 HOSTILE = "<script>alert(1)</script>"
@@ -119,6 +119,17 @@ def test_a_measure_without_kid_is_shown_too():
 
 def test_code_that_has_changed_marks_the_cell(report):
     assert report(code="old").count("STALE</span>") >= 2  # the cell and the card of the training
+
+
+def test_pieces_of_a_training_by_different_code_are_said():
+    def piece(start, end, code):
+        return {"from": start, "to": end, "code": code, "commit": "c" * 40, "dirty": False, "device": "cpu"}
+
+    one = [piece(0, 5, "aaa"), piece(5, 9, "aaa")]
+    assert codes(Link("x", made={"history": one})) == ["steps 0 to 9 by aaa (commit cccccccccc)"]
+    two = codes(Link("x", made={"history": [*one, piece(9, 12, "bbb")]}))
+    assert two == ["steps 0 to 9 by aaa (commit cccccccccc)", "steps 9 to 12 by bbb (commit cccccccccc)"]
+    assert codes(Link("x")) == []
 
 
 def test_what_was_trained_for_a_score_is_counted_once(tmp_path):

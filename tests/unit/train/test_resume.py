@@ -15,6 +15,7 @@ from tests.unit.train import tiny
 
 from piti.files import InputError
 from piti.networks.unet import UNet
+from piti.provenance import code_digest
 from piti.train import state
 from piti.train.loop import Stopped
 from piti.train.run import Run
@@ -190,6 +191,7 @@ def test_sigterm_to_the_step(shards, tmp_path, children):
     assert_same_training(whole, output)
     first, second = json.loads(output.with_name("card.json").read_text())["made"]["history"]
     assert (first["from"], second["from"], second["to"]) == (0, first["to"], 40)
+    assert first["code"] == second["code"] == code_digest("piti.steps.train")
 
 
 def killed_while_saving(folder, card, shards, options, at):

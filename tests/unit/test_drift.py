@@ -1,0 +1,91 @@
+"""Drift: which data set is no longer what was packed, how many files, three examples, what to do."""
+
+from pathlib import Path
+
+import pytest
+from tests.unit.data.test_sources import draw
+from tests.unit.test_cli import piti  # noqa: F401 (a fixture)
+
+from piti.config import load
+from piti.data.packing import pack
+from piti.drift import drifts
+from piti.files import write_json
+from piti.plan import resolve
+
+SHIPPED = Path(__file__).parents[2] / "config"
+COUNT = 6
+
+
+def plan(tmp_path, **user):
+    entry = {"path": str(tmp_path / "data"), "scenes": None, "train": 4, "test": 2, "layout": "folder"}
+    user = {"preset": "smoke", "results": str(tmp_path / "results"), "datasets": {"flickr": entry}} | user
+    return resolve(load(user, SHIPPED))[0]
+
+
+@pytest.fixture
+def packed(tmp_path):
+    """The plan of a user's own data, whose photographs are packed."""
+    for number in range(COUNT):
+        draw(tmp_path / f"data/images/{number}.jpg", number)
+    found = plan(tmp_path)
+    for artefact in found.artefacts.values():
+        if artefact.step == "pack" and artefact.card.dataset == "flickr" and artefact.card.kind == "images":
+            pack(artefact.card, artefact.given["root"], Path(artefact.path))
+    return found
+
+
+def test_data_that_fit_are_not_spoken_of(packed):
+    assert list(drifts(packed)) == []
+
+
+def test_replaced_photographs_are_named(packed, tmp_path):
+    for number in range(COUNT):
+        draw(tmp_path / f"data/images/{number}.jpg", 50)  # every one plain the same
+    (drift,) = drifts(packed)
+    assert drift.fatal
+    for part in ("datasets.flickr: 6 photographs below", "(0 changed, 1 changed, 2 changed)", "another `version`"):
+        assert part in drift.text
+
+
+def test_new_and_lost_photographs_are_named(packed, tmp_path):
+    (tmp_path / "data/images/0.jpg").rename(tmp_path / "data/images/9.jpg")
+    (drift,) = drifts(packed)
+    assert "0 gone" in drift.text and "9 new" in drift.text
+
+
+def test_what_cannot_be_compared_is_said(packed, tmp_path):
+    for damaged in (tmp_path / "results/shards").glob("flickr-*/*/*.sources.json"):
+        damaged.write_text("{")
+    (drift,) = drifts(packed)
+    assert drift.fatal and "sources.json: not JSON" in drift.text
+
+
+def test_data_that_are_gone_are_said_and_no_obstacle(packed, tmp_path):
+    (tmp_path / "data").rename(tmp_path / "away")
+    (drift,) = drifts(packed)
+    assert not drift.fatal and "is gone" in drift.text
+
+
+def test_another_version_is_no_drift(packed, tmp_path):
+    draw(tmp_path / "data/images/0.jpg", 50)
+    entry = {"path": str(tmp_path / "data"), "scenes": None, "train": 4, "test": 2, "version": "2"}
+    assert list(drifts(plan(tmp_path, datasets={"flickr": entry}))) == []
+
+
+def test_other_archives_under_the_same_version_are_named(tmp_path):
+    before = resolve(load({"results": str(tmp_path)}, SHIPPED))[0]
+    shards = next(a for a in before.artefacts.values() if a.step == "pack" and a.card.dataset == "diode")
+    write_json(shards.path, {})
+    write_json(Path(shards.path).with_name("card.json"), {"card": {"archives": list(shards.card.archives)}})
+    assert list(drifts(before)) == []
+    other = {"diode": {"archives": {"val.tar.gz": {"digest": "md5:" + 32 * "0"}}}}
+    (drift,) = drifts(resolve(load({"results": str(tmp_path), "datasets": other}, SHIPPED))[0])
+    assert drift.fatal and "datasets.diode: 1 archives (val.tar.gz)" in drift.text
+
+
+def test_status_says_it(piti, packed, tmp_path):  # noqa: F811
+    entry = {"path": str(tmp_path / "data"), "scenes": None, "train": 4, "test": 2}
+    user = {"preset": "smoke", "results": str(tmp_path / "results"), "datasets": {"flickr": entry}}
+    write_json("mine.yaml", user)
+    draw(tmp_path / "data/images/0.jpg", 50)
+    assert "datasets.flickr: 1 photographs" in piti("status", "--configfile", "mine.yaml")

@@ -1,0 +1,95 @@
+"""`piti export` and `piti import`: what one person trained, another has, compared byte by byte."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from tests.unit.test_cli import CONFIG, piti, refused  # noqa: F401 (a fixture)
+
+from piti.config import load
+from piti.files import file_digest, write_json
+from piti.plan import resolve
+
+
+@pytest.fixture
+def models(piti):  # noqa: F811
+    """Two trained models with their cards."""
+    plan = resolve(load({"preset": "smoke"}, CONFIG))[0]
+    found = [Path(a.path) for a in plan.artefacts.values() if a.step == "train"][:2]
+    for path in found:
+        path.parent.mkdir(parents=True)
+        path.write_text(f"weights {path}")
+        path.with_name("curve.csv").write_text("step\n")
+        files = {name: file_digest(path.with_name(name)) for name in (path.name, "curve.csv")}
+        write_json(path.with_name("card.json"), {"step": "train", "digest": path.parts[-2], "made": {"files": files}})
+    return found
+
+
+def taken(path: Path) -> Path:
+    return Path("results/others", *path.parts[2:])
+
+
+def into(piti, *arguments) -> str:  # noqa: F811
+    Path("config/config.yaml").write_text("results: results/others\n")
+    return piti("import", *arguments)
+
+
+def test_models_arrive_whole_and_are_not_trained_again(piti, models):  # noqa: F811
+    assert "2 artefacts in shared" in piti("export", "shared", "--legs", "models", "scores")
+    assert os.system("cd shared && sha256sum -c --quiet SHA256SUMS") == 0
+    shutil.copytree("shared", "sent")
+    assert into(piti, "sent") == "2 artefacts now in results/others, 0 were there\n"
+    for path in models:
+        assert taken(path).read_bytes() == path.read_bytes()
+        assert (path.with_name("exported.json")).exists()
+        assert not taken(path).with_name("exported.json").exists()
+    todo = [int(line.split()[2]) for line in piti("plan").splitlines() if line.startswith("train ")]
+    Path("config/config.yaml").write_text("results: results/none\n")
+    assert [int(line.split()[2]) - 2 for line in piti("plan").splitlines() if line.startswith("train ")] == todo
+    assert into(piti, "sent") == "0 artefacts now in results/others, 2 were there\n"
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "curve.csv", "card.json"])
+def test_a_file_that_was_damaged_on_the_way_is_refused(piti, models, capsys, name):  # noqa: F811
+    piti("export", "shared")
+    with open(next(Path("shared").glob(f"models/*/*/{name}")), "ab") as file:
+        file.write(b" ")
+    assert f"{name}: found sha256" in refused(capsys, into, piti, "shared")
+    assert not Path("results/others").exists()
+
+
+def test_weights_that_are_not_those_of_their_card_are_refused(piti, models, capsys):  # noqa: F811
+    models[0].write_text("other weights")
+    piti("export", "shared")
+    assert "by its card" in refused(capsys, into, piti, "shared")
+
+
+@pytest.mark.parametrize(
+    "line", ["models/../0123456789/x", "/etc/passwd", "models/a/0123456789/../../x", "models/a/0123456789/.x", "x"]
+)
+def test_a_list_that_leads_elsewhere_is_refused(piti, models, capsys, line):  # noqa: F811
+    piti("export", "shared")
+    with open("shared/SHA256SUMS", "a") as file:
+        file.write(f"{64 * '0'}  {line}\n")
+    assert "expected leg/name/digest/file" in refused(capsys, into, piti, "shared")
+
+
+def test_a_card_of_something_else_is_refused(piti, models, capsys):  # noqa: F811
+    piti("export", "shared")
+    card = next(Path("shared").glob("models/*/*/card.json"))
+    card.write_text(json.dumps(json.loads(card.read_text()) | {"digest": "0" * 10}))
+    sums = Path("shared/SHA256SUMS")
+    lines = [
+        f"{file_digest(card)}  {card.relative_to('shared')}" if str(card.relative_to("shared")) in line else line
+        for line in sums.read_text().splitlines()
+    ]
+    sums.write_text("\n".join(lines))
+    assert "digest: found 0000000000" in refused(capsys, into, piti, "shared")
+
+
+def test_nothing_to_export_and_a_folder_that_is_there_are_refused(piti, models, capsys):  # noqa: F811
+    assert "none of scores made yet" in refused(capsys, piti, "export", "shared", "--legs", "scores")
+    Path("there").mkdir()
+    assert "found something there" in refused(capsys, piti, "export", "there")

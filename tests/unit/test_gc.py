@@ -1,0 +1,141 @@
+"""`piti gc`: what nobody needs goes into the bin; what is needed, in use or young stays."""
+
+import multiprocessing
+import os
+import time
+from pathlib import Path
+
+import pytest
+from tests.unit.test_cli import CONFIG, piti, refused  # noqa: F401 (a fixture)
+
+from piti.cards import TrainCard
+from piti.config import load
+from piti.files import exclusive, write_json
+from piti.plan import report, resolve, runs
+
+RESULTS = Path("results/smoke")
+OLD = time.time() - 30 * 86400
+
+
+def planned(**user):
+    plan, *shown = resolve(load({"preset": "smoke"} | user, CONFIG))
+    report(plan, *shown)
+    return plan
+
+
+def made(*folders: Path) -> list[Path]:
+    """Folders with a file, all a month old."""
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "file").write_text("x")
+        for path in (folder / "file", folder):
+            os.utime(path, (OLD, OLD))
+    return list(folders)
+
+
+def everything(plan) -> list[Path]:
+    """The folders of all that a plan makes, but for downloads."""
+    found = [a for a in plan.artefacts.values() if a.leg != "downloads"]
+    return [RESULTS / address for artefact in found for address in runs.addresses(artefact)]
+
+
+def test_what_no_card_refers_to_goes_into_the_bin_and_nothing_else(piti):  # noqa: F811
+    kept = made(*everything(planned())[:60])
+    old = made(*(RESULTS / "models/two_stage-ade20k_mask" / name for name in ("0123456789", "state-0123456789")))
+    apart = made(Path("results/downloads/x/0123456789"), RESULTS / "study/page", RESULTS / "logs/a/b")
+    listed = piti("gc")
+    assert all(f"{folder}: no configuration refers to it" in listed for folder in old)
+    assert "in 2 folders; --delete moves them into the bin" in listed
+    assert all(folder.exists() for folder in old)
+    piti("gc", "--delete")
+    assert not any(folder.exists() for folder in old)
+    assert all((folder / "file").exists() for folder in [*kept, *apart])
+    (binned,) = RESULTS.glob("bin/*/models/two_stage-ade20k_mask/0123456789/file")
+    assert "in 0 folders" in piti("gc")
+    piti("gc", "--empty")
+    assert binned.exists()  # it has not been there long enough
+    assert "removed results/smoke/bin/" in piti("gc", "--empty", "--age", "0")
+    assert not binned.exists()
+    assert "results/downloads/x/0123456789: no configuration" in piti("gc", "--downloads")
+
+
+def test_what_another_configuration_made_stays_until_it_is_forgotten(piti, capsys):  # noqa: F811
+    other = planned(models={"two_stage": {"lr": 0.5}}, results=str(RESULTS))
+    theirs = made(*sorted(set(everything(other)) - set(everything(planned()))))
+    assert theirs
+    write_json("theirs.yaml", {"models": {"two_stage": {"lr": 0.5}}, "preset": "smoke"})
+    assert f"in {len(theirs)} folders" in piti("gc")
+    assert "in 0 folders" in piti("gc", "--also", "theirs.yaml")
+    run = runs.remember(other)
+    listed = piti("gc", "--delete")
+    assert "in 0 folders" in listed and f"kept for the smoke preset, {os.environ.get('USER', os.getuid())}" in listed
+    assert all(folder.exists() for folder in theirs)
+    assert "no such run" in refused(capsys, piti, "gc", "--forget", "nothing.json.gz")
+    assert f"in {len(theirs)} folders" in piti("gc", "--forget", run.name)
+
+
+def test_what_is_young_stays(piti):  # noqa: F811
+    (folder,) = made(RESULTS / "models/x/0123456789")
+    os.utime(folder / "file")
+    assert f"{folder}: stays, younger than 7 days" in piti("gc", "--delete")
+    assert folder.exists()
+    piti("gc", "--delete", "--age", "0")
+    assert not folder.exists()
+
+
+def hold(folder, ready, over):
+    with exclusive(folder):
+        ready.set()
+        over.wait(60)
+
+
+def test_what_is_in_use_stays_however_old(piti):  # noqa: F811
+    (folder,) = made(RESULTS / "models/x/state-0123456789")
+    context = multiprocessing.get_context("fork")
+    ready, over = context.Event(), context.Event()
+    process = context.Process(target=hold, args=(folder, ready, over))
+    process.start()
+    ready.wait(60)
+    try:
+        assert f"{folder}: stays, in use" in piti("gc", "--delete", "--age", "0")
+        assert (folder / "file").exists()
+    finally:
+        over.set()
+        process.join()
+    piti("gc", "--delete", "--age", "0")
+    assert not folder.exists()
+
+
+@pytest.fixture
+def training(piti):  # noqa: F811
+    """A finished training: its weights' folder and its state's."""
+    artefact = next(a for a in planned().artefacts.values() if isinstance(a.card, TrainCard) and not a.card.gan)
+    weights, state = made(*(RESULTS / address for address in runs.addresses(artefact)))
+    (weights / "file").rename(weights / "weights.safetensors")
+    return weights, state
+
+
+def test_states_go_by_a_flag_once_their_training_is_finished(piti, training):  # noqa: F811
+    weights, state = training
+    assert "in 0 folders" in piti("gc")
+    assert f"{state}: its training is finished" in piti("gc", "--states")
+    (weights / "weights.safetensors").rename(weights / "gone")
+    assert "in 0 folders" in piti("gc", "--states")
+
+
+def test_states_go_by_themselves_once_the_weights_were_exported(piti, training):  # noqa: F811
+    weights, state = training
+    write_json(weights / "exported.json", {})
+    assert f"{state}: its training is finished, its weights exported" in piti("gc")
+    Path("config/config.yaml").write_text("machine: {keep_states: true}\n")
+    assert "in 0 folders" in piti("gc")
+    assert "in 1 folders" in piti("gc", "--states")
+
+
+def test_a_state_that_a_longer_training_goes_on_from_stays(piti, training):  # noqa: F811
+    _, state = training
+    name = state.parent.name.partition("-")[0]
+    steps = load({"preset": "smoke"}, CONFIG).models[name].steps
+    write_json("longer.yaml", {"preset": "smoke", "models": {name: {"steps": steps + 7}}})
+    assert "in 1 folders" in piti("gc", "--states")
+    assert "in 0 folders" in piti("gc", "--states", "--also", "longer.yaml")
