@@ -157,3 +157,8 @@ def compiled(module: nn.Module) -> nn.Module:
     """Compile a module's forward pass in place; its names stay. Dropout draws what it draws uncompiled."""
     module.compile(options={"fallback_random": True})
     return module
+
+
+def is_compiled(module: nn.Module) -> bool:
+    """Whether `compiled` has had it."""
+    return module._compiled_call_impl is not None  # torch has no other way to ask

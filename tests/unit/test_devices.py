@@ -7,7 +7,7 @@ import sys
 import pytest
 import torch
 
-from piti.devices import compiled, device, require_served
+from piti.devices import compiled, device, is_compiled, require_served
 from piti.files import InputError
 
 NO_GPU = not torch.cuda.is_available()
@@ -72,3 +72,4 @@ def test_compiled_networks_draw_the_dropout_that_they_draw_uncompiled():
             outputs.append(network(x))
         torch.testing.assert_close(*outputs)
     assert fast.state_dict().keys() == plain.state_dict().keys()
+    assert is_compiled(fast) and not is_compiled(plain)

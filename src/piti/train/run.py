@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from piti.devices import Place
+from piti.devices import Place, is_compiled
 from piti.files import InputError, write_json
 from piti.provenance import started_as
 from piti.train import state
@@ -160,6 +160,7 @@ class Run:
             "host": os.environ.get("SLURM_JOB_NODELIST", socket.gethostname()),
             "device": torch.cuda.get_device_name(self.place.device) if cuda else "cpu",
             "processes": self.place.world,
+            "compile": is_compiled(self.objective.model),
             "job": os.environ.get("SLURM_JOB_ID", ""),
             **started_as("piti.steps.train"),
             "from": self.first,
