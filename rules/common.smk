@@ -15,6 +15,7 @@ sys.path.insert(0, f"{workflow.basedir}/src")
 from snakemake.exceptions import WorkflowError
 
 from piti.card import dumps
+from piti.cli.check import said_at_start
 from piti.config import load
 from piti.files import InputError
 from piti.plan import report as plan_report, resolve  # `report` is Snakemake's own word
@@ -26,6 +27,10 @@ try:
     plan, planned_tables, planned_figures = resolve(settings)
 except InputError as error:
     raise WorkflowError(f"configuration: {error}")
+
+onstart:
+    said_at_start(plan)
+
 
 machine = settings.machine
 RESULTS = settings.results

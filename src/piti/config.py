@@ -12,11 +12,12 @@ from typing import Any, Literal, get_type_hints
 
 import yaml
 
-from piti.card import from_dict, unknown_key
+from piti.card import check_range, from_dict, unknown_key
 from piti.cards import Edit, EncoderConfig, EstimatorConfig, SamplingConfig, TextConfig, TrainingConfig, UNetConfig
 from piti.cards_baselines import OASISConfig, Pix2PixHDConfig, SPADEConfig
 from piti.files import InputError
 from piti.measures import DISTANCES, MEASURES
+from piti.respacing import kept_steps
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,12 @@ class Dataset:
     scenes: Scenes | None = None
     archives: dict[str, Archive] = field(default_factory=dict)
     exclude: tuple[str, ...] = ()  # ids left out
+    depth_unit: Literal["m", "cm", "mm"] = "m"  # of the depth files
     substitution: str = ""  # why this is not the paper's data, if it is not
     licence: str = ""
+
+    def __post_init__(self):
+        check_range(self, train=(0, math.inf), test=(0, math.inf), num_classes=(0, 255))
 
 
 @dataclass(frozen=True)
@@ -140,6 +145,9 @@ class Run:
     fraction: float | None = None
     metric: str = ""
     label: str = ""
+
+    def __post_init__(self):
+        check_range(self, fraction=(0.001, 1))
 
 
 @dataclass(frozen=True)
@@ -370,6 +378,13 @@ def _check_names(config: Config) -> None:
     for name, method in config.methods.items():
         known(method.base, f"methods.{name}.base", config.models)
         known(method.upsampler, f"methods.{name}.upsampler", config.models)
+        for row, key in ((method.base, "base_respacing"), (method.upsampler, "upsampler_respacing")):
+            respacing = getattr(method.sampling, key)
+            where = "" if respacing == getattr(config.sampling, key) else f"methods.{name}."
+            try:
+                kept_steps(config.models[row].diffusion_steps if row else 1000, respacing)
+            except InputError as error:
+                raise InputError(f"{where}sampling.{key}: {error}") from None
         known(method.generator, f"methods.{name}.generator", config.models)
         for other in method.best_of:
             known(other, f"methods.{name}.best_of", config.methods)

@@ -19,6 +19,7 @@ from piti.data.conditions.mask import colour_map
 from piti.files import InputError, write_failure, write_json
 from piti.networks.piti import PITI
 from piti.plan import resolve
+from piti.sample.stages import Labels
 from piti.sample.translate import find, read_geometry, read_mask, read_sketch
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -129,10 +130,17 @@ def save(path: Path, array: np.ndarray) -> Path:
     return path
 
 
-def test_masks_are_read_from_colours_and_from_ids(tmp_path):
-    ids = np.array([[0, 1], [150, 182]], np.uint8)
-    assert np.array_equal(read_mask(save(tmp_path / "a.png", colour_map(256)[ids]), 2, 183), ids)
-    assert np.array_equal(read_mask(save(tmp_path / "b.png", ids), 2, 183), ids)
+COCO, ADE20K = Labels("coco_stuff", 183), Labels("ade20k", 151)
+
+
+def test_masks_are_read_from_colours_and_from_the_data_sets_own_ids(tmp_path):
+    stored = np.array([[0, 1], [150, 182]], np.uint8)
+    painted = save(tmp_path / "a.png", colour_map(256)[stored])
+    assert np.array_equal(read_mask(painted, 2, 183), stored)
+    assert np.array_equal(read_mask(save(tmp_path / "b.png", stored - np.uint8(1)), 2, 183, COCO), stored)
+    assert np.array_equal(read_mask(save(tmp_path / "c.png", stored % 151), 2, 151, ADE20K), stored % 151)
+    with pytest.raises(InputError, match=r"b.png: found label ids, expected to hear of which task \(--task\)"):
+        read_mask(tmp_path / "b.png", 2, 183)
     with pytest.raises(InputError, match=r"a.png: found label 182, expected 0 \(void\) to 150"):
         read_mask(tmp_path / "a.png", 2, 151)
     with pytest.raises(InputError, match=r"c.png: found colour \(1, 2, 3\)"):
@@ -142,9 +150,9 @@ def test_masks_are_read_from_colours_and_from_ids(tmp_path):
 def test_sketches_are_white_on_black(tmp_path):
     edges = np.zeros((4, 4), np.uint8)
     edges[1] = 255
-    assert np.array_equal(read_sketch(save(tmp_path / "a.png", edges), 4, 0), edges // 255)
+    assert np.array_equal(read_sketch(save(tmp_path / "a.png", edges), 4), edges // 255)
     with pytest.raises(InputError, match="75% white"):
-        read_sketch(save(tmp_path / "b.png", 255 - edges), 4, 0)
+        read_sketch(save(tmp_path / "b.png", 255 - edges), 4)
 
 
 def test_geometry_is_two_pictures(tmp_path):
@@ -153,7 +161,7 @@ def test_geometry_is_two_pictures(tmp_path):
     found = find(tmp_path, "geometry")
     assert list(found) == ["x"]
     assert find(tmp_path / "x_depth.png", "geometry") == found
-    assert read_geometry(found["x"], 2, 0)[0, 0].tolist() == [10, 10, 10, 20, 20, 20]
+    assert read_geometry(found["x"], 2)[0, 0].tolist() == [10, 10, 10, 20, 20, 20]
 
 
 def test_translate_takes_the_authors_weights_by_their_path(piti, capsys, tmp_path):

@@ -70,7 +70,7 @@ def choices(arguments: Namespace, config: Config) -> Iterator[Choice]:
         if name is not None and name not in among:
             raise InputError(unknown_key(name, among, where))
     if arguments.model:
-        stages, kind = stages_of(arguments.model, arguments.upsampler)
+        stages, kind = stages_of(arguments.model, arguments.upsampler, config.sampling)
         named = " ".join(f"--{key} {path}" for key in ("model", "upsampler") if (path := getattr(arguments, key)))
         task = arguments.task or next(name for name, task in config.tasks.items() if task.condition == kind)
         name = arguments.model.name

@@ -58,7 +58,7 @@ def build(choices: Sequence[Choice]) -> gr.Blocks:
     @lru_cache(LOADED)
     def loaded(tab: str, method: str) -> Translator:
         (one,) = (c for c in choices if (c.tab, c.method) == (tab, method))
-        return Translator(one.stages, one.kind)
+        return Translator(one.stages, one.kind)  # what is painted is in colours
 
     with gr.Blocks(title="PITI", analytics_enabled=False) as page:
         for tab in dict.fromkeys(choice.tab for choice in choices):
@@ -197,7 +197,7 @@ def read(translator: Translator, painted: Sequence) -> np.ndarray:
                 raise InputError("found no picture, expected normals and depth")
             picture = on_black(given["composite"]) if isinstance(given, dict) else np.asarray(given)
             if translator.kind == "mask":
-                picture = whole_colours(picture, colour_map(min(translator.num_classes, 255)))
+                picture = whole_colours(picture, colour_map(min(translator.num_classes + 1, 256)))
             Image.fromarray(picture).save(Path(folder, name))
         return translator.read(Path(folder, names[0]))
 

@@ -147,6 +147,7 @@ class Plan:
             test=dataset.test,
             num_classes=dataset.num_classes if kind == "mask" else 0,
             exclude=dataset.exclude,
+            depth_unit=dataset.depth_unit if kind == "geometry" else "m",
             shard_size=self.config.shard_size,
         )
         return self.add(
@@ -374,6 +375,7 @@ class Plan:
             encoder=networks.encoder,
             noise_schedule=training.noise_schedule,
             diffusion_steps=training.diffusion_steps,
+            void=training.void,
             low_res=low_res,
             shard_size=config.shard_size,
         )

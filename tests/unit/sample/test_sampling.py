@@ -73,7 +73,7 @@ def test_pictures_do_not_depend_on_batch_or_shard(weights, shards, tmp_path, nam
 
 
 def sampler(weights, **config):
-    return sampling.Sampler(card(**config), weights / "base", 3, torch.device("cpu"))
+    return sampling.Sampler(card(**config), weights / "base", "mask", torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")
@@ -148,5 +148,5 @@ def test_sampling_interrupted_after_a_shard_goes_on(weights, shards, tmp_path, m
 
 def test_another_seed_draws_other_pictures(weights, conditions):
     ids = [str(i) for i in range(COUNT)]
-    other = sampling.Sampler(replace(card(), seed=5), weights / "base", 3, torch.device("cpu"))
+    other = sampling.Sampler(replace(card(), seed=5), weights / "base", "mask", torch.device("cpu"))
     assert (other(ids, conditions) - sampler(weights)(ids, conditions)).abs().mean() > 0.01
