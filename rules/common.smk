@@ -28,6 +28,7 @@ try:
 except InputError as error:
     raise WorkflowError(f"configuration: {error}")
 
+
 onstart:
     said_at_start(plan)
 

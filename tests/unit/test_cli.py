@@ -15,6 +15,7 @@ from tests.unit.train import tiny
 from piti import __main__ as cli
 from piti.cli.gc import needed
 from piti.config import load
+from piti.data import layouts, scenes
 from piti.data.conditions.mask import colour_map
 from piti.files import InputError, write_failure, write_json
 from piti.networks.piti import PITI
@@ -145,6 +146,25 @@ def test_masks_are_read_from_colours_and_from_the_data_sets_own_ids(tmp_path):
         read_mask(tmp_path / "a.png", 2, 151)
     with pytest.raises(InputError, match=r"c.png: found colour \(1, 2, 3\)"):
         read_mask(save(tmp_path / "c.png", np.full((2, 2, 3), (1, 2, 3))), 2, 183)
+
+
+@pytest.mark.parametrize("layout", ["ade20k", "coco_stuff", "folder"])
+def test_label_files_of_a_data_set_are_read_as_packing_reads_them(tmp_path, layout):
+    scenes.write(tmp_path, layout, 0, {"train": 4, "test": 0}, 32)
+    ids = Labels(layout, 151 if layout == "ade20k" else 183)
+    for record in layouts.scan(layout, tmp_path, "train"):
+        expected = layouts.read_labels(record, 32, layout, ids.num_classes)
+        assert np.array_equal(read_mask(record.labels, 32, ids.num_classes, ids), expected)
+        painted = save(tmp_path / "painted.png", colour_map(256)[expected])
+        assert np.array_equal(read_mask(painted, 32, ids.num_classes), expected)
+
+
+def test_void_may_be_painted_as_the_last_class(tmp_path):
+    """As three of the authors' own four example masks have it."""
+    colour = np.full((2, 2, 3), (128, 224, 192), np.uint8)
+    assert (read_mask(save(tmp_path / "a.png", colour), 2, 183, COCO) == 183).all()
+    with pytest.raises(InputError, match="found label 184"):
+        read_mask(save(tmp_path / "b.png", colour_map(256)[np.full((2, 2), 184)]), 2, 183, COCO)
 
 
 def test_sketches_are_white_on_black(tmp_path):

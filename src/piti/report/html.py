@@ -46,6 +46,7 @@ def make_report(
     shown |= {
         "curves": {row: data_uri(curves.draw(group), "png") for row, group in curves.by_row(trainings).items()},
         "links": sorted((link for link in links.values() if link.step), key=lambda link: (link.step, link.name)),
+        "remarks": remarks(links.values()),
         "given": sorted(link.path for link in links.values() if not link.step),
         "environments": environments(links.values()),
         "costs": costs(shown["tables"], links),
@@ -159,6 +160,12 @@ def environments(links: Iterable[Link]) -> Counter[tuple[str, ...]]:
             commit = (made["commit"] or "unknown")[:10] + (", edited since" if made["dirty"] else "")
             found[made["python"], libraries, made["platform"], commit] += 1
     return found
+
+
+def remarks(links: Iterable[Link]) -> list[str]:
+    """What packing had to say of the data: other counts than declared, files left out or damaged."""
+    found = [read_json(link.path)["attributes"] for link in links if link.step == "pack" and not link.failed]
+    return sorted({remark for attributes in found for remark in attributes.get("remarks", [])})
 
 
 class Cost(NamedTuple):
