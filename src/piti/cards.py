@@ -313,6 +313,17 @@ class GenerateCard(Card):
 
 
 @dataclass(frozen=True, kw_only=True)
+class GatherCard(Card):
+    """Pictures that a method made elsewhere, one for each test image."""
+
+    source: str  # folder
+    content: str  # digest of the names, sizes and times of its files
+    images: str  # digest of the packed test images that they are joined to
+    side: int
+    shard_size: int = 4096
+
+
+@dataclass(frozen=True, kw_only=True)
 class FeaturesCard(Card):
     """What a pretrained network sees in packed pictures."""
 

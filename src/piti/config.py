@@ -131,6 +131,7 @@ class Method:
     upsampler: str = ""
     generator: str = ""  # a baseline, in place of base and upsampler
     sampling: SamplingConfig = SamplingConfig()  # where it differs from `sampling`
+    pictures: dict[str, str] = field(default_factory=dict)  # task -> folder of pictures that a method made elsewhere
     photographs: bool = False  # the test photographs themselves: the best that a measure can say
     best_of: tuple[str, ...] = ()  # other methods, of which each cell takes the best score: selection on the test set
     conditions: tuple[str, ...] = ("mask", "sketch", "geometry")  # its other cells read "-"
@@ -386,6 +387,10 @@ def _check_names(config: Config) -> None:
             except InputError as error:
                 raise InputError(f"{where}sampling.{key}: {error}") from None
         known(method.generator, f"methods.{name}.generator", config.models)
+        for task in method.pictures:
+            known(task, f"methods.{name}.pictures", config.tasks)
+        if method.pictures and (made := [key for key in ("base", "upsampler", "generator") if getattr(method, key)]):
+            raise InputError(f"methods.{name}: found pictures and {made[0]}, expected one of them")
         for other in method.best_of:
             known(other, f"methods.{name}.best_of", config.methods)
     for task, methods in config.only.items():
@@ -425,8 +430,10 @@ def _check_names(config: Config) -> None:
         for column in (*figure.columns, *figure.headings):
             known(column, f"figures.{name}.columns", config.methods, SHOWN)
             method = config.methods.get(column)
-            if figure.seeds and method and method.generator:
-                raise InputError(f"figures.{name}.seeds: found {column}, a baseline; expected diffusion models alone")
+            if figure.seeds and method and not method.base:
+                raise InputError(
+                    f"figures.{name}.seeds: found {column}; expected diffusion models alone, not its pictures"
+                )
             if figure.edits and not (
                 method and method.base and (method.sampling.base_sampler, method.sampling.eta) == ("ddim", 0)
             ):

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +15,14 @@ from tests.unit.train import tiny
 
 from piti import __main__ as cli
 from piti.cli.gc import needed
-from piti.config import load
+from piti.config import Method, load
 from piti.data import layouts, scenes
 from piti.data.conditions.mask import colour_map
+from piti.data.shards import write
+from piti.evaluate.features import Features, Spec, write_features
 from piti.files import InputError, write_failure, write_json
 from piti.networks.piti import PITI
-from piti.plan import resolve
+from piti.plan import Plan, resolve
 from piti.sample.stages import Labels
 from piti.sample.translate import find, read_geometry, read_mask, read_sketch
 
@@ -218,3 +221,54 @@ def test_translate_refuses_in_one_line(piti, capsys, tmp_path):
     (tmp_path / "w.safetensors").write_text("no weights")
     assert "found no weights" in refused(capsys, piti, "translate", "--model", tmp_path / "w.safetensors", *own)
     assert not (tmp_path / "out").exists()
+
+
+# -- pictures made elsewhere -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def scored(tmp_path, monkeypatch):
+    """Test photographs and a folder of pictures of them, and the features of both as their steps would leave them."""
+    config = load({"preset": "smoke"}, CONFIG)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "mine").mkdir()
+    ids = [f"ADE_val_{i:08d}" for i in range(20)]
+    rng = np.random.default_rng(0)
+    photographs = Plan(config).packed("ade20k", "test", "images")
+    write(Path(photographs.path).parent, "images", ids, lambda i: np.zeros((len(i), 64, 64, 3), np.uint8), 32, 64)
+    for i in ids:
+        save(tmp_path / f"mine/{i}.png", rng.integers(0, 256, (32, 32, 3)))
+    method = Method(label="mine", pictures={"ade20k_mask": "mine"})
+    plan = Plan(replace(config, methods=config.methods | {"pictures": method}))
+    for extractor in config.extractors.values():
+        spec = Spec(extractor, "layer", 8, "", "")
+        for pictures in (photographs, plan.samples("pictures", "ade20k_mask", 1.0, 0)):
+            values = rng.standard_normal((20, 8)).astype(np.float32)
+            write_features(plan.features(pictures, extractor).path, Features(values, tuple(ids), spec))
+    return tmp_path
+
+
+def test_score_says_each_metric_in_one_line(piti, scored, capsys):
+    lines = piti("score", "--pictures", "mine", "--task", "ade20k_mask").splitlines()
+    assert [line.split(":")[0] for line in lines] == ["fid_c", "fid_i"]
+    assert all("95 % interval" in line and "n = 20" in line and "reference " in line for line in lines)
+
+
+def test_score_takes_and_gives_references(piti, scored, capsys):
+    given = ("--task", "ade20k_mask", "--metric", "fid_c")
+    assert "mu and sigma of 20 test photographs" in piti("score", *given, "--write-reference", "r.npz")
+    own = piti("score", "--pictures", "mine", *given)
+    theirs = piti("score", "--pictures", "mine", *given, "--reference", "r.npz")
+    value = lambda line: float(line.split("↓ ")[1].split()[0])  # noqa: E731
+    assert value(own) == pytest.approx(value(theirs), abs=0.02) and "reference r.npz" in theirs
+
+
+def test_score_refuses_in_one_line(piti, scored, capsys):
+    (scored / "mine/ADE_val_00000003.png").unlink()
+    score = ("score", "--pictures", "mine", "--task")
+    line = refused(capsys, piti, *score, "ade20k_mask")
+    assert "found no picture of 1 (ADE_val_00000003) of 20 test images" in line
+    assert "--task: unknown key 'ade20k'" in refused(capsys, piti, *score, "ade20k")
+    assert "--metric: unknown key 'fid'" in refused(capsys, piti, *score, "ade20k_mask", "--metric", "fid")
+    assert "expected whose reference" in refused(capsys, piti, *score, "ade20k_mask", "--reference", "r.npz")
+    assert "try: snakemake results/smoke/" in refused(capsys, piti, *score, "diode_geometry")

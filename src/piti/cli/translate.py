@@ -15,17 +15,16 @@ Void is black in those colours; the authors' own example masks show COCO's in (1
 Either may be in a mask of colours; what a model sees where ids say void is --void 0 or --void 183.
 """
 
-import subprocess
-import sys
 from argparse import ArgumentParser, Namespace
 from dataclasses import replace
 from pathlib import Path
 
-from piti.card import dumps, from_dict, unknown_key
+from piti.card import from_dict, unknown_key
 from piti.cards import SampleCard, SamplingConfig
+from piti.cli.making import make
 from piti.config import Config
-from piti.files import InputError, failure
-from piti.plan import Artefact, Plan, Unavailable
+from piti.files import InputError
+from piti.plan import Plan, Unavailable
 from piti.sample.stages import Labels, Stage, stages_of
 
 # option -> key of `sampling`
@@ -101,7 +100,8 @@ def planned(config: Config, method: str, task: str) -> list[Stage]:
     for name, among, where in ((method, config.methods, "--method"), (task, config.tasks, "--task")):
         if name not in among:
             raise InputError(unknown_key(name, among, where))
-    if config.methods[method].photographs:
+    entry = config.methods[method]
+    if entry.photographs or entry.pictures:
         raise InputError(f"--method: found {method}, expected one that makes pictures")
     plan, stages = Plan(config), []
     try:
@@ -111,20 +111,7 @@ def planned(config: Config, method: str, task: str) -> list[Stage]:
     by_path = {artefact.path: artefact for artefact in plan.artefacts.values()}
     while last:
         weights = Path(last.inputs["model"][0])
-        if not weights.exists() and (given := by_path[str(weights)].given):
-            convert(by_path[str(weights)], given["source"])
-        if not weights.exists():
-            raise InputError(f"{weights}: not there yet; try: snakemake {weights} --config preset={config.preset}")
-        if reason := failure(weights):
-            raise InputError(f"{weights}: failed: {reason}")
+        make(plan, by_path[str(weights)], ("convert_weights",))
         stages.insert(0, Stage(last.card, weights))
         last = by_path[last.inputs["low_res"][0]] if "low_res" in last.inputs else None
     return stages
-
-
-def convert(weights: Artefact, source: str) -> None:
-    """Published weights of the user's own, which no table need ask for, by the step that Snakemake would run."""
-    line = [sys.executable, "-m", f"piti.steps.{weights.step}", "--card", dumps(weights.card), "--source", source]
-    done = subprocess.run([*line, "--output", weights.path], stderr=subprocess.PIPE, text=True)
-    if done.returncode:
-        raise InputError(done.stderr.strip().splitlines()[-1].removeprefix("error: "))

@@ -163,8 +163,12 @@ def environments(links: Iterable[Link]) -> Counter[tuple[str, ...]]:
 
 
 def remarks(links: Iterable[Link]) -> list[str]:
-    """What packing had to say of the data: other counts than declared, files left out or damaged."""
-    found = [read_json(link.path)["attributes"] for link in links if link.step == "pack" and not link.failed]
+    """What packing had to say of data and pictures: other counts than declared, files left out or damaged."""
+    found = [
+        read_json(link.path)["attributes"]
+        for link in links
+        if link.step in ("pack", "gather_pictures") and not link.failed
+    ]
     return sorted({remark for attributes in found for remark in attributes.get("remarks", [])})
 
 
