@@ -367,6 +367,7 @@ class Cell:
     seeds: tuple[int, ...] = ()
     extractor: str = ""
     run: str = ""  # method/task/share, as a person would ask for it
+    ceiling: bool = False  # the photographs' own
     selected: bool = False  # the scores are alternatives of which the best on the test set is shown
     reason: str = ""
     substitution: str = ""

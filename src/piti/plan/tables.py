@@ -42,6 +42,7 @@ def cell(plan: Plan, run: Run) -> tuple[Cell, list[Artefact]]:
         column="",
         extractor=config.extractors.get(run.metric, run.metric),
         run=f"{run.method}/{run.task}/{run.fraction or 1:.0%}",
+        ceiling=config.methods[run.method].photographs,
         substitution="" if dataset.scenes and not dataset.path else dataset.substitution,
     )
     try:

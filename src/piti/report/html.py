@@ -82,7 +82,7 @@ def show_table(link: Link, links: dict[str, Link]) -> dict:
     """A table of scores with its cells in a grid; any other table as its CSV says."""
     shown = {"link": link, "name": link.card["name"], "title": link.card["title"], "facts": [], "notes": []}
     if "cells" not in link.card:
-        head, *rows = csv.reader(io.StringIO(Path(link.path).read_text()))
+        head, *rows = (row[:-3] for row in csv.reader(io.StringIO(Path(link.path).read_text())))  # preset, note, n
         return shown | {"columns": head, "rows": [(row[0], row[1:]) for row in rows], "plain": True}
     files, cells = iter(link.inputs.get("scores", [])), {}
     long = read_csv(Path(link.path).with_name("long.csv"))
