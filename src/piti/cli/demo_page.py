@@ -75,6 +75,7 @@ def fill(methods: dict[str, Choice], loaded: Callable[[str, str], Translator]) -
             condition = inputs(first)
         with gr.Column():
             method = gr.Dropdown([(c.label, c.method) for c in methods.values()], value=first.method, label="Model")
+            worth = gr.Markdown(first.worth, elem_classes="worth")
             seed = gr.Number(0, label="Seed", precision=0, minimum=0)
             with gr.Group(visible=is_diffusion(first)) as diffusion:
                 settings = sampling(next((c for c in methods.values() if is_diffusion(c)), None))
@@ -111,9 +112,11 @@ def fill(methods: dict[str, Choice], loaded: Callable[[str, str], Translator]) -
             raise gr.Error(str(error), duration=None) from None
 
     button.click(draw, [method, seed, *condition, *settings], [seen, base, picture, said])
-    method.change(
-        lambda name: gr.update(visible=is_diffusion(methods[name])), method, diffusion, show_progress="hidden"
-    )
+
+    def choose(name: str) -> tuple:
+        return gr.update(visible=is_diffusion(methods[name])), methods[name].worth
+
+    method.change(choose, method, [diffusion, worth], show_progress="hidden")
 
 
 # -- what is on the left and in the middle ---------------------------------------------------------------------------

@@ -1,7 +1,12 @@
 """Turn your own masks, sketches, or depth and normal maps into pictures.
 
-  piti translate --method ours --task coco_mask --condition masks/ --out pictures/
-  piti translate --model base.safetensors --upsampler upsampler.safetensors --condition sketch.png --out pictures/
+After `make reproduce` these run as they stand:
+
+  piti translate --method ours --task coco_mask --out pictures/ --config preset=smoke \\
+      --condition results/smoke/data/coco/*/drawn/stuffthingmaps/val2017
+  piti translate --model results/smoke/models/two_stage-coco_mask/*/ --out pictures/ --config preset=smoke \\
+      --upsampler results/smoke/models/upsampler-coco_mask/*/ --task coco_mask \\
+      --condition results/smoke/data/coco/*/drawn/stuffthingmaps/val2017
 
 A model is named as in the tables (--method, --task, --config preset=...), or by its weights, which carry their card.
 The authors' weights carry none: set `weights.released_TASK_base.path` and `..._upsampler.path`, then --method released.
@@ -54,14 +59,21 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace, config: Config) -> None:
+    from piti.sample.translate import Translator, translate  # torch: two seconds
+
+    model = Translator(*prepared(arguments, config))
+    translate(model, arguments.condition, arguments.out, config.machine.sample_batch)
+
+
+def prepared(arguments: Namespace, config: Config) -> tuple[list[Stage], str, Labels | None]:
+    """What a command line names, sampled as it asks for."""
     stages, kind, labels = named(arguments, config)
-    asked = {key: getattr(arguments, option) for option, key in SAMPLING.items() if getattr(arguments, option)}
+    given = {key: getattr(arguments, option) for option, key in SAMPLING.items()}
+    asked = {key: value for key, value in given.items() if value is not None}
     stages = [stage._replace(card=changed(stage.card, asked, arguments.seed)) for stage in stages]
     if arguments.void is not None:
         stages = [stage._replace(card=void_as(stage.card, arguments.void)) for stage in stages]
-    from piti.sample.translate import Translator, translate  # torch: two seconds
-
-    translate(Translator(stages, kind, labels), arguments.condition, arguments.out, config.machine.sample_batch)
+    return stages, kind, labels
 
 
 def named(arguments: Namespace, config: Config) -> tuple[list[Stage], str, Labels | None]:

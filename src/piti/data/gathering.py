@@ -62,5 +62,11 @@ def joined(ids: list[str], found: dict[str, Path]) -> dict[str, Path]:
 
 def read(path: Path, side: int) -> np.ndarray:
     """A picture as uint8 side×side×3."""
-    image = pictures.colours(path, GROUND, upright=True)
-    return np.asarray(image if image.size == (side, side) else image.resize((side, side), Image.Resampling.BICUBIC))
+    return sized(np.asarray(pictures.colours(path, GROUND, upright=True)), side)
+
+
+def sized(picture: np.ndarray, side: int) -> np.ndarray:
+    """A picture of another size as photographs are brought to theirs."""
+    if picture.shape[:2] == (side, side):
+        return picture
+    return np.asarray(Image.fromarray(picture).resize((side, side), Image.Resampling.BICUBIC))

@@ -1,7 +1,7 @@
 """A user's own conditions into pictures, by the same code that makes the pictures behind the tables."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -68,14 +68,33 @@ def translate(translator: Translator, conditions: Path, out: Path, batch_size: i
     """
     given = find(conditions, translator.kind)
     refuse([fault for path in given.values() if (fault := refusal(translator.read, path))], str(conditions))
+    for name, picture in drawn(translator, given, batch_size):
+        with atomic(out / f"{name}.png") as temporary:
+            Image.fromarray(picture).save(temporary, format="png")
+
+
+def drawn(
+    translator: Translator, given: Mapping[str, np.ndarray | Path], batch_size: int
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Name and picture, uint8 S x S x 3, of each condition: a file, or an array as it is stored.
+
+    Raises InputError for an array that is no condition of the model's side.
+    """
     ids = list(given)
+    shape = (translator.side, translator.side, *([6] if translator.kind == "geometry" else []))
+
+    def stored(name: str) -> np.ndarray:
+        one = given[name]
+        array = one if isinstance(one, np.ndarray) else translator.read(one)
+        if array.shape != shape or array.dtype != np.uint8:
+            raise InputError(f"{name}: found {array.dtype} of shape {array.shape}, expected uint8 of shape {shape}")
+        return array
+
     with tqdm(total=len(ids), desc="pictures", unit="image") as bar:
         for start in range(0, len(ids), batch_size):
             batch = ids[start : start + batch_size]
-            *_, drawn = translator(batch, np.stack([translator.read(given[i]) for i in batch]))
-            for name, picture in zip(batch, drawn, strict=True):
-                with atomic(out / f"{name}.png") as temporary:
-                    Image.fromarray(picture).save(temporary, format="png")
+            *_, pictures = translator(batch, np.stack([stored(i) for i in batch]))
+            yield from zip(batch, pictures, strict=True)
             bar.update(len(batch))
 
 
