@@ -17,6 +17,7 @@ sys.path.insert(0, f"{workflow.basedir}/src")
 from snakemake.exceptions import WorkflowError
 
 from piti.card import dumps
+from piti.cli.check import said_at_start
 from piti.config import load
 from piti.files import InputError
 from piti.plan import report as plan_report, resolve, runs  # `report` is Snakemake's own word
@@ -42,6 +43,11 @@ if workflow.is_main_process and any(
     for drift in drifts(plan):
         print(drift.text, file=sys.stderr)
         FATAL += [drift.text] * drift.fatal
+
+
+onstart:
+    said_at_start(plan)
+
 
 machine = settings.machine
 RESULTS = settings.results

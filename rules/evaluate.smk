@@ -46,6 +46,7 @@ rule check_metric:
         table=path("tables", "table.csv"),
         long=path("tables", "long.csv"),
         markdown=path("tables", "table.md"),
+        latex=path("tables", "table.tex"),
     log:
         log_of("check_metric"),
     benchmark:

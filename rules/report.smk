@@ -9,6 +9,7 @@ rule make_table:
         table=path("tables", "table.csv"),
         long=path("tables", "long.csv"),
         markdown=path("tables", "table.md"),
+        latex=path("tables", "table.tex"),
     log:
         log_of("make_table"),
     wildcard_constraints:
@@ -60,7 +61,8 @@ def same(one, other):
 
 def beside(wildcards):
     table = Path(planned_tables[wildcards.table].path)
-    found = {"table": table, "long": table.with_name("long.csv"), "markdown": table.with_name("table.md")}
+    names = {"long": "long.csv", "markdown": "table.md", "latex": "table.tex"}
+    found = {"table": table} | {key: table.with_name(name) for key, name in names.items()}
     return found | {"outdated": outdated(table, f"{RESULTS}/{wildcards.table}.csv")}
 
 
@@ -75,13 +77,14 @@ rule publish_table:
             f"{RESULTS}/{{table}}.long.csv", "captions/long.rst", "Tables", labels={"table": "{table}", "form": "long"}
         ),
         markdown=f"{RESULTS}/{{table}}.md",
+        latex=f"{RESULTS}/{{table}}.tex",
     wildcard_constraints:
         table="|".join(planned_tables) or "none",
     localrule: True
     params:
         title=lambda w: planned_tables[w.table].card.title,
     shell:
-        "cp {input.table:q} {output.table:q} && cp {input.long:q} {output.long:q} && cp {input.markdown:q} {output.markdown:q}"
+        "cp {input.table:q} {output.table:q} && cp {input.long:q} {output.long:q} && cp {input.markdown:q} {output.markdown:q} && cp {input.latex:q} {output.latex:q}"
 
 
 rule publish_figure:

@@ -104,3 +104,20 @@ rule generate:
         step=command("generate"),
     shell:
         "{params.step} --sample-batch {machine.sample_batch} --output {output:q} 2> {log:q}"
+
+
+rule gather_pictures:
+    input:
+        unpack(files("gather_pictures")),
+    output:
+        path("gathered", "index.json"),
+    log:
+        log_of("gather_pictures"),
+    localrule: True
+    conda:
+        "../envs/report.yaml"
+    threads: machine.threads
+    params:
+        step=command("gather_pictures"),
+    shell:
+        "{params.step} --output {output:q} 2> {log:q}"

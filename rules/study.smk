@@ -25,6 +25,7 @@ rule tally_study:
         table=path("tables", "table.csv"),
         long=path("tables", "long.csv"),
         markdown=path("tables", "table.md"),
+        latex=path("tables", "table.tex"),
     log:
         log_of("tally_study"),
     wildcard_constraints:

@@ -64,6 +64,15 @@ def unknown_key(key: str, known: Any, where: str = "") -> str:
     return f"{where + ': ' if where else ''}unknown key {key!r}{hint}"
 
 
+def check_range(card: Any, **bounds: tuple[float, float]) -> None:
+    """Raise ValueError where a number of the card is outside its bounds, both included."""
+    for key, (low, high) in bounds.items():
+        found = getattr(card, key)
+        if found is not None and not low <= found <= high:
+            upper = f" to {high:g}" if math.isfinite(high) else " or more"
+            raise ValueError(f"{key}: found {found}, expected {low:g}{upper}")
+
+
 def to_dict(card: Any, base: Any = None, whole: bool = True) -> dict:
     """The card as plain data, without what equals `base` or the default: a new field with a default moves no digest.
 

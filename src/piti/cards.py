@@ -4,10 +4,11 @@ A data set is its name, layout, version, splits, counts used and exclusions. Wei
 stated, else their name. Where they lie and how they came here is `apart`: it makes nothing anew.
 """
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from piti.card import apart, digest
+from piti.card import apart, check_range, digest
 from piti.cards_baselines import OASISConfig, Pix2PixHDConfig, SPADEConfig
 
 
@@ -87,6 +88,9 @@ class SamplingConfig:
     upsampler_temperature: float = 0.997  # facts 1.5: scale of the upsampler's first noise
     precision: Literal["fp32", "bf16"] = "fp32"  # the configuration's, where it says none of its own
 
+    def __post_init__(self):
+        check_range(self, guidance=(0, math.inf), eta=(0, 1), upsampler_temperature=(0, math.inf))
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
@@ -114,8 +118,16 @@ class TrainingConfig:
     discriminator_width: int = 64
     clamp_x_start: bool = True  # hold the prediction to [-1, 1] before those losses
     image_losses_from: int = 100  # first step of the perceptual and adversarial losses
+    void: int = (
+        0  # label in whose colour void is painted: 0 is black; 183 is COCO's as a last class, SPADE's convention
+    )
     # a baseline's
     refresh_steps: int = 50  # training batches that set an averaged generator's batch statistics (facts 3.3)
+
+    def __post_init__(self):
+        check_range(self, steps=(0, math.inf), batch=(1, math.inf), lr=(0, math.inf), weight_decay=(0, math.inf))
+        check_range(self, ema_rate=(0, 1 - 1e-9), condition_dropout=(0, 1), diffusion_steps=(1, math.inf))
+        check_range(self, void=(0, 255), image_losses_from=(0, math.inf), refresh_steps=(0, math.inf))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,6 +199,7 @@ class PackCard(Card):
     test: int = 0
     num_classes: int = 0
     exclude: tuple[str, ...] = ()
+    depth_unit: Literal["m", "cm", "mm"] = "m"  # of the depth files, for geometry
     expected: int = apart(0)  # photographs in this split: of the folder layout at most, of others as published
     archives: tuple[str, ...] = apart(())  # "file digest" of those that state one
     shard_size: int = apart(4096)
@@ -253,6 +266,7 @@ class SampleCard(Card):
     encoder: EncoderConfig
     noise_schedule: str
     diffusion_steps: int
+    void: int = 0  # as in TrainingConfig
     low_res: str = ""
     shard_size: int = apart(4096)
 
@@ -317,6 +331,16 @@ class GenerateCard(Card):
 
 
 @dataclass(frozen=True, kw_only=True)
+class GatherCard(Card):
+    """Pictures that a method made elsewhere, one for each test image."""
+
+    content: str  # digest of the names, sizes and times of its files
+    images: str  # digest of the packed test images that they are joined to
+    side: int
+    shard_size: int = apart(4096)
+
+
+@dataclass(frozen=True, kw_only=True)
 class FeaturesCard(Card):
     """What a pretrained network sees in packed pictures."""
 
@@ -360,6 +384,7 @@ class Cell:
     seeds: tuple[int, ...] = ()
     extractor: str = ""
     run: str = ""  # method/task/share, as a person would ask for it
+    ceiling: bool = False  # the photographs' own
     selected: bool = False  # the scores are alternatives of which the best on the test set is shown
     reason: str = ""
     substitution: str = ""

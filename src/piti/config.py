@@ -12,11 +12,12 @@ from typing import Any, Literal, get_type_hints
 
 import yaml
 
-from piti.card import from_dict, unknown_key
+from piti.card import check_range, from_dict, unknown_key
 from piti.cards import Edit, EncoderConfig, EstimatorConfig, SamplingConfig, TextConfig, TrainingConfig, UNetConfig
 from piti.cards_baselines import OASISConfig, Pix2PixHDConfig, SPADEConfig
 from piti.files import InputError
 from piti.measures import DISTANCES, MEASURES
+from piti.respacing import kept_steps
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,12 @@ class Dataset:
     archives: dict[str, Archive] = field(default_factory=dict)
     version: str = ""  # another one says that the data are others on purpose
     exclude: tuple[str, ...] = ()  # ids left out
+    depth_unit: Literal["m", "cm", "mm"] = "m"  # of the depth files
     substitution: str = ""  # why this is not the paper's data, if it is not
     licence: str = ""
+
+    def __post_init__(self):
+        check_range(self, train=(0, math.inf), test=(0, math.inf), num_classes=(0, 255))
 
 
 @dataclass(frozen=True)
@@ -128,6 +133,7 @@ class Method:
     upsampler: str = ""
     generator: str = ""  # a baseline, in place of base and upsampler
     sampling: SamplingConfig = SamplingConfig()  # where it differs from `sampling`
+    pictures: dict[str, str] = field(default_factory=dict)  # task -> folder of pictures that a method made elsewhere
     photographs: bool = False  # the test photographs themselves: the best that a measure can say
     best_of: tuple[str, ...] = ()  # other methods, of which each cell takes the best score: selection on the test set
     conditions: tuple[str, ...] = ("mask", "sketch", "geometry")  # its other cells read "-"
@@ -142,6 +148,9 @@ class Run:
     fraction: float | None = None
     metric: str = ""
     label: str = ""
+
+    def __post_init__(self):
+        check_range(self, fraction=(0.001, 1))
 
 
 @dataclass(frozen=True)
@@ -373,7 +382,18 @@ def _check_names(config: Config) -> None:
     for name, method in config.methods.items():
         known(method.base, f"methods.{name}.base", config.models)
         known(method.upsampler, f"methods.{name}.upsampler", config.models)
+        for row, key in ((method.base, "base_respacing"), (method.upsampler, "upsampler_respacing")):
+            respacing = getattr(method.sampling, key)
+            where = "" if respacing == getattr(config.sampling, key) else f"methods.{name}."
+            try:
+                kept_steps(config.models[row].diffusion_steps if row else 1000, respacing)
+            except InputError as error:
+                raise InputError(f"{where}sampling.{key}: {error}") from None
         known(method.generator, f"methods.{name}.generator", config.models)
+        for task in method.pictures:
+            known(task, f"methods.{name}.pictures", config.tasks)
+        if method.pictures and (made := [key for key in ("base", "upsampler", "generator") if getattr(method, key)]):
+            raise InputError(f"methods.{name}: found pictures and {made[0]}, expected one of them")
         for other in method.best_of:
             known(other, f"methods.{name}.best_of", config.methods)
     for task, methods in config.only.items():
@@ -413,8 +433,10 @@ def _check_names(config: Config) -> None:
         for column in (*figure.columns, *figure.headings):
             known(column, f"figures.{name}.columns", config.methods, SHOWN)
             method = config.methods.get(column)
-            if figure.seeds and method and method.generator:
-                raise InputError(f"figures.{name}.seeds: found {column}, a baseline; expected diffusion models alone")
+            if figure.seeds and method and not method.base:
+                raise InputError(
+                    f"figures.{name}.seeds: found {column}; expected diffusion models alone, not its pictures"
+                )
             if figure.edits and not (
                 method and method.base and (method.sampling.base_sampler, method.sampling.eta) == ("ddim", 0)
             ):

@@ -7,6 +7,7 @@ digest is pinned on first use: written to a file of pins, and any later change r
 import contextlib
 import datetime
 import fcntl
+import gzip
 import http.client
 import json
 import os
@@ -38,6 +39,9 @@ YANDEX_API = "https://cloud-api.yandex.net/v1/disk/public/resources/download"
 YANDEX_HOSTS = ("disk.yandex.ru", "disk.yandex.com", "yadi.sk")
 MAX_EXPANSION = 100  # of a wheel's member
 DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, struct.error, NotImplementedError, RuntimeError, ValueError)
+FORMS = {".zip": "zip", ".whl": "zip", ".gz": "gzip", ".tgz": "gzip", ".pt": "PyTorch", ".pth": "PyTorch"}
+FORMS |= {".h5": "HDF5", ".hdf5": "HDF5", ".safetensors": "safetensors"}
+LEAST = 256  # bytes that an archive or weights have at least
 DIGEST_LENGTHS = {"sha256": 64, "sha1": 40, "md5": 32}
 
 
@@ -91,6 +95,7 @@ def _verify(file: Path, source: Source, pins: str | Path, origin: str, target: P
     if source.bytes is not None and size != source.bytes:
         raise InputError(f"{where}: found {size} bytes, expected {source.bytes}")
     if not source.digest:
+        _look(file, (file if source.package else target or file).name, where)
         digest = f"sha256:{file_digest(file)}"
         _pin(Path(pins), source.name, digest, size, origin, where)
         return digest
@@ -116,8 +121,56 @@ def _pin(pins: Path, name: str, digest: str, size: int, origin: str, where: str)
         elif pin["digest"] != digest:
             raise InputError(
                 f"{where}: found {digest}, expected {pin['digest']}, pinned on {pin['pinned']} from {pin['from']}; "
-                f"if the new file is right, give it another version, or remove the entry from {pins}"
+                f"if the new file is right, give it another version, or: piti pins --forget {name} ({pins})"
             )
+
+
+def forget(pins: Path, name: str) -> str:
+    """Remove a pin; return the digest that it had."""
+    with open(pins.parent / f".{pins.name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        known = read_json(pins)
+        digest = known.pop(name)["digest"]
+        write_json(pins, known)
+    return digest
+
+
+def _look(file: Path, name: str, where: str) -> None:
+    """Refuse what nobody has published a digest of, where it cannot be what `name` says: a page instead of a file, an
+    empty file, half a file. It would be pinned for ever.
+    """
+    size, form = file.stat().st_size, FORMS.get(os.path.splitext(name)[1].lower())
+    with open(file, "rb") as handle:
+        start = handle.read(512)
+    text = start.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if text.startswith((b"<!doctype", b"<html", b"<head", b"<body", b"<?xml", b"<error")):
+        raise InputError(f"{where}: found a web page, expected a file")
+    if size < LEAST and form:
+        raise InputError(f"{where}: found {size} bytes, expected {form}")
+    if not size:
+        raise InputError(f"{where}: found an empty file")
+    try:
+        whole = _is_whole(file, form)
+    except (*DAMAGE, OSError):
+        whole = False
+    if not whole:
+        raise InputError(f"{where}: found no whole file of the form {form}, beginning with {start[:8]!r}")
+
+
+def _is_whole(file: Path, form: str | None) -> bool:
+    """Whether a file has the form, to its very end as far as that can be told without its digest."""
+    with open(file, "rb") as handle:
+        start = handle.read(8)
+        if form == "gzip":
+            with gzip.open(file) as stream:
+                while stream.read(1 << 20):
+                    pass
+        if form == "safetensors":
+            head = int.from_bytes(start, "little")
+            return head < file.stat().st_size and b"{" in handle.read(8)
+    if form == "PyTorch":  # a zip file, or older: a pickle
+        return zipfile.is_zipfile(file) or start[:1] == b"\x80"
+    return {"zip": zipfile.is_zipfile(file), "HDF5": start == b"\x89HDF\r\n\x1a\n"}.get(form, True)
 
 
 # -- URLs --------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from piti.cards import PackCard
-from piti.data.packing import scan
+from piti.data import layouts
 from piti.data.sources import Sources, beside, same, size_and_time
 from piti.files import InputError, read_json
 from piti.plan import Artefact, Plan
@@ -25,7 +25,7 @@ class Drift(NamedTuple):
 
 def drifts(plan: Plan) -> Iterator[Drift]:
     """A line for each data set, and for each file of weights, that is no longer what it was."""
-    packs, seen = defaultdict(list), cache(records)
+    packs, seen = defaultdict(list), cache(layouts.scan)
     for artefact in plan.artefacts.values():
         if Path(artefact.path).exists():
             if isinstance(artefact.card, PackCard):
@@ -50,7 +50,8 @@ def packed(name: str, artefacts: list[Artefact], seen) -> Iterator[Drift]:
             return
         try:
             card = artefact.card
-            records = seen(card.layout, root, card.split, card.exclude, card.expected, card.test)
+            limit = card.expected if card.layout == "folder" else None
+            records = seen(card.layout, root, card.split, card.exclude, limit, card.test)
             sources, differ = Sources(records, card.kind, stats), {}
             for shard in shards:
                 differ |= sources.changed(shard)
@@ -70,14 +71,6 @@ def packed(name: str, artefacts: list[Artefact], seen) -> Iterator[Drift]:
             f"{' '.join(sorted(folders))} to pack them again, or only *.sources.json in there to keep what was packed",
             True,
         )
-
-
-def records(layout: str, root: str, split: str, exclude: tuple[str, ...], expected: int, test: int) -> list:
-    """The records of a split, which its photographs and its conditions share."""
-    card = PackCard(
-        dataset="", layout=layout, split=split, kind="images", side=0, exclude=exclude, expected=expected, test=test
-    )
-    return scan(card, root)
 
 
 def archived(name: str, artefacts: list[Artefact]) -> Iterator[Drift]:

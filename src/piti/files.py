@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -22,6 +22,15 @@ os.umask(UMASK)
 
 class InputError(Exception):
     """Input that a person can put right. Its text is one line: file, key, found, expected. Steps print it, exit 2."""
+
+
+def refuse(faults: Sequence[str], where: str) -> None:
+    """Refuse many files at once: each fault a line on stderr, then an InputError with their number and the first."""
+    if len(faults) > 1:
+        print(*faults, sep="\n", file=sys.stderr)
+        raise InputError(f"{where}: found {len(faults)} faults, expected none; the first: {faults[0]}")
+    if faults:
+        raise InputError(faults[0])
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,15 @@ from PIL import Image
 from tests.unit.train import tiny
 
 from piti import __main__ as cli
-from piti.config import load
+from piti.config import Method, load
+from piti.data import layouts, scenes
 from piti.data.conditions.mask import colour_map
+from piti.data.shards import write
+from piti.evaluate.features import Features, Spec, write_features
 from piti.files import InputError, write_failure, write_json
 from piti.networks.piti import PITI
-from piti.plan import resolve
+from piti.plan import Plan, resolve
+from piti.sample.stages import Labels
 from piti.sample.translate import find, read_geometry, read_mask, read_sketch
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -109,22 +114,48 @@ def save(path: Path, array: np.ndarray) -> Path:
     return path
 
 
-def test_masks_are_read_from_colours_and_from_ids(tmp_path):
-    ids = np.array([[0, 1], [150, 182]], np.uint8)
-    assert np.array_equal(read_mask(save(tmp_path / "a.png", colour_map(256)[ids]), 2, 183), ids)
-    assert np.array_equal(read_mask(save(tmp_path / "b.png", ids), 2, 183), ids)
+COCO, ADE20K = Labels("coco_stuff", 183), Labels("ade20k", 151)
+
+
+def test_masks_are_read_from_colours_and_from_the_data_sets_own_ids(tmp_path):
+    stored = np.array([[0, 1], [150, 182]], np.uint8)
+    painted = save(tmp_path / "a.png", colour_map(256)[stored])
+    assert np.array_equal(read_mask(painted, 2, 183), stored)
+    assert np.array_equal(read_mask(save(tmp_path / "b.png", stored - np.uint8(1)), 2, 183, COCO), stored)
+    assert np.array_equal(read_mask(save(tmp_path / "c.png", stored % 151), 2, 151, ADE20K), stored % 151)
+    with pytest.raises(InputError, match=r"b.png: found label ids, expected to hear of which task \(--task\)"):
+        read_mask(tmp_path / "b.png", 2, 183)
     with pytest.raises(InputError, match=r"a.png: found label 182, expected 0 \(void\) to 150"):
         read_mask(tmp_path / "a.png", 2, 151)
     with pytest.raises(InputError, match=r"c.png: found colour \(1, 2, 3\)"):
         read_mask(save(tmp_path / "c.png", np.full((2, 2, 3), (1, 2, 3))), 2, 183)
 
 
+@pytest.mark.parametrize("layout", ["ade20k", "coco_stuff", "folder"])
+def test_label_files_of_a_data_set_are_read_as_packing_reads_them(tmp_path, layout):
+    scenes.write(tmp_path, layout, 0, {"train": 4, "test": 0}, 32)
+    ids = Labels(layout, 151 if layout == "ade20k" else 183)
+    for record in layouts.scan(layout, tmp_path, "train"):
+        expected = layouts.read_labels(record, 32, layout, ids.num_classes)
+        assert np.array_equal(read_mask(record.labels, 32, ids.num_classes, ids), expected)
+        painted = save(tmp_path / "painted.png", colour_map(256)[expected])
+        assert np.array_equal(read_mask(painted, 32, ids.num_classes), expected)
+
+
+def test_void_may_be_painted_as_the_last_class(tmp_path):
+    """As three of the authors' own four example masks have it."""
+    colour = np.full((2, 2, 3), (128, 224, 192), np.uint8)
+    assert (read_mask(save(tmp_path / "a.png", colour), 2, 183, COCO) == 183).all()
+    with pytest.raises(InputError, match="found label 184"):
+        read_mask(save(tmp_path / "b.png", colour_map(256)[np.full((2, 2), 184)]), 2, 183, COCO)
+
+
 def test_sketches_are_white_on_black(tmp_path):
     edges = np.zeros((4, 4), np.uint8)
     edges[1] = 255
-    assert np.array_equal(read_sketch(save(tmp_path / "a.png", edges), 4, 0), edges // 255)
+    assert np.array_equal(read_sketch(save(tmp_path / "a.png", edges), 4), edges // 255)
     with pytest.raises(InputError, match="75% white"):
-        read_sketch(save(tmp_path / "b.png", 255 - edges), 4, 0)
+        read_sketch(save(tmp_path / "b.png", 255 - edges), 4)
 
 
 def test_geometry_is_two_pictures(tmp_path):
@@ -133,7 +164,7 @@ def test_geometry_is_two_pictures(tmp_path):
     found = find(tmp_path, "geometry")
     assert list(found) == ["x"]
     assert find(tmp_path / "x_depth.png", "geometry") == found
-    assert read_geometry(found["x"], 2, 0)[0, 0].tolist() == [10, 10, 10, 20, 20, 20]
+    assert read_geometry(found["x"], 2)[0, 0].tolist() == [10, 10, 10, 20, 20, 20]
 
 
 def test_translate_takes_the_authors_weights_by_their_path(piti, capsys, tmp_path):
@@ -170,3 +201,54 @@ def test_translate_refuses_in_one_line(piti, capsys, tmp_path):
     (tmp_path / "w.safetensors").write_text("no weights")
     assert "found no weights" in refused(capsys, piti, "translate", "--model", tmp_path / "w.safetensors", *own)
     assert not (tmp_path / "out").exists()
+
+
+# -- pictures made elsewhere -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def scored(tmp_path, monkeypatch):
+    """Test photographs and a folder of pictures of them, and the features of both as their steps would leave them."""
+    config = load({"preset": "smoke"}, CONFIG)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "mine").mkdir()
+    ids = [f"ADE_val_{i:08d}" for i in range(20)]
+    rng = np.random.default_rng(0)
+    photographs = Plan(config).packed("ade20k", "test", "images")
+    write(Path(photographs.path).parent, "images", ids, lambda i: np.zeros((len(i), 64, 64, 3), np.uint8), 32, 64)
+    for i in ids:
+        save(tmp_path / f"mine/{i}.png", rng.integers(0, 256, (32, 32, 3)))
+    method = Method(label="mine", pictures={"ade20k_mask": "mine"})
+    plan = Plan(replace(config, methods=config.methods | {"pictures": method}))
+    for extractor in config.extractors.values():
+        spec = Spec(extractor, "layer", 8, "", "")
+        for pictures in (photographs, plan.samples("pictures", "ade20k_mask", 1.0, 0)):
+            values = rng.standard_normal((20, 8)).astype(np.float32)
+            write_features(plan.features(pictures, extractor).path, Features(values, tuple(ids), spec))
+    return tmp_path
+
+
+def test_score_says_each_metric_in_one_line(piti, scored, capsys):
+    lines = piti("score", "--pictures", "mine", "--task", "ade20k_mask").splitlines()
+    assert [line.split(":")[0] for line in lines] == ["fid_c", "fid_i"]
+    assert all("95 % interval" in line and "n = 20" in line and "reference " in line for line in lines)
+
+
+def test_score_takes_and_gives_references(piti, scored, capsys):
+    given = ("--task", "ade20k_mask", "--metric", "fid_c")
+    assert "mu and sigma of 20 test photographs" in piti("score", *given, "--write-reference", "r.npz")
+    own = piti("score", "--pictures", "mine", *given)
+    theirs = piti("score", "--pictures", "mine", *given, "--reference", "r.npz")
+    value = lambda line: float(line.split("↓ ")[1].split()[0])  # noqa: E731
+    assert value(own) == pytest.approx(value(theirs), abs=0.02) and "reference r.npz" in theirs
+
+
+def test_score_refuses_in_one_line(piti, scored, capsys):
+    (scored / "mine/ADE_val_00000003.png").unlink()
+    score = ("score", "--pictures", "mine", "--task")
+    line = refused(capsys, piti, *score, "ade20k_mask")
+    assert "found no picture of 1 (ADE_val_00000003) of 20 test images" in line
+    assert "--task: unknown key 'ade20k'" in refused(capsys, piti, *score, "ade20k")
+    assert "--metric: unknown key 'fid'" in refused(capsys, piti, *score, "ade20k_mask", "--metric", "fid")
+    assert "expected whose reference" in refused(capsys, piti, *score, "ade20k_mask", "--reference", "r.npz")
+    assert "try: snakemake results/smoke/" in refused(capsys, piti, *score, "diode_geometry")

@@ -115,6 +115,34 @@ def test_mistyped_key(user, line):
 
 
 @pytest.mark.parametrize(
+    ("user", "words"),
+    [
+        ({"sampling": {"base_respacing": "abc"}}, "sampling.base_respacing: respacing: found 'abc' for 1000 steps, "),
+        ({"sampling": {"base_respacing": 1001}}, "sampling.base_respacing: respacing: found '1001' for 1000 steps, "),
+        ({"sampling": {"upsampler_respacing": "fast28"}}, "sampling.upsampler_respacing: respacing: found 'fast28'"),
+        (
+            {"methods": {"ours": {"sampling": {"base_respacing": 0}}}},
+            "methods.ours.sampling.base_respacing: respacing: found '0'",
+        ),
+        ({"models": {"stage1": {"ema_rate": 1}}}, "models.stage1: ema_rate: found 1.0, expected 0 to 1"),
+        ({"models": {"stage1": {"ema_rate": 9999}}}, "models.stage1: ema_rate: found 9999.0, expected 0 to 1"),
+        ({"models": {"stage1": {"batch": 0}}}, "models.stage1: batch: found 0, expected 1 or more"),
+        ({"models": {"stage1": {"steps": -1}}}, "models.stage1: steps: found -1, expected 0 or more"),
+        (
+            {"models": {"stage1": {"condition_dropout": 20}}},
+            "models.stage1: condition_dropout: found 20.0, expected 0 to",
+        ),
+        ({"models": {"released_base": {"void": 256}}}, "models.released_base: void: found 256, expected 0 to 255"),
+        ({"sampling": {"guidance": -1}}, ": guidance: found -1.0, expected 0 or more"),
+        ({"datasets": {"coco": {"num_classes": 999}}}, "datasets.coco: num_classes: found 999, expected 0 to 255"),
+        ({"datasets": {"diode": {"depth_unit": "inch"}}}, "datasets.diode.depth_unit: found 'inch', expected one of m"),
+    ],
+)
+def test_numbers_that_cannot_be_meant(user, words):
+    assert words in refusal(user)
+
+
+@pytest.mark.parametrize(
     ("user", "line"),
     [
         ({"models": {"stage1": {"steps": "many"}}}, "models.stage1.steps: found 'many', expected a whole number"),

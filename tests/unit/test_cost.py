@@ -10,10 +10,9 @@ from piti import count
 from piti.card import digest, to_dict
 from piti.cards import PackCard, SampleCard, TrainCard
 from piti.config import load
-from piti.diffusion.respace import kept_steps
 from piti.files import write_json
 from piti.plan import report, resolve
-from piti.plan.cost import COUNTS, CPU, CPU_RATE, Costs, model_steps, sized
+from piti.plan.cost import COUNTS, CPU, CPU_RATE, Costs, sized
 from piti.plan.disk import expected, on_disk
 from piti.plan.gpu import operations
 
@@ -104,11 +103,6 @@ def test_what_has_nothing_to_do_with_size_needs_no_counting():
 def test_another_network_is_named_as_not_counted():
     costs, _ = planned(networks={"oasis": {"channels_G": 96}})
     assert costs.uncounted == ["oasis-ade20k_mask", "oasis-ade20k_mask-25", "oasis-ade20k_mask-50", "oasis-coco_mask"]
-
-
-@pytest.mark.parametrize("respacing", ["250", "ddim50", "10,10,3", "fast27", ""])
-def test_model_steps_are_those_of_the_sampler(respacing):
-    assert model_steps(respacing, 1000) == len(kept_steps(1000, respacing))
 
 
 # -- hours -------------------------------------------------------------------------------------------------------------

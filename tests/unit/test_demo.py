@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from piti.cli import demo
-from piti.config import load
+from piti.config import Run, load
 from piti.data.conditions.mask import colour_map
-from piti.files import InputError
+from piti.files import InputError, write_json
 from piti.plan import Plan
 from piti.sample.translate import read_mask
 
@@ -42,8 +42,14 @@ def test_the_models_that_are_there_are_offered(trained):
     assert [(one.tab, one.label) for one in found] == [("COCO (Mask)", "SPADE"), ("COCO (Mask)", "OASIS")]
     (one,) = demo.choices(Namespace(**vars(ASKED) | {"method": "oasis"}), trained)
     assert one.named == "--method oasis --task coco_mask --config preset=smoke"
+    said = "Preset smoke: smoke preset, numbers are meaningless. oasis-coco_mask (published weights). "
+    assert one.worth == f"{said}Not scored yet"
     again = replace(trained, methods=trained.methods | {"again": replace(trained.methods["spade"], label="2")})
     assert list(demo.choices(ASKED, again)) == found  # the same weights, sampled another way
+    score = Plan(trained).score(Run(method="oasis", task="coco_mask", metric="fid_c"), 0)
+    write_json(score.path, {"value": 12.34, "interval": [10, 14.06], "n": 24})
+    (one,) = demo.choices(Namespace(**vars(ASKED) | {"method": "oasis"}), trained)
+    assert one.worth == f"{said}FD EfficientNet-Lite0 ↓ 12.3 (10.0 to 14.1), n = 24"
     with pytest.raises(InputError, match="nearest valid key: oasis"):
         list(demo.choices(Namespace(**vars(ASKED) | {"method": "oasys"}), trained))
 

@@ -1,15 +1,20 @@
 """Downloads against a server of our own, which cuts, lies, hangs and moves."""
 
+import gzip
 import hashlib
 import http.server
+import io
 import json
 import multiprocessing
+import os
 import threading
 import time
 import types
 import zipfile
 
+import numpy as np
 import pytest
+import safetensors.numpy
 
 from piti import download
 from piti.download import Source, fetch
@@ -273,6 +278,62 @@ def test_a_share_on_yandex_disk_is_resolved(server, get, monkeypatch, tmp_path):
     get(url=("https://disk.yandex.ru/d/abc",), digest=SHA256)
     assert server.seen[0][0] == "/share?public_key=https%3A%2F%2Fdisk.yandex.ru%2Fd%2Fabc"
     assert (tmp_path / "file").read_bytes() == DATA
+
+
+def packed(suffix):
+    """A small whole file of a form."""
+    content = io.BytesIO()
+    if suffix in (".zip", ".whl", ".pt"):
+        with zipfile.ZipFile(content, "w") as file:
+            file.writestr("data", DATA[:5000])
+    elif suffix == ".tar.gz":
+        content.write(gzip.compress(DATA[:5000] + os.urandom(5000)))
+    elif suffix == ".h5":
+        content.write(b"\x89HDF\r\n\x1a\n" + DATA[:5000])
+    elif suffix == ".safetensors":
+        content.write(safetensors.numpy.save({"a": np.zeros(2000, np.uint8)}))
+    return content.getvalue()
+
+
+PAGE = b"<!DOCTYPE html>\n<html><title>Too many requests</title></html>" + b" " * 500
+FORMS = [".zip", ".tar.gz", ".pt", ".h5", ".safetensors"]
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize(
+    "suffix, wrong, words",
+    [
+        *((suffix, PAGE, "found a web page") for suffix in (*FORMS, "")),
+        *((suffix, PAGE[:200], "found a web page") for suffix in FORMS),
+        ("", b"", "found an empty file"),
+        *((suffix, b"", "found 0 bytes, expected") for suffix in FORMS),
+        *((suffix, b"Not found", "found 9 bytes, expected") for suffix in FORMS),
+        *(
+            (suffix, packed(suffix)[: len(packed(suffix)) // 2], "no whole file")
+            for suffix in (".zip", ".tar.gz", ".pt")
+        ),
+        *((suffix, b"?" * 5000, "no whole file") for suffix in FORMS),
+    ],
+)
+def test_what_cannot_be_the_file_is_not_pinned(server, tmp_path, chunked, suffix, wrong, words):
+    server.chunked, server.data = chunked, wrong
+    source, target, pins = Source(url=(server.url(),)), tmp_path / f"file{suffix}", tmp_path / "pins.json"
+    with pytest.raises(InputError, match=words) as refusal:
+        fetch(source, target, pins)
+    assert "\n" not in str(refusal.value) and not target.exists() and not pins.exists()
+    server.data = packed(suffix) or DATA
+    fetch(source, target, pins)  # the right file is not refused
+    assert target.read_bytes() == server.data
+
+
+def test_a_pin_can_be_forgotten(server, get, tmp_path):
+    first = get()[1]
+    (tmp_path / "file").unlink()
+    server.data = bytes(2000)
+    with pytest.raises(InputError, match="if the new file is right: piti pins --forget"):
+        get()
+    assert download.forget(tmp_path / "pins.json", server.url()) == first
+    assert get()[1] != first
 
 
 def test_an_unpublished_checksum_is_pinned_and_its_change_refused(server, get, tmp_path):

@@ -9,7 +9,8 @@ from tests.house.pin import SHOWN, costly
 
 from piti.cards import Cell
 from piti.config import load
-from piti.plan import Plan, resolve
+from piti.files import InputError
+from piti.plan import Plan, report, resolve
 
 SHIPPED = Path(__file__).parents[2] / "config"
 PRESETS = sorted(path.stem for path in (SHIPPED / "presets").glob("*.yaml"))
@@ -440,3 +441,59 @@ def test_the_count_of_a_folders_training_pairs_keeps_its_test_set():
     few, many = (plan(datasets={"flickr": {"path": "/x", "train": n}}) for n in (100, 200))
     tests = [{k: v for k, v in costly(p).items() if k.startswith("shards/flickr-test")} for p in (few, many)]
     assert tests[0] and tests[0] == tests[1]
+
+
+# -- methods made elsewhere --------------------------------------------------------------------------------------------
+
+
+def mine(folder, **more) -> dict:
+    """A row of Table 1 whose pictures lie in a folder."""
+    rows = {"table1": {"rows": {"mine": {"method": "mine"}}}, "alignment": {"rows": {"mine": {"method": "mine"}}}}
+    return {"methods": {"mine": {"label": "My method", "pictures": {TASK: str(folder)}}}, "tables": rows} | more
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_pictures_made_elsewhere_are_a_row_like_any_other(tmp_path, preset):
+    (tmp_path / "a.png").touch()
+    user = mine(tmp_path, preset=preset, seeds=[0, 1])
+    user["figures"] = {"figure3": {"columns": ["condition", "mine", "ours"]}}
+    user["claims"] = {"mine": {"text": "t", "order": [{"method": "mine"}, {"method": "ours"}], "tasks": [TASK]}}
+    user["study"] = {"task": TASK, "against": {"mine": "-"}}
+    made, tables, figures = resolve(load(user, SHIPPED))
+    for table in ("table1", "alignment"):
+        of = {cell.column: cell for cell in tables[table].card.cells if cell.row == "My method"}
+        here = [cell for cell in of.values() if not cell.reason]
+        assert len(here) == 1 and here[0].column.startswith("ADE20K") and len(here[0].scores) == 1
+    (gathered,) = (a for a in made.artefacts.values() if a.step == "gather_pictures")
+    assert gathered.given == {"folder": str(tmp_path)}
+    assert any(gathered.path in a.inputs.get("pictures", ()) for a in figures.values())
+    assert any(gathered.path in a.inputs.get("against", ()) for a in made.artefacts.values())
+    report(made, tables, figures)
+    (claim,) = (one for one in claims_of(made) if one.name == "mine")
+    (ordering,) = claim.orderings
+    assert not ordering.reason and len(ordering.better_scores) == len(ordering.than_scores) == 1
+
+
+def claims_of(made: Plan):
+    (card,) = (a.card for a in made.artefacts.values() if a.step == "compare_scores")
+    return card.claims
+
+
+def test_other_pictures_are_scored_anew_and_move_nothing_else(tmp_path):
+    (tmp_path / "a.png").write_text("one")
+    before = plan(**mine(tmp_path))
+    assert not moved(before, plan(**mine(tmp_path)))
+    (tmp_path / "a.png").write_text("another")
+    found = moved(before, plan(**mine(tmp_path)))
+    assert found and all("mine-ade20k_mask" in name for name in found)
+
+
+def test_pictures_and_models_are_two_methods(tmp_path):
+    user = mine(tmp_path)
+    user["methods"]["mine"]["base"] = "two_stage"
+    with pytest.raises(InputError, match=r"methods\.mine: found pictures and base, expected one of them"):
+        load(user, SHIPPED)
+    with pytest.raises(
+        InputError, match=r"methods\.mine\.pictures: unknown key 'ade20k'; nearest valid key: ade20k_mask"
+    ):
+        load({"methods": {"mine": {"label": "m", "pictures": {"ade20k": "x"}}}}, SHIPPED)

@@ -16,13 +16,13 @@ from PIL import Image
 from safetensors.numpy import save_file
 
 from piti.config import load, parse_yaml
-from piti.data import instances, layouts
+from piti.data import instances, pictures
 from piti.data.shards import Shards
 from piti.files import InputError, read_json, write_json
 from piti.networks.pretrained import convert
 from piti.plan import resolve
 from piti.sample.stages import read_card
-from piti.sample.translate import opened
+from piti.sample.translate import read_sketch
 
 TESTS = Path(__file__).parent
 SHIPPED = TESTS.parents[1] / "config"
@@ -135,15 +135,15 @@ def test_a_card_inside_weights(tmp_path, card):
 
 def test_a_users_own_picture_has_the_same_limit(tmp_path, monkeypatch):
     Image.new("L", (20, 20)).save(tmp_path / "a.png")
-    monkeypatch.setattr(layouts, "MAX_PIXELS", 399)
-    refused("found 20×20 pixels, expected at most 399", opened, tmp_path / "a.png", 4, ("L",))
+    monkeypatch.setattr(pictures, "MAX_PIXELS", 399)
+    refused("found 20×20 pixels, expected at most 399", read_sketch, tmp_path / "a.png", 4)
 
 
 def test_a_picture_is_never_a_program(tmp_path):
     """PIL would run Ghostscript on PostScript, whatever the file is called."""
     (tmp_path / "a.jpg").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n%%EOF\n")
     assert Image.open(tmp_path / "a.jpg").format == "EPS"
-    refused("a.jpg: not a whole image .cannot identify", opened, tmp_path / "a.jpg", 4, ("L",))
+    refused("a.jpg: not a whole image .cannot identify", read_sketch, tmp_path / "a.jpg", 4)
 
 
 @pytest.mark.parametrize(

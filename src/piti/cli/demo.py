@@ -4,23 +4,25 @@
   piti demo --model base.safetensors --upsampler upsampler.safetensors --task coco_mask
 
 The page is served to this machine alone unless --host says otherwise. It asks nothing of the network and tells nobody.
+Above each model stands which one it is, how long it was trained and what it scores.
 A picture is the one that `piti translate` draws of the same condition file; the page says with which command.
 """
 
 import os
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
 from piti.card import unknown_key
 from piti.cli.translate import planned
-from piti.config import Config
+from piti.config import Config, Run
 from piti.data.scenes.classes import CLASSES
-from piti.files import InputError
-from piti.plan import Plan
-from piti.sample.stages import Stage, stages_of
+from piti.files import InputError, read_json
+from piti.measures import DISTANCES
+from piti.plan import Plan, Unavailable
+from piti.sample.stages import Stage, read_card, stages_of
 
 INSTALL = "pip install --no-deps -r envs/demo.txt"
 
@@ -35,6 +37,7 @@ class Choice(NamedTuple):
     stages: list[Stage]
     named: str  # the options that name it for `piti translate`
     palette: dict[str, int]  # of a mask: class -> stored label
+    worth: str  # which model this is, and what is known of its pictures
     examples: Path | None  # shards of the task's test conditions
 
 
@@ -70,11 +73,13 @@ def choices(arguments: Namespace, config: Config) -> Iterator[Choice]:
         if name is not None and name not in among:
             raise InputError(unknown_key(name, among, where))
     if arguments.model:
-        stages, kind = stages_of(arguments.model, arguments.upsampler)
+        stages, kind = stages_of(arguments.model, arguments.upsampler, config.sampling)
         named = " ".join(f"--{key} {path}" for key in ("model", "upsampler") if (path := getattr(arguments, key)))
         task = arguments.task or next(name for name, task in config.tasks.items() if task.condition == kind)
         name = arguments.model.name
-        yield Choice(config.tasks[task].label, name, name, kind, stages, named, palette(config, task), None)
+        yield Choice(
+            config.tasks[task].label, name, name, kind, stages, named, palette(config, task), about(stages), None
+        )
         return
     offered = set()  # how a model is sampled is asked on the page: methods that differ in that alone are one model
     for task, method in product(config.tasks, config.methods):
@@ -90,7 +95,35 @@ def choices(arguments: Namespace, config: Config) -> Iterator[Choice]:
             said, label = config.tasks[task], config.methods[method].label
             examples = Path(Plan(config).packed(said.dataset, "test", said.condition).path)
             named = f"--method {method} --task {task} --config preset={config.preset}"
-            yield Choice(said.label, method, label, said.condition, stages, named, palette(config, task), examples)
+            note = f": {config.note}" if config.note else ""
+            worth = f"Preset {config.preset}{note}. {about(stages)}. {scored(config, method, task)}"
+            colours = palette(config, task)
+            yield Choice(said.label, method, label, said.condition, stages, named, colours, worth, examples)
+
+
+def about(stages: Sequence[Stage]) -> str:
+    """The models of a choice, and how long they were trained, as their weights say."""
+    found = []
+    for stage in stages:
+        try:
+            trained = f"{read_card(stage.weights).training.steps:,} steps"
+        except InputError:
+            trained = "published weights"
+        found.append(f"{stage.weights.parent.parent.name} ({trained})")
+    return "; ".join(found)
+
+
+def scored(config: Config, method: str, task: str) -> str:
+    """The first metric of the tables, where somebody has measured it."""
+    plan, metric = Plan(config), next(iter(config.extractors))
+    try:
+        path = Path(plan.score(Run(method=method, task=task, metric=metric), config.seeds[0]).path)
+        score = read_json(path, "value", "interval", "n")
+    except (Unavailable, InputError):
+        return "Not scored yet"
+    low, high = score["interval"]
+    head = DISTANCES[config.extractors[metric]]
+    return f"{head} {score['value']:.1f} ({low:.1f} to {high:.1f}), n = {score['n']}"
 
 
 def palette(config: Config, task: str) -> dict[str, int]:

@@ -58,7 +58,7 @@ def build(choices: Sequence[Choice]) -> gr.Blocks:
     @lru_cache(LOADED)
     def loaded(tab: str, method: str) -> Translator:
         (one,) = (c for c in choices if (c.tab, c.method) == (tab, method))
-        return Translator(one.stages, one.kind)
+        return Translator(one.stages, one.kind)  # what is painted is in colours
 
     with gr.Blocks(title="PITI", analytics_enabled=False) as page:
         for tab in dict.fromkeys(choice.tab for choice in choices):
@@ -75,6 +75,7 @@ def fill(methods: dict[str, Choice], loaded: Callable[[str, str], Translator]) -
             condition = inputs(first)
         with gr.Column():
             method = gr.Dropdown([(c.label, c.method) for c in methods.values()], value=first.method, label="Model")
+            worth = gr.Markdown(first.worth, elem_classes="worth")
             seed = gr.Number(0, label="Seed", precision=0, minimum=0)
             with gr.Group(visible=is_diffusion(first)) as diffusion:
                 settings = sampling(next((c for c in methods.values() if is_diffusion(c)), None))
@@ -111,9 +112,11 @@ def fill(methods: dict[str, Choice], loaded: Callable[[str, str], Translator]) -
             raise gr.Error(str(error), duration=None) from None
 
     button.click(draw, [method, seed, *condition, *settings], [seen, base, picture, said])
-    method.change(
-        lambda name: gr.update(visible=is_diffusion(methods[name])), method, diffusion, show_progress="hidden"
-    )
+
+    def choose(name: str) -> tuple:
+        return gr.update(visible=is_diffusion(methods[name])), methods[name].worth
+
+    method.change(choose, method, [diffusion, worth], show_progress="hidden")
 
 
 # -- what is on the left and in the middle ---------------------------------------------------------------------------
@@ -197,7 +200,7 @@ def read(translator: Translator, painted: Sequence) -> np.ndarray:
                 raise InputError("found no picture, expected normals and depth")
             picture = on_black(given["composite"]) if isinstance(given, dict) else np.asarray(given)
             if translator.kind == "mask":
-                picture = whole_colours(picture, colour_map(min(translator.num_classes, 255)))
+                picture = whole_colours(picture, colour_map(min(translator.num_classes + 1, 256)))
             Image.fromarray(picture).save(Path(folder, name))
         return translator.read(Path(folder, names[0]))
 

@@ -1,28 +1,36 @@
 """Turn your own masks, sketches, or depth and normal maps into pictures.
 
-  piti translate --method ours --task coco_mask --condition masks/ --out pictures/
-  piti translate --model base.safetensors --upsampler upsampler.safetensors --condition sketch.png --out pictures/
+After `make reproduce` these run as they stand:
+
+  piti translate --method ours --task coco_mask --out pictures/ --config preset=smoke \\
+      --condition results/smoke/data/coco/*/drawn/stuffthingmaps/val2017
+  piti translate --model results/smoke/models/two_stage-coco_mask/*/ --out pictures/ --config preset=smoke \\
+      --upsampler results/smoke/models/upsampler-coco_mask/*/ --task coco_mask \\
+      --condition results/smoke/data/coco/*/drawn/stuffthingmaps/val2017
 
 A model is named as in the tables (--method, --task, --config preset=...), or by its weights, which carry their card.
 The authors' weights carry none: set `weights.released_TASK_base.path` and `..._upsampler.path`, then --method released.
 
-  mask      colours as the release paints them, or one channel of ids: 0 void, then the classes (COCO-Stuff's ids + 1)
+  mask      one channel of ids as in the data set's own label files (COCO-Stuff: 0 to 181, 255 void; ADE20K: 0 void, 1
+            to 150; with --model say whose by --task), or the colours that the release paints them in
   sketch    white edges on black
   geometry  NAME_normal.png beside NAME_depth.png, both coloured; name one of them, or their folder
+
+Void is black in those colours; the authors' own example masks show COCO's in (128, 224, 192), the colour of label 183.
+Either may be in a mask of colours; what a model sees where ids say void is --void 0 or --void 183.
 """
 
-import subprocess
-import sys
 from argparse import ArgumentParser, Namespace
 from dataclasses import replace
 from pathlib import Path
 
-from piti.card import dumps, from_dict, unknown_key
+from piti.card import from_dict, unknown_key
 from piti.cards import SampleCard, SamplingConfig
+from piti.cli.making import make
 from piti.config import Config
-from piti.files import InputError, failure
-from piti.plan import Artefact, Plan, Unavailable
-from piti.sample.stages import Stage, stages_of
+from piti.files import InputError
+from piti.plan import Plan, Unavailable
+from piti.sample.stages import Labels, Stage, stages_of
 
 # option -> key of `sampling`
 SAMPLING = {
@@ -38,10 +46,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--condition", required=True, type=Path, metavar="FILE|DIR")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR")
     parser.add_argument("--method", help="as in experiments.yaml")
-    parser.add_argument("--task", help="as in experiments.yaml")
+    parser.add_argument("--task", help="as in experiments.yaml; with --model it says whose label ids a mask holds")
     parser.add_argument("--model", type=Path, metavar="WEIGHTS", help="of a base model or a baseline")
     parser.add_argument("--upsampler", type=Path, metavar="WEIGHTS")
     parser.add_argument("--seed", type=int)
+    parser.add_argument("--void", type=int, metavar="LABEL", help="in whose colour a diffusion model sees void")
     parser.add_argument("--guidance", help="w of equation 7")
     parser.add_argument("--normalise", help="none, sample or channel")
     parser.add_argument("--respacing", help="steps of the base model")
@@ -50,21 +59,38 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace, config: Config) -> None:
-    stages, kind = named(arguments, config)
-    asked = {key: getattr(arguments, option) for option, key in SAMPLING.items() if getattr(arguments, option)}
-    stages = [stage._replace(card=changed(stage.card, asked, arguments.seed)) for stage in stages]
     from piti.sample.translate import Translator, translate  # torch: two seconds
 
-    translate(Translator(stages, kind), arguments.condition, arguments.out, config.machine.sample_batch)
+    model = Translator(*prepared(arguments, config))
+    translate(model, arguments.condition, arguments.out, config.machine.sample_batch)
 
 
-def named(arguments: Namespace, config: Config) -> tuple[list[Stage], str]:
-    """The stages of the model that a command line names, and the kind of condition that it takes."""
-    if (arguments.model is None) == (arguments.method is None or arguments.task is None):
+def prepared(arguments: Namespace, config: Config) -> tuple[list[Stage], str, Labels | None]:
+    """What a command line names, sampled as it asks for."""
+    stages, kind, labels = named(arguments, config)
+    given = {key: getattr(arguments, option) for option, key in SAMPLING.items()}
+    asked = {key: value for key, value in given.items() if value is not None}
+    stages = [stage._replace(card=changed(stage.card, asked, arguments.seed)) for stage in stages]
+    if arguments.void is not None:
+        stages = [stage._replace(card=void_as(stage.card, arguments.void)) for stage in stages]
+    return stages, kind, labels
+
+
+def named(arguments: Namespace, config: Config) -> tuple[list[Stage], str, Labels | None]:
+    """The stages of the model that a command line names, the kind of condition that it takes, and whose label ids."""
+    if (arguments.model is None) == (arguments.method is None):
         raise InputError("expected either --method and --task, or --model")
+    if arguments.task not in (None, *config.tasks):
+        raise InputError(unknown_key(arguments.task, config.tasks, "--task"))
+    labels = None
+    if arguments.task:
+        dataset = config.datasets[config.tasks[arguments.task].dataset]
+        labels = Labels(dataset.layout, dataset.num_classes)
     if arguments.model:
-        return stages_of(arguments.model, arguments.upsampler)
-    return planned(config, arguments.method, arguments.task), config.tasks[arguments.task].condition
+        return *stages_of(arguments.model, arguments.upsampler, config.sampling), labels
+    if not arguments.task:
+        raise InputError("expected either --method and --task, or --model")
+    return planned(config, arguments.method, arguments.task), config.tasks[arguments.task].condition, labels
 
 
 def changed(card, asked: dict[str, str], seed: int | None):
@@ -74,12 +100,20 @@ def changed(card, asked: dict[str, str], seed: int | None):
     return card if seed is None else replace(card, seed=seed)
 
 
+def void_as(card, label: int):
+    """The card of a model that sees void in the colour of a label. A baseline sees classes, not colours."""
+    if not 0 <= label <= 255:
+        raise InputError(f"--void: found {label}, expected a label, 0 to 255")
+    return replace(card, void=label) if isinstance(card, SampleCard) else card
+
+
 def planned(config: Config, method: str, task: str) -> list[Stage]:
     """The stages of a method, as the tables use them."""
     for name, among, where in ((method, config.methods, "--method"), (task, config.tasks, "--task")):
         if name not in among:
             raise InputError(unknown_key(name, among, where))
-    if config.methods[method].photographs:
+    entry = config.methods[method]
+    if entry.photographs or entry.pictures:
         raise InputError(f"--method: found {method}, expected one that makes pictures")
     plan, stages = Plan(config), []
     try:
@@ -89,20 +123,7 @@ def planned(config: Config, method: str, task: str) -> list[Stage]:
     by_path = {artefact.path: artefact for artefact in plan.artefacts.values()}
     while last:
         weights = Path(last.inputs["model"][0])
-        if not weights.exists() and (given := by_path[str(weights)].given):
-            convert(by_path[str(weights)], given["source"])
-        if not weights.exists():
-            raise InputError(f"{weights}: not there yet; try: snakemake {weights} --config preset={config.preset}")
-        if reason := failure(weights):
-            raise InputError(f"{weights}: failed: {reason}")
+        make(plan, by_path[str(weights)], ("convert_weights",))
         stages.insert(0, Stage(last.card, weights))
         last = by_path[last.inputs["low_res"][0]] if "low_res" in last.inputs else None
     return stages
-
-
-def convert(weights: Artefact, source: str) -> None:
-    """Published weights of the user's own, which no table need ask for, by the step that Snakemake would run."""
-    line = [sys.executable, "-m", f"piti.steps.{weights.step}", "--card", dumps(weights.card), "--source", source]
-    done = subprocess.run([*line, "--output", weights.path], stderr=subprocess.PIPE, text=True)
-    if done.returncode:
-        raise InputError(done.stderr.strip().splitlines()[-1].removeprefix("error: "))

@@ -5,7 +5,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 
 from piti.files import InputError
@@ -65,9 +64,29 @@ def draw(segmentations: list[list[np.ndarray] | dict], size: tuple[int, int]) ->
             instances[decode(segmentation, width, height)] = number
         else:
             for polygon in segmentation:
-                corners = np.clip(polygon, 0, size).astype(np.int32)  # the pixels that the corners lie in
-                cv2.fillPoly(instances, [corners], number)
+                instances[inside(polygon, width, height)] = number
     return instances
+
+
+def inside(polygon: np.ndarray, width: int, height: int) -> np.ndarray:
+    """The pixels whose centre lies inside a polygon K×2 (x, y), by the even-odd rule: bool height×width.
+
+    That is COCO's own rule, but that its tools round to a fifth of a pixel: areas agree to 1e-5, and 99 pixels in a
+    hundred; the others lie at the rim.
+    """
+    x, y = np.nan_to_num(polygon.astype(np.float64)).T
+    ahead_x, ahead_y = np.roll(x, -1), np.roll(y, -1)
+    first, last = (np.ceil(edge(y, ahead_y).clip(0, height) - 0.5).astype(int) for edge in (np.minimum, np.maximum))
+    counts = last - first  # rows whose centre an edge passes
+    edges = np.repeat(np.arange(len(x)), counts)
+    rows = first[edges] + np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    slope = (ahead_x - x)[edges] / (ahead_y - y)[edges]
+    columns = np.ceil((x[edges] + (rows + 0.5 - y[edges]) * slope).clip(0, width) - 0.5).astype(int)
+    crossings = np.zeros((height, width + 1), np.uint8)
+    np.add.at(crossings, (rows, columns), 1)
+    found, passed = np.zeros((height, width), bool), slice(first.min(), last.max())
+    found[passed] = np.cumsum(crossings[passed, :width], axis=1, dtype=np.uint8) & 1
+    return found
 
 
 def decode(encoding: dict, width: int, height: int) -> np.ndarray:

@@ -8,31 +8,30 @@
 | diode      | SPLIT/**/*.png with _depth, _depth_mask, _normal .npy | train, val           | none                    |
 | folder     | images/**/*.jpg, labels/**/*.png, captions/**/*.txt   | by a hash of the id  | 0..181: +1; 255 void: 0 |
 
+Photographs and label maps may have any suffix of `piti.data.listing`; depth may also be a 16-bit PNG, where 0 is
+invalid unless there is a mask. Photographs of a `folder` are turned upright as their EXIF says, and their labels with
+them; the published data sets are annotated as the pixels lie in the file.
+
 One convention holds for stored labels: 0 is other or void, 1..num_classes-1 are the classes. Every reader raises
-InputError, one line naming file, found and expected.
+InputError, one line naming file, found and expected; `survey` does so for all files of a split at once.
 """
 
-import contextlib
 import hashlib
-import math
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from PIL import Image
 
-from piti.data import instances
-from piti.files import InputError
+from piti.data import instances, listing, pictures
+from piti.data.pictures import spell
+from piti.files import InputError, refuse
 
-T = TypeVar("T")
-
-MAX_PIXELS = 80_000_000  # a larger picture is a decompression bomb, or at least no training picture
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")  # whatever a file is called; PIL hands others to programs (EPS)
-PHOTOGRAPHS = (".jpg", ".jpeg", ".png", ".webp")
 LABEL_SHIFT = {"ade20k": 0, "coco_stuff": 1, "folder": 1}  # added in uint8, so that COCO's 255 becomes 0
+GROUND = "white"  # under a photograph's transparent pixels, as browsers and printers have it
+METRES = {"m": 1.0, "cm": 0.01, "mm": 0.001}  # in one unit of a depth file
+PLAUSIBLE = (0.1, 300.0)  # m: where the median depth of a picture lies
 
 
 @dataclass(frozen=True)
@@ -47,6 +46,16 @@ class Record:
     normal: Path | None = None
     caption: Path | None = None
     instances: Path | None = None  # COCO's annotations of the whole split, there only for who asks for them
+    upright: bool = False  # turn photograph and labels as their EXIF says
+
+
+@dataclass
+class Found:
+    """What is below the root: records, what is wrong, and what is worth saying. One line each."""
+
+    records: list[Record]
+    faults: list[str]
+    remarks: list[str]
 
 
 # -- finding ---------------------------------------------------------------------------------------------------------
@@ -60,26 +69,42 @@ def scan(
     limit: int | None = None,
     test_count: int = 0,
 ) -> list[Record]:
-    """The records of a split ("train" or "test"), sorted by id.
+    """The records of a split ("train" or "test"), sorted by id. See `survey`."""
+    return survey(layout, root, split, exclude, limit, test_count).records
+
+
+def survey(
+    layout: str,
+    root: str | Path,
+    split: str,
+    exclude: Sequence[str] = (),
+    limit: int | None = None,
+    test_count: int = 0,
+) -> Found:
+    """The same with remarks on files that are left out.
 
     Args:
         exclude: ids left out.
         limit: at most this many records, the first ones by id (folder: by the hash of the id).
-        test_count: size of the test split where the layout has none of its own (folder).
+        test_count: size of the test split where the layout has none of its own (folder); at most half of the folder.
 
-    Raises InputError for a missing folder, a photograph whose companion is missing, and an empty split.
+    Raises InputError for a missing folder, photographs whose companions are missing, names that occur twice, all of
+    them at once, and for an empty split.
     """
     root = Path(root)
-    records = [r for r in LAYOUTS[layout](root, split) if r.id not in set(exclude)]
+    found = LAYOUTS[layout](root, split)
+    refuse(found.faults, f"{root} ({split})")
+    excluded = set(exclude)
+    records = [r for r in found.records if r.id not in excluded]
     if layout == "folder":
         records.sort(key=lambda r: hashlib.sha256(r.id.encode()).digest())
+        test_count = min(test_count, len(records) // 2)
         records = records[:test_count] if split == "test" else records[test_count:]
     else:
         records.sort(key=lambda r: r.id)
-    records = sorted(records[:limit], key=lambda r: r.id)
     if not records:
         raise InputError(f"{root}: no photographs in split {split!r} (expected layout {layout})")
-    return records
+    return replace(found, records=sorted(records[:limit], key=lambda r: r.id))
 
 
 def check_count(found: int, expected: int | None, where: str) -> str | None:
@@ -89,76 +114,92 @@ def check_count(found: int, expected: int | None, where: str) -> str | None:
     return f"{where}: found {found} photographs, the full data set has {expected}"
 
 
-def _ade20k(root: Path, split: str) -> Iterator[Record]:
+def _ade20k(root: Path, split: str) -> Found:
     if (root / "ADEChallengeData2016").is_dir():  # the archive as extracted
         root = root / "ADEChallengeData2016"
     part = {"train": "training", "test": "validation"}[split]
     return _photographs(root / "images" / part, root / "annotations" / part)
 
 
-def _coco_stuff(root: Path, split: str) -> Iterator[Record]:
+def _coco_stuff(root: Path, split: str) -> Found:
     part = {"train": "train2017", "test": "val2017"}[split]
-    for record in _photographs(root / part, root / "stuffthingmaps" / part):
-        yield replace(record, instances=root / "annotations" / f"instances_{part}.json")
+    found = _photographs(root / part, root / "stuffthingmaps" / part)
+    annotations = root / "annotations" / f"instances_{part}.json"
+    return replace(found, records=[replace(record, instances=annotations) for record in found.records])
 
 
-def _folder(root: Path, split: str) -> Iterator[Record]:
-    return _photographs(root / "images", root / "labels", root / "captions")
+def _folder(root: Path, split: str) -> Found:
+    found = _photographs(root / "images", root / "labels", root / "captions")
+    return replace(found, records=[replace(record, upright=True) for record in found.records])
 
 
-def _diode(root: Path, split: str) -> Iterator[Record]:
+def _diode(root: Path, split: str) -> Found:
     part = {"train": "train", "test": "val"}[split]
-    files = _files(root / part)
-    normals = _files(root / f"{part}_normals") if (root / f"{part}_normals").is_dir() else files
-    for name, path in files.items():
-        stem, suffix = os.path.splitext(name)
-        if suffix == ".png":
-            companions = {
-                kind: _companion(where, f"{stem}_{kind}.npy", path, kind)
-                for kind, where in (("depth", files), ("depth_mask", files), ("normal", normals))
-            }
-            yield Record(os.path.basename(stem), path, **companions)
-
-
-LAYOUTS = {"ade20k": _ade20k, "coco_stuff": _coco_stuff, "diode": _diode, "folder": _folder}
-
-
-def _photographs(images: Path, labels: Path, captions: Path | None = None) -> Iterator[Record]:
-    """Photographs under `images`; a folder of companions is optional, but where there is one it must be complete."""
-    label_files = _files(labels) if labels.is_dir() else None
-    caption_files = _files(captions) if captions and captions.is_dir() else None
-    seen: dict[str, Path] = {}
-    for name, path in _files(images).items():
-        stem, suffix = os.path.splitext(name)
-        if suffix.lower() not in PHOTOGRAPHS:
-            continue
-        if stem in seen:
-            raise InputError(f"{path}: same name as {seen[stem].name} (expected one photograph for an id)")
-        seen[stem] = path
-        yield Record(
-            stem,
-            path,
-            labels=label_files and _companion(label_files, f"{stem}.png", path, "labels"),
-            caption=caption_files and _companion(caption_files, f"{stem}.txt", path, "caption"),
+    files = listing.listed(root / part)
+    normals = listing.listed(root / f"{part}_normals") if (root / f"{part}_normals").is_dir() else files
+    found, seen = Found([], [], []), {}
+    maps = ("_depth", "_depth_mask", "_normal")
+    photographs = {name: path for name, path in files.items() if not listing.stem(name).endswith(maps)}
+    for stem, path in listing.pictures(photographs, found.faults).items():
+        record = Record(stem.rpartition("/")[2], path)
+        if (other := seen.setdefault(record.id, path)) != path:
+            found.faults.append(f"{path}: found the same name as {other}, expected one photograph for an id")
+        depth, mask, normal = (f"{stem}{kind}.npy" for kind in maps)
+        if depth not in files and f"{stem}_depth.png" in files:
+            depth, mask = f"{stem}_depth.png", mask if mask in files else ""
+        found.records.append(
+            replace(
+                record,
+                depth=_companion(files, depth, path, "depth", found.faults),
+                depth_mask=_companion(files, mask, path, "depth_mask", found.faults) if mask else None,
+                normal=_companion(normals, normal, path, "normal", found.faults),
+            )
         )
+    _remark_on_others(found, root / part, [n for n in photographs if not listing.is_picture(n)])
+    return found
 
 
-def _files(folder: Path) -> dict[str, Path]:
-    """Path relative to `folder`, with forward slashes -> path, for every file below it."""
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder")
-    return {
-        os.path.relpath(os.path.join(parent, name), folder).replace(os.sep, "/"): Path(parent, name)
-        for parent, _, names in os.walk(folder)
-        for name in names
-        if not name.startswith(".")
-    }
+LAYOUTS: dict[str, Callable[[Path, str], Found]] = {
+    "ade20k": _ade20k,
+    "coco_stuff": _coco_stuff,
+    "diode": _diode,
+    "folder": _folder,
+}
 
 
-def _companion(files: dict[str, Path], name: str, image: Path, kind: str) -> Path:
+def _photographs(images: Path, labels: Path, captions: Path | None = None) -> Found:
+    """Photographs under `images`; a folder of companions is optional, but where there is one it must be complete."""
+    found, files = Found([], [], []), listing.listed(images)
+    photographs = listing.pictures(files, found.faults)
+    _remark_on_others(found, images, [name for name in files if not listing.is_picture(name)])
+    label_files = caption_files = None
+    if labels.is_dir():
+        files = listing.listed(labels)
+        label_files = {f"{stem}.png": path for stem, path in listing.pictures(files, found.faults).items()}
+        alone = [name for name in files if listing.stem(name) not in photographs or not listing.is_picture(name)]
+        _remark_on_others(found, labels, alone)
+    if captions and captions.is_dir():
+        caption_files = listing.listed(captions)
+    for stem, path in photographs.items():
+        record = Record(stem, path)
+        if label_files is not None:
+            record = replace(record, labels=_companion(label_files, f"{stem}.png", path, "labels", found.faults))
+        if caption_files is not None:
+            record = replace(record, caption=_companion(caption_files, f"{stem}.txt", path, "caption", found.faults))
+        found.records.append(record)
+    return found
+
+
+def _remark_on_others(found: Found, folder: Path, names: list[str]) -> None:
+    """Say which files nothing will read."""
+    if names:
+        found.remarks.append(f"{folder}: left out, for they are no pictures or belong to none: {listing.some(names)}")
+
+
+def _companion(files: dict[str, Path], name: str, image: Path, kind: str, faults: list[str]) -> Path | None:
     if name not in files:
-        raise InputError(f"{image}: has no {kind} (expected {os.path.basename(name)})")
-    return files[name]
+        faults.append(f"{image}: has no {kind} (expected {name.rpartition('/')[2]})")
+    return files.get(name)
 
 
 # -- reading ---------------------------------------------------------------------------------------------------------
@@ -166,29 +207,20 @@ def _companion(files: dict[str, Path], name: str, image: Path, kind: str) -> Pat
 
 def read_image(record: Record, side: int) -> np.ndarray:
     """The photograph as uint8 side×side×3 RGB: one bicubic resize, aspect ratio not kept, no crop (facts 1.3)."""
-    with opened(record.image) as image:
-        return np.asarray(image.convert("RGB").resize((side, side), Image.Resampling.BICUBIC))
+    image = pictures.colours(record.image, GROUND, record.upright)
+    return np.asarray(image.resize((side, side), Image.Resampling.BICUBIC))
 
 
 def read_labels(record: Record, side: int, layout: str, num_classes: int) -> np.ndarray:
     """The label map as stored ids, uint8 side×side, by nearest neighbour. The whole map is checked, not the sample."""
     if record.labels is None:
         raise InputError(f"{record.image}: has no labels (expected a folder of label maps, layout {layout})")
-    with opened(record.image) as image:
-        size = image.size
-    with opened(record.labels) as image:
-        if image.mode not in ("L", "P"):
-            raise InputError(
-                f"{record.labels}: found a picture of mode {image.mode}, expected one channel of label ids"
-            )
-        if image.size != size:
-            raise InputError(
-                f"{record.labels}: found {_spell(image.size)}, expected {_spell(size)} as {record.image.name}"
-            )
-        labels = np.asarray(image)
-    stored = labels + np.uint8(LABEL_SHIFT[layout])
+    size = pictures.size(record.image, record.upright)
+    stored = pictures.ids(record.labels, LABEL_SHIFT[layout], record.upright)
+    if (found := stored.shape[::-1]) != size:
+        raise InputError(f"{record.labels}: found {spell(found)}, expected {spell(size)} as {record.image.name}")
     if stored.max() >= num_classes:
-        found = labels[stored >= num_classes][0]
+        found = int(stored[stored >= num_classes][0]) - LABEL_SHIFT[layout]
         raise InputError(f"{record.labels}: found label {found}, expected {num_classes - 1} classes ({layout})")
     return _nearest(stored, side)
 
@@ -196,18 +228,18 @@ def read_labels(record: Record, side: int, layout: str, num_classes: int) -> np.
 def read_instances(record: Record, side: int) -> np.ndarray:
     """The instance map, uint8 side×side, by nearest neighbour: 0 none, 1, 2, … as annotated, a later one on top.
 
-    A photograph without annotations has no instances.
+    A photograph that is listed without annotations has none; one that is not listed is refused.
     """
     if record.instances is None:
         raise InputError(f"{record.image}: has no instance annotations (expected layout coco_stuff)")
-    annotated = instances.read(record.instances).get(record.id)
-    if annotated is None:
-        return np.zeros((side, side), np.uint8)
-    with opened(record.image) as image:
-        size = image.size
+    split = instances.read(record.instances)
+    if record.id not in split:
+        names = f"{len(split):,} others, such as {next(iter(split))}" if split else "no photograph at all"
+        raise InputError(f"{record.instances}: found {names}, expected {record.id}: annotations of these photographs")
+    annotated, size = split[record.id], pictures.size(record.image)
     if annotated.size != size:
         raise InputError(
-            f"{record.instances}: {record.image.name}: found {_spell(annotated.size)}, expected {_spell(size)}"
+            f"{record.instances}: {record.image.name}: found {spell(annotated.size)}, expected {spell(size)}"
         )
     try:
         drawn = instances.draw(annotated.segmentations, size)
@@ -216,20 +248,27 @@ def read_instances(record: Record, side: int) -> np.ndarray:
     return _nearest(drawn, side)
 
 
-def read_geometry(record: Record, side: int) -> np.ndarray:
+def read_geometry(record: Record, side: int, unit: str = "m") -> np.ndarray:
     """Normal and depth as they are shown: uint8 side×side×6, normal RGB then depth RGB (facts 1.3).
 
-    Depth, mask and normals are brought to `side` by nearest neighbour first. Depth is clipped to
-    [0.5 m, min(300 m, 99th percentile)], its logarithm coloured by jet from 0 to ln(max + 1.01), invalid pixels black.
-    Normals are shown as (n - min) / 2, zero vectors black.
+    Depth, mask and normals are brought to `side` by nearest neighbour first. Depth, in `unit`, is clipped to
+    [0.5 m, min(300 m, 99th percentile)], its logarithm coloured by jet from 0 to ln(max + 1.01), invalid pixels black,
+    those that are not finite among them. Normals are shown as (n - min) / 2, zero vectors black.
     """
-    with opened(record.image) as image:
-        size = image.size
-    depth = _nearest(_array(record.depth, size, 1), side)
-    valid = _nearest(_array(record.depth_mask, size, 1), side) > 0
+    size = pictures.size(record.image)
+    stored = _array(record.depth, size, 1) if record.depth.suffix == ".npy" else _depth_picture(record.depth, size)
+    depth = _nearest(stored, side) * METRES[unit]
+    valid = _nearest(_array(record.depth_mask, size, 1), side) > 0 if record.depth_mask else depth > 0
     normal = _nearest(_array(record.normal, size, 3), side)
     valid &= np.isfinite(depth)
-    return np.concatenate([_show_normal(np.nan_to_num(normal)), _show_depth(np.nan_to_num(depth), valid)], axis=-1)
+    median = float(np.median(depth[valid])) if valid.any() else PLAUSIBLE[0]
+    if not PLAUSIBLE[0] <= median <= PLAUSIBLE[1]:
+        low, high = PLAUSIBLE
+        raise InputError(
+            f"{record.depth}: found a median depth of {median:g} m, expected {low:g} to {high:g} (depth_unit: {unit})"
+        )
+    depth = np.where(np.isfinite(depth), depth, 0)
+    return np.concatenate([_show_normal(np.nan_to_num(normal)), _show_depth(depth, valid)], axis=-1)
 
 
 def read_caption(record: Record) -> str:
@@ -263,6 +302,13 @@ def _nearest(array: np.ndarray, side: int) -> np.ndarray:
     return np.ascontiguousarray(array[rows[:, None], columns])
 
 
+def _depth_picture(path: Path, size: tuple[int, int]) -> np.ndarray:
+    depth = pictures.numbers(path)
+    if (found := depth.shape[::-1]) != size:
+        raise InputError(f"{path}: found {spell(found)}, expected {spell(size)} as the image")
+    return depth.astype(np.float32)
+
+
 def _array(path: Path, size: tuple[int, int], channels: int) -> np.ndarray:
     """A .npy of height×width, or height×width×channels; one channel comes back as height×width."""
     try:
@@ -274,24 +320,8 @@ def _array(path: Path, size: tuple[int, int], channels: int) -> np.ndarray:
         array.shape not in ((plane, (*plane, 1)) if channels == 1 else ((*plane, channels),))
         or array.dtype.kind not in "fiub"
     ):
-        expected = _spell(size) + (f" with {channels} channels" if channels > 1 else "")
+        expected = spell(size) + (f" with {channels} channels" if channels > 1 else "")
         raise InputError(
             f"{path}: found {array.dtype} of shape {array.shape}, expected numbers for {expected} as the image"
         )
     return array.reshape(plane) if channels == 1 else array
-
-
-@contextlib.contextmanager
-def opened(path: Path) -> Iterator[Image.Image]:
-    """An image file, its size checked before a pixel is decoded, its faults told in one line."""
-    try:
-        with Image.open(path, formats=FORMATS) as image:
-            if math.prod(image.size) > MAX_PIXELS:
-                raise InputError(f"{path}: found {_spell(image.size)}, expected at most {MAX_PIXELS} pixels")
-            yield image
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path}: not a whole image ({error})") from None
-
-
-def _spell(size: tuple[int, int]) -> str:
-    return f"{size[0]}×{size[1]} pixels"

@@ -1,57 +1,86 @@
 """From a data set on disk to shards: every record read once, checked, brought to its side."""
 
+import itertools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from tqdm import tqdm
 
 from piti.cards import PackCard
-from piti.data import layouts, scenes, shards
+from piti.data import layouts, pictures, scenes, shards
 from piti.data.layouts import Record
+from piti.data.listing import some
 from piti.data.resize import shrink
 from piti.data.sources import Sources
-from piti.files import InputError
+from piti.files import InputError, refuse
+
+T = TypeVar("T")
 
 
 def pack(card: PackCard, root: Path, output: Path) -> None:
     """Write the shards of `card.kind` for one split of the data set below `root`; `output` is their index.
 
-    A count that differs from the published one is reported and kept in the index: people work with subsets.
-    Raises InputError for an empty split, a record without what the kind needs, and any unreadable file.
+    What differs from the published data set, and files that libjpeg finds damaged but decodes, is said and kept in the
+    index: people work with subsets.
+    Raises InputError for an empty split, records without what the kind needs, and unreadable files, all at once.
     """
-    records = scan(card, root)
-    message = layouts.check_count(len(records), card.expected, f"{root} ({card.split})")
-    if message:
-        print(message, file=sys.stderr)
-    by_id = {record.id: record for record in records}
-    read = reader(card)
+    found = survey(card, root)
+    records, where = found.records, f"{root} ({card.split})"
+    remarks = [*found.remarks, *filter(None, [layouts.check_count(len(records), card.expected, where)])]
+    by_id, read = {record.id: record for record in records}, reader(card)
+    if card.kind == "images":
+        looked_at = tqdm(records, desc=f"{card.split} damage", unit="image")
+        damaged = [record.image.name for record in looked_at if pictures.damage(record.image)]
+        remarks += [f"{where}: damaged, as libjpeg says, and read all the same: {some(damaged)}"] if damaged else []
+    print(*remarks, sep="\n", file=sys.stderr)
 
     def make(ids: list[str]) -> np.ndarray:
         items = np.stack([read(by_id[i]) for i in ids])
         return shrink(items, card.shrunk_side) if card.shrunk_side else items
 
     attributes = {"num_classes": card.num_classes} if card.kind == "mask" else {}
+    attributes |= {"remarks": remarks} if remarks else {}
     side = scenes.LENGTH if card.kind == "caption" else card.shrunk_side or card.side
     with tqdm(total=len(records), desc=f"{card.split} {card.kind}", unit="image") as bar:
-        shards.write(
-            output.parent,
-            card.kind,
-            list(by_id),
-            make,
-            card.shard_size,
-            side,
-            attributes | ({"count": message} if message else {}),
-            progress=bar.update,
-            sources=Sources(records, card.kind),
-        )
+        try:
+            shards.write(
+                output.parent,
+                card.kind,
+                list(by_id),
+                make,
+                card.shard_size,
+                side,
+                attributes,
+                progress=bar.update,
+                sources=Sources(records, card.kind),
+            )
+        except InputError:
+            refuse(list(faults(card, records)), where)
+            raise
 
 
-def scan(card: PackCard, root: str | Path) -> list[Record]:
-    """The records of a card's split."""
+def survey(card: PackCard, root: str | Path) -> layouts.Found:
+    """What is below the root for a card. See `layouts.survey`."""
     limit = card.expected if card.layout == "folder" else None  # the others have splits of their own
-    return layouts.scan(card.layout, root, card.split, card.exclude, limit, card.test)
+    return layouts.survey(card.layout, root, card.split, card.exclude, limit, card.test)
+
+
+def faults(card: PackCard, records: Sequence[Record]) -> Iterator[str]:
+    """What is wrong with each record; instances are all in one file, and its first fault is told."""
+    found = filter(None, (refusal(reader(card), record) for record in records))
+    yield from itertools.islice(found, 1 if card.kind == "instances" else None)
+
+
+def refusal(read: Callable[[T], np.ndarray], given: T) -> str:
+    """What `read` says against a record or a file; "" where it reads it."""
+    try:
+        read(given)
+    except InputError as error:
+        return str(error)
+    return ""
 
 
 def reader(card: PackCard) -> Callable[[Record], np.ndarray]:
@@ -73,6 +102,6 @@ def reader(card: PackCard) -> Callable[[Record], np.ndarray]:
         "images": lambda r: layouts.read_image(r, card.side),
         "mask": lambda r: layouts.read_labels(needs(r, "labels"), card.side, card.layout, card.num_classes),
         "instances": lambda r: layouts.read_instances(needs(r, "instances"), card.side),
-        "geometry": lambda r: layouts.read_geometry(needs(r, "depth", "depth_mask", "normal"), card.side),
+        "geometry": lambda r: layouts.read_geometry(needs(r, "depth", "normal"), card.side, card.depth_unit),
         "caption": lambda r: read_tokens(needs(r, "caption")),
     }[card.kind]

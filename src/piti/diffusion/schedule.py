@@ -25,3 +25,9 @@ def betas(name: str, steps: int) -> np.ndarray:
     if name not in SCHEDULES:
         raise InputError(f"schedule: found {name!r}, expected one of {', '.join(SCHEDULES)}")
     return SCHEDULES[name](steps)
+
+
+def spaced_betas(betas: np.ndarray, kept: list[int]) -> np.ndarray:
+    """Betas of the process on the kept steps: the same alpha-bar at each of them."""
+    alphas_cumprod = np.cumprod(1 - betas)[kept]
+    return 1 - alphas_cumprod / np.append(1.0, alphas_cumprod[:-1])

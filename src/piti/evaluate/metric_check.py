@@ -14,6 +14,7 @@ from piti.data.shards import Shards
 from piti.diffusion.noise import key_seed
 from piti.evaluate import extractors, frechet
 from piti.files import write_text
+from piti.tabular import About, write
 
 
 def noise(image: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
@@ -75,7 +76,7 @@ def check_metric(
     batch_size: int,
     device: torch.device,
 ) -> None:
-    """Write `output` (table.csv), long.csv and table.md: a line for each extractor and distortion.
+    """Write `output` (table.csv), table.tex, long.csv and table.md: a line for each extractor and distortion.
 
     images: shards of the reference, then of other photographs of its kind; as many of those are taken, evenly spread.
     Undistorted they give the floor, real against real. weights: a file for each extractor of the card.
@@ -123,7 +124,6 @@ def _write(card: MetricCheckCard, output: Path, lines: list[dict]) -> None:
         shown.append([name, *(f"{value:.3g}" for value in values), rises(head[1:-1], values)])
         long += [line | {"strength": s, "value": value} for s, value in zip(strengths, values, strict=True)]
     shown = shown or [[card.reason, *["-"] * (len(head) - 1)]]
-    wide = pd.DataFrame(shown, columns=head)
     text = [f"# {card.name}: {card.title}", ""]
     text += [f"**{card.note}**", ""] if card.note else []
     text += [f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *shown)]
@@ -131,4 +131,4 @@ def _write(card: MetricCheckCard, output: Path, lines: list[dict]) -> None:
     text += ["", f"Preset {card.preset}; n = {count}, seed {card.seed}; floor: real photographs against others."]
     write_text(output.with_name("long.csv"), pd.DataFrame(long).assign(preset=card.preset).to_csv(index=False))
     write_text(output.with_name("table.md"), "\n".join(text) + "\n")
-    write_text(output, wide.to_csv(index=False))
+    write(output, About(card.name, card.title, card.preset, card.note, str(count)), head, shown)

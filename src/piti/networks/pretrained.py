@@ -32,8 +32,13 @@ def convert(path: str | Path, format: str) -> StateDict:
         raise InputError(unknown_key(format, FORMATS, "format of weights"))
     if not Path(path).is_file():
         raise InputError(f"{path}: no such file")
-    state_dict = FORMATS[format](Path(path))
-    return {name: (v.float() if v.is_floating_point() else v).contiguous() for name, v in state_dict.items()}
+    state_dict, converted, seen = FORMATS[format](Path(path)), {}, set()
+    for name, value in state_dict.items():
+        value = (value.float() if value.is_floating_point() else value).contiguous()
+        place = value.untyped_storage().data_ptr()
+        converted[name] = value.clone() if place in seen else value  # safetensors has no tied tensors
+        seen.add(place)
+    return converted
 
 
 # -- torch -------------------------------------------------------------------------------------------------------

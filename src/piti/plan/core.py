@@ -4,7 +4,9 @@ One method per kind of artefact. Asking for one adds it and everything below it,
 at all, `Unavailable` carries the reason up to the table cell that wanted it.
 """
 
+import hashlib
 import math
+import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
@@ -20,6 +22,7 @@ from piti.cards import (
     ExtractCard,
     FeaturesCard,
     GANConfig,
+    GatherCard,
     GenerateCard,
     PackCard,
     SampleCard,
@@ -174,6 +177,7 @@ class Plan:
             exclude=tuple(sorted(set(dataset.exclude))),
             expected=dataset.train if split == "train" else dataset.test,
             archives=tuple(f"{file} {a.digest}" for file, a in dataset.archives.items() if a.digest),
+            depth_unit=dataset.depth_unit if kind == "geometry" else "m",
             shard_size=self.config.shard_size,
         )
         return self.add(
@@ -368,6 +372,8 @@ class Plan:
         dataset, condition = config.tasks[task].dataset, config.tasks[task].condition
         if condition not in entry.conditions:
             raise Unavailable("-")
+        if entry.pictures:
+            return self._gathered(method, task)
         self.refuse_left_out(task, method)
         if entry.photographs:
             return self.packed(dataset, "test", "images")
@@ -378,6 +384,23 @@ class Plan:
         card, inputs = self.sampling(method, task, fraction, seed, low_res.digest)
         inputs["low_res"] = [low_res]
         return self.add("upsample", "upsampled", inputs["model"][0].name, "index.json", card, inputs)
+
+    def _gathered(self, method: str, task: str) -> Artefact:
+        """Pictures of the user's own, joined to the test images."""
+        folder = self.config.methods[method].pictures.get(task)
+        if not folder:
+            raise Unavailable("no pictures given")
+        images, side = self.packed(self.config.tasks[task].dataset, "test", "images"), self.config.networks.image_side
+        card = GatherCard(
+            content=_contents(Path(folder)),
+            images=images.digest,
+            side=side,
+            shard_size=self.config.shard_size,
+        )
+        given = {"folder": folder}
+        return self.add(
+            "gather_pictures", "gathered", f"{method}-{task}", "index.json", card, {"images": [images]}, given
+        )
 
     @once
     def base_samples(self, method: str, task: str, fraction: float, seed: int) -> Artefact:
@@ -404,6 +427,7 @@ class Plan:
             encoder=networks.encoder,
             noise_schedule=training.noise_schedule,
             diffusion_steps=training.diffusion_steps,
+            void=training.void,
             low_res=low_res,
             shard_size=config.shard_size,
         )
@@ -474,6 +498,17 @@ class Plan:
         )
         inputs = {"images": [images], "conditions": [conditions], "network": [network]}
         return self.add("measure_alignment", "alignment", f"{images.name}-{run.metric}", "score.json", card, inputs)
+
+
+def _contents(folder: Path) -> str:
+    """Ten hexadecimal characters over what is in a folder, by names, sizes and times: other pictures, other scores."""
+    found = sorted(
+        (os.fsencode(os.path.join(parent, name)), about.st_size, about.st_mtime_ns)
+        for parent, _, names in os.walk(folder, followlinks=True)
+        for name in names
+        if (about := os.stat(os.path.join(parent, name)))
+    )
+    return hashlib.sha256(repr(found).encode()).hexdigest()[:10]
 
 
 def _training(model: Model) -> TrainingConfig:

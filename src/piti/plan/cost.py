@@ -6,7 +6,6 @@ rest: packing, feature extraction, tables, the arithmetic between a sampler's pa
 """
 
 import json
-import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
@@ -18,6 +17,7 @@ from piti.cards import Card, GenerateCard, PackCard, SampleCard, SketchCard, Tra
 from piti.files import InputError, read_json
 from piti.plan.core import Artefact, Plan
 from piti.plan.gpu import DEFAULT, gpu, operations, seconds_of_pass, seconds_of_step
+from piti.respacing import kept_steps
 
 COUNTS = json.loads(Path(__file__).with_name("flops.json").read_text())
 
@@ -71,11 +71,6 @@ def release_card(card: Card) -> Card:
     return card
 
 
-def model_steps(respacing: str, steps: int) -> int:
-    """How often a picture's sampling asks the model ("250", "ddim50", "10,10,3", "fast27"; "" for all steps)."""
-    return sum(map(int, re.findall(r"\d+", respacing))) or steps
-
-
 class Costs:
     """The costs of a plan's artefacts on one kind of GPU, or on `CPU`; without one, as the finished trainings went.
 
@@ -127,7 +122,7 @@ class Costs:
         sampling = card.sampling
         respacing = sampling.upsampler_respacing if card.low_res else sampling.base_respacing
         guided = sampling.guidance and not card.low_res  # with and without the condition
-        decoder = model_steps(respacing, card.diffusion_steps) * (2 if guided else 1)
+        decoder = len(kept_steps(card.diffusion_steps, respacing)) * (2 if guided else 1)
         return decoder, decoder if release else 1
 
     def flop(self, artefact: Artefact, release: bool = False) -> float:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from piti.cards import DownloadCard, FeaturesCard, GenerateCard, PackCard, SampleCard, SketchCard, TrainCard
+from piti.cards import DownloadCard, FeaturesCard, GatherCard, GenerateCard, PackCard, SampleCard, SketchCard, TrainCard
 from piti.plan.core import Artefact
 from piti.plan.cost import Costs
 
@@ -62,7 +62,7 @@ def expected(costs: Costs, artefact: Artefact) -> int | None:
         return ITEM[card.kind](card.shrunk_side or card.side) * costs.items(artefact)
     if isinstance(card, SketchCard):
         return ITEM["sketch"](card.side) * costs.items(artefact)
-    if isinstance(card, SampleCard | GenerateCard):
+    if isinstance(card, SampleCard | GenerateCard | GatherCard):
         return ITEM["images"](card.side) * costs.items(artefact)
     return FEATURE * costs.items(artefact) if isinstance(card, FeaturesCard) else 0
 

@@ -42,6 +42,7 @@ def cell(plan: Plan, run: Run) -> tuple[Cell, list[Artefact]]:
         column="",
         extractor=config.extractors.get(run.metric, run.metric),
         run=f"{run.method}/{run.task}/{run.fraction or 1:.0%}",
+        ceiling=config.methods[run.method].photographs,
         substitution="" if dataset.scenes and not dataset.path else dataset.substitution,
     )
     try:
@@ -49,7 +50,8 @@ def cell(plan: Plan, run: Run) -> tuple[Cell, list[Artefact]]:
         if best_of:
             made = [plan.present(plan.score(replace(run, method=method), config.seeds[0])) for method in best_of]
             return replace(found, scores=tuple(s.digest for s in made), seeds=config.seeds[:1], selected=True), made
-        seeds = config.seeds[:1] if config.methods[run.method].photographs else config.seeds
+        entry = config.methods[run.method]
+        seeds = config.seeds[:1] if entry.photographs or entry.pictures else config.seeds
         made = [plan.present(plan.score(run, seed)) for seed in seeds]
     except Unavailable as reason:
         return replace(found, reason=str(reason)), []

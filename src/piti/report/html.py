@@ -47,6 +47,7 @@ def make_report(
     shown |= {
         "curves": {row: data_uri(curves.draw(group), "png") for row, group in curves.by_row(trainings).items()},
         "links": sorted((link for link in links.values() if link.step), key=lambda link: (link.step, link.name)),
+        "remarks": remarks(links.values()),
         "given": sorted(link.path for link in links.values() if not link.step),
         "environments": environments(links.values()),
         "costs": costs(shown["tables"], links),
@@ -93,7 +94,7 @@ def show_table(link: Link, links: dict[str, Link]) -> dict:
     """A table of scores with its cells in a grid; any other table as its CSV says."""
     shown = {"link": link, "name": link.card["name"], "title": link.card["title"], "facts": [], "notes": []}
     if "cells" not in link.card:
-        head, *rows = csv.reader(io.StringIO(Path(link.path).read_text()))
+        head, *rows = (row[:-3] for row in csv.reader(io.StringIO(Path(link.path).read_text())))  # preset, note, n
         return shown | {"columns": head, "rows": [(row[0], row[1:]) for row in rows], "plain": True}
     files, cells = iter(link.inputs.get("scores", [])), {}
     long = read_csv(Path(link.path).with_name("long.csv"))
@@ -171,6 +172,16 @@ def environments(links: Iterable[Link]) -> Counter[tuple[str, ...]]:
             commit = (made["commit"] or "unknown")[:10] + (", edited since" if made["dirty"] else "")
             found[made["python"], libraries, made["platform"], commit] += 1
     return found
+
+
+def remarks(links: Iterable[Link]) -> list[str]:
+    """What packing had to say of data and pictures: other counts than declared, files left out or damaged."""
+    found = [
+        read_json(link.path)["attributes"]
+        for link in links
+        if link.step in ("pack", "gather_pictures") and not link.failed
+    ]
+    return sorted({remark for attributes in found for remark in attributes.get("remarks", [])})
 
 
 class Cost(NamedTuple):

@@ -1,4 +1,4 @@
-"""Tables: CSV in the paper's shape, a long CSV that says where every number comes from, and Markdown for people."""
+"""Tables: CSV and LaTeX in the paper's shape, a long CSV of where each number comes from, Markdown for people."""
 
 import statistics
 from collections.abc import Sequence
@@ -8,12 +8,13 @@ import pandas as pd
 
 from piti.cards import Cell, TableCard
 from piti.files import InputError, failure, read_json, write_text
+from piti.tabular import About, write
 
 KEYS = ("value", "interval", "extractor")  # of a score
 
 
 def make_table(card: TableCard, output: Path, scores: Sequence[Path]) -> None:
-    """Write `output` (table.csv), long.csv and table.md. `scores` are the cells' score files, cell by cell.
+    """Write `output` (table.csv), table.tex, long.csv and table.md. `scores` are the cells' score files, cell by cell.
 
     A cell without a number says why. Raises InputError where scores of one table do not compare.
     """
@@ -29,7 +30,23 @@ def make_table(card: TableCard, output: Path, scores: Sequence[Path]) -> None:
     wide.index.name = wide.columns.name = None
     write_text(output.with_name("long.csv"), long.to_csv(index=False))
     write_text(output.with_name("table.md"), _markdown(card, long, wide))
-    write_text(output, wide.to_csv(index_label="Method"))
+    made = long["n"].dropna().astype(int)
+    about = About(card.name, card.title, card.preset, card.note, ", ".join(map(str, dict.fromkeys(made))))
+    rows = [[row, *wide.loc[row]] for row in wide.index]
+    write(output, about, ["Method", *wide.columns], rows, marks(card, long))
+
+
+def marks(card: TableCard, long: pd.DataFrame) -> dict[tuple[int, int], str]:
+    """The best and the second of each column, as they are shown; a ceiling is no contestant."""
+    contestants = [cell.row for cell in card.cells if not cell.ceiling]
+    found = {}
+    for column, heading in enumerate(card.columns, 1):
+        group = long[(long["column"] == heading) & long["value"].notna() & long["row"].isin(contestants)]
+        values = group.set_index("row")["value"].round(1)
+        ranked = sorted(set(values), reverse=bool(group["higher_is_better"].any()))
+        for mark, value in zip(("best", "second"), ranked, strict=False):
+            found |= {(card.rows.index(row), column): mark for row in values[values == value].index}
+    return found
 
 
 def _row(card: TableCard, cell: Cell, files: list[Path]) -> dict:
@@ -51,6 +68,7 @@ def _row(card: TableCard, cell: Cell, files: list[Path]) -> dict:
         "high": high,
         "kid": statistics.mean(score["kid"] for score in found) if "kid" in one else None,
         "n": one.get("n"),
+        "higher_is_better": one.get("higher_is_better", False),
         "extractor": one["extractor"].get("name", cell.extractor),
         "layer": one["extractor"].get("layer"),
         "reference": one.get("reference"),

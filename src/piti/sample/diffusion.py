@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from piti.cards import SampleCard
-from piti.data.conditions import CONDITIONS
+from piti.data.conditions import CONDITIONS, encoder
 from piti.data.shards import Shards
 from piti.diffusion import samplers
 from piti.diffusion.gaussian import GaussianDiffusion
@@ -21,9 +21,9 @@ from piti.sample.shards import to_levels, to_range, write_pictures
 class Sampler:
     """A loaded model and the way it is sampled (facts 1.5): call it with ids and conditions."""
 
-    def __init__(self, card: SampleCard, weights: Path, channels: int, device: torch.device):
-        self.device, self.channels = device, channels
-        self.model = PITI(card.unet, card.encoder.with_channels(channels))
+    def __init__(self, card: SampleCard, weights: Path, kind: str, device: torch.device):
+        self.device, self.kind, self.channels = device, kind, CONDITIONS[kind].channels
+        self.model = PITI(card.unet, card.encoder.with_channels(self.channels))
         load(self.model, read(weights), str(weights))
         dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[card.sampling.precision]  # autocast would each step
         self.model.requires_grad_(False).eval().to(device, dtype, memory_format=torch.channels_last)
@@ -32,6 +32,7 @@ class Sampler:
     def use(self, card: SampleCard) -> None:
         """Sample as another card of the same model and precision says, without loading it again."""
         config, self.card = card.sampling, card
+        self.encode = encoder(self.kind, card.void)
         self.upsampler = bool(card.low_res)
         respacing = config.upsampler_respacing if self.upsampler else config.base_respacing
         self.diffusion = GaussianDiffusion(card.noise_schedule, card.diffusion_steps, respacing, self.device)
@@ -69,12 +70,13 @@ class Sampler:
 
         return guided(denoise, self.guidance, self.card.sampling.normalise) if self.guidance else denoise
 
-    def draw(self, ids: list[str], encoded: np.ndarray, low_res: np.ndarray | None = None) -> np.ndarray:
-        """The same between arrays, low_res uint8 B x s x s x 3. Returns uint8 B x S x S x 3, of the base model cut, not
-        rounded (facts 1.5).
+    def draw(self, ids: list[str], stored: np.ndarray, low_res: np.ndarray | None = None) -> np.ndarray:
+        """The same between arrays, of conditions as they are stored, low_res uint8 B x s x s x 3.
+
+        Returns uint8 B x S x S x 3, of the base model cut, not rounded (facts 1.5).
         """
         small = None if low_res is None else to_range(low_res)
-        pictures = self(ids, torch.from_numpy(encoded), small)
+        pictures = self(ids, torch.from_numpy(self.encode(stored)), small)
         return to_levels(pictures if self.upsampler else truncate_to_8_bit(pictures))
 
 
@@ -89,12 +91,10 @@ def sample(
 ) -> None:
     """Write the shards of all pictures, and `preview.png` beside them. Continues where it was interrupted."""
     stored = Shards(conditions)
-    condition = CONDITIONS[stored.kind]
     base = Shards(low_res, "images") if low_res else None
-    sampler = Sampler(card, model, condition.channels, device)
+    sampler = Sampler(card, model, stored.kind, device)
 
     def make(ids: list[str]) -> np.ndarray:
-        encoded = condition.encode(stored[stored.rows(ids)])
-        return sampler.draw(ids, encoded, base[base.rows(ids)] if base else None)
+        return sampler.draw(ids, stored[stored.rows(ids)], base[base.rows(ids)] if base else None)
 
     write_pictures(output, stored.ids, make, card.side, card.shard_size, batch_size)

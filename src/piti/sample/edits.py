@@ -13,7 +13,7 @@ import torch
 
 from piti.cards import Edit, EditsCard
 from piti.data import edits, shards
-from piti.data.conditions import CONDITIONS, painted
+from piti.data.conditions import painted
 from piti.data.resize import shrink
 from piti.data.shards import Shards
 from piti.diffusion import samplers
@@ -44,10 +44,8 @@ def edit_samples(
 ) -> None:
     """Write a shard of pictures EDIT/KIND: original, condition, reconstruction, edited_condition and edited."""
     stored = Shards(conditions, "mask")
-    condition, chosen = CONDITIONS["mask"], dict(choose(card.edits, stored, card.seed))
-    base, large = (
-        Sampler(c, w, condition.channels, device) for c, w in ((card.base, model), (card.upsampler, upsampler))
-    )
+    chosen = dict(choose(card.edits, stored, card.seed))
+    base, large = (Sampler(c, w, "mask", device) for c, w in ((card.base, model), (card.upsampler, upsampler)))
     photographs, ids = Shards(photographs, "images"), [edited.image for edited in chosen.values()]
     originals = photographs[photographs.rows(ids)]
     small = shrink(originals, card.base.side)
@@ -56,12 +54,11 @@ def edit_samples(
     @torch.inference_mode()
     def drawn(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """What the latent becomes under label maps: base pictures and large ones."""
-        encoded = condition.encode(labels)
-        x = samplers.ddim(base.denoiser(torch.from_numpy(encoded)), base.diffusion, latent)
+        x = samplers.ddim(base.denoiser(torch.from_numpy(base.encode(labels))), base.diffusion, latent)
         low_res = to_levels(truncate_to_8_bit(x))
-        return low_res, large.draw(ids, encoded, low_res)
+        return low_res, large.draw(ids, labels, low_res)
 
-    own = base.denoiser(torch.from_numpy(condition.encode(before)))
+    own = base.denoiser(torch.from_numpy(base.encode(before)))
     latent = samplers.ddim_inversion(own, base.diffusion, to_range(small).to(device))
     (returned, reconstruction), (low_res, edited) = drawn(before), drawn(after)
     made = {

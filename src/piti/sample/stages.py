@@ -20,10 +20,17 @@ class Stage(NamedTuple):
     weights: Path
 
 
-def stages_of(model: Path, upsampler: Path | None) -> tuple[list[Stage], str]:
+class Labels(NamedTuple):
+    """Whose label ids a mask of one channel holds."""
+
+    layout: str  # a key of piti.data.layouts.LABEL_SHIFT: how ids are numbered in the data set's own files
+    num_classes: int  # void among them
+
+
+def stages_of(model: Path, upsampler: Path | None, sampling: SamplingConfig) -> tuple[list[Stage], str]:
     """The stages of weights that carry the card of their training, and the kind of condition that they take.
 
-    Either is a file, or the folder of a trained model.
+    Either is a file, or the folder of a trained model. Weights do not say how they are sampled: `sampling` does.
     """
     model, upsampler = (path / "weights.safetensors" if path and path.is_dir() else path for path in (model, upsampler))
     card = read_card(model)
@@ -31,9 +38,9 @@ def stages_of(model: Path, upsampler: Path | None) -> tuple[list[Stage], str]:
         said = {key: getattr(card, key) for key in ("seed", "gan", "num_classes", "sketch_input", "instances")}
         stage = GenerateCard(model="", conditions="", side=card.image_side, **said)
         return [Stage(stage, model)], card.condition
-    stages = [Stage(sample_card(card, model, "base"), model)]
+    stages = [Stage(sample_card(card, model, "base", sampling), model)]
     if upsampler:
-        stages.append(Stage(sample_card(read_card(upsampler), upsampler, "upsampler"), upsampler))
+        stages.append(Stage(sample_card(read_card(upsampler), upsampler, "upsampler", sampling), upsampler))
     return stages, card.condition
 
 
@@ -52,19 +59,20 @@ def read_card(weights: Path) -> TrainCard:
     raise InputError(f"{weights}: card: not found in its metadata, expected weights of `train`; {PUBLISHED}")
 
 
-def sample_card(card: TrainCard, weights: Path, kind: str) -> SampleCard:
+def sample_card(card: TrainCard, weights: Path, kind: str, sampling: SamplingConfig) -> SampleCard:
     """How a trained base model or upsampler is sampled."""
     if card.training.kind != kind:
         raise InputError(f"{weights}: kind: found {card.training.kind}, expected {kind}")
     return SampleCard(
         model="",
         conditions="",
-        sampling=SamplingConfig(),
+        sampling=sampling,
         seed=card.seed,
         side=card.base_side if kind == "base" else card.image_side,
         unet=card.unet,
         encoder=card.encoder,
         noise_schedule=card.training.noise_schedule,
         diffusion_steps=card.training.diffusion_steps,
+        void=card.training.void,
         low_res="" if kind == "base" else "low_res",
     )

@@ -1,6 +1,7 @@
 """A user's own conditions into pictures, by the same code that makes the pictures behind the tables."""
 
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,30 +9,28 @@ from PIL import Image
 from tqdm import tqdm
 
 from piti.cards import GenerateCard, SampleCard
-from piti.data import layouts
-from piti.data.conditions import CONDITIONS
-from piti.data.conditions.mask import colour_map
+from piti.data import layouts, listing, pictures
+from piti.data.packing import refusal
 from piti.devices import device
-from piti.files import InputError, atomic
+from piti.files import InputError, atomic, refuse
 from piti.sample.diffusion import Sampler
 from piti.sample.gan import Generator
-from piti.sample.stages import Stage
+from piti.sample.stages import Labels, Stage
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+GROUND = "black"  # under transparent pixels: no edge
 
 
 class Translator:
     """The stages of a model, loaded once: conditions as they are stored become pictures."""
 
-    def __init__(self, stages: Sequence[Stage], kind: str):
+    def __init__(self, stages: Sequence[Stage], kind: str, labels: Labels | None = None):
+        """labels: of the data set that masks of ids are for; without them masks are taken in colours alone."""
         here = device()
-        self.kind, self.condition, first = kind, CONDITIONS[kind], stages[0].card
+        self.kind, self.labels, first = kind, labels, stages[0].card
         self.side = first.encoder.side if isinstance(first, SampleCard) else first.side
-        self.num_classes = getattr(first, "num_classes", 0) or 256
+        self.num_classes = labels.num_classes if labels else getattr(first, "num_classes", 0) or 255
         self.stages = [
-            Generator(card, weights, kind, here)
-            if isinstance(card, GenerateCard)
-            else Sampler(card, weights, self.condition.channels, here)
+            (Generator if isinstance(card, GenerateCard) else Sampler)(card, weights, kind, here)
             for card, weights in stages
         ]
 
@@ -42,38 +41,60 @@ class Translator:
 
     def read(self, path: Path) -> np.ndarray:
         """A condition as it is stored, from a file. Raises InputError for a file that is no such condition."""
-        return READERS[self.kind](path, self.side, self.num_classes)
+        if self.kind == "mask":
+            return read_mask(path, self.side, self.num_classes, self.labels)
+        return {"sketch": read_sketch, "geometry": read_geometry}[self.kind](path, self.side)
 
     def __call__(self, ids: list[str], stored: np.ndarray) -> Iterator[np.ndarray]:
         """stored: uint8 B x side x side [x 6]. Yields what each stage makes of it, uint8 B x S x S x 3.
 
         What a condition becomes depends on (seed, id) alone, whatever batch it is in.
         """
-        pictures = None
+        drawn = None
         for stage in self.stages:
-            if isinstance(stage, Generator):  # no instances are known: the boundaries it sees are those of the labels
-                pictures = stage.draw(ids, stored, np.zeros_like(stored) if stage.card.instances else None)
+            if isinstance(stage, Generator):
+                known = np.where(stored == self.num_classes, 0, stored) if self.kind == "mask" else stored
+                # no instances are known: the boundaries it sees are those of the labels
+                drawn = stage.draw(ids, known, np.zeros_like(known) if stage.card.instances else None)
             else:
-                pictures = stage.draw(ids, self.condition.encode(stored), pictures)
-            yield pictures
+                drawn = stage.draw(ids, stored, drawn)
+            yield drawn
 
 
 def translate(translator: Translator, conditions: Path, out: Path, batch_size: int) -> None:
     """Write a picture `out`/ID.png for each condition (mask, sketch or geometry): a file, or all files of a folder.
 
-    Raises InputError for a file that is no such condition, before anything is drawn.
+    Raises InputError for files that are no such conditions, all at once, before anything is drawn.
     """
     given = find(conditions, translator.kind)
-    for path in given.values():
-        translator.read(path)
+    refuse([fault for path in given.values() if (fault := refusal(translator.read, path))], str(conditions))
+    for name, picture in drawn(translator, given, batch_size):
+        with atomic(out / f"{name}.png") as temporary:
+            Image.fromarray(picture).save(temporary, format="png")
+
+
+def drawn(
+    translator: Translator, given: Mapping[str, np.ndarray | Path], batch_size: int
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Name and picture, uint8 S x S x 3, of each condition: a file, or an array as it is stored.
+
+    Raises InputError for an array that is no condition of the model's side.
+    """
     ids = list(given)
+    shape = (translator.side, translator.side, *([6] if translator.kind == "geometry" else []))
+
+    def stored(name: str) -> np.ndarray:
+        one = given[name]
+        array = one if isinstance(one, np.ndarray) else translator.read(one)
+        if array.shape != shape or array.dtype != np.uint8:
+            raise InputError(f"{name}: found {array.dtype} of shape {array.shape}, expected uint8 of shape {shape}")
+        return array
+
     with tqdm(total=len(ids), desc="pictures", unit="image") as bar:
         for start in range(0, len(ids), batch_size):
             batch = ids[start : start + batch_size]
-            *_, pictures = translator(batch, np.stack([translator.read(given[i]) for i in batch]))
-            for name, picture in zip(batch, pictures, strict=True):
-                with atomic(out / f"{name}.png") as temporary:
-                    Image.fromarray(picture).save(temporary, format="png")
+            *_, pictures = translator(batch, np.stack([stored(i) for i in batch]))
+            yield from zip(batch, pictures, strict=True)
             bar.update(len(batch))
 
 
@@ -81,58 +102,63 @@ def translate(translator: Translator, conditions: Path, out: Path, batch_size: i
 
 
 def find(path: Path, kind: str) -> dict[str, Path]:
-    """Id -> file, of one file or of a folder's files in order; of geometry the file of the normals."""
+    """Id -> file, of one file or of a folder's files in order; of geometry the file of the normals.
+
+    What is no picture is counted on stderr. Raises InputError for two pictures of one name.
+    """
     if not path.exists():
         raise InputError(f"{path}: no such file or folder")
-    files = sorted(f for f in path.iterdir() if f.suffix.lower() in SUFFIXES) if path.is_dir() else [path]
+    files = listing.listed(path) if path.is_dir() else {listing.plain(path.name): path}
+    faults: list[str] = []
+    found = listing.pictures(files, faults) if path.is_dir() else {listing.stem(name): path for name in files}
+    refuse(faults, str(path))
+    if others := [name for name in files if path.is_dir() and not listing.is_picture(name)]:
+        print(f"{path}: left out, for they are no pictures: {listing.some(others)}", file=sys.stderr)
+    if not found:
+        raise InputError(f"{path}: found no picture, expected at least one ({', '.join(listing.SUFFIXES)})")
     if kind == "geometry":
-        normals = dict.fromkeys(f.with_name(f.name.replace("_depth.", "_normal.")) for f in files)
-        return {f.stem.removesuffix("_normal"): f for f in normals}
-    if not files:
-        raise InputError(f"{path}: found no picture, expected at least one ({', '.join(SUFFIXES)})")
-    return {f.stem: f for f in files}
+        normals = {name.removesuffix("_normal").removesuffix("_depth"): file for name, file in found.items()}
+        return {name: file.with_name(file.name.replace("_depth.", "_normal.")) for name, file in normals.items()}
+    return found
 
 
-def read_mask(path: Path, side: int, num_classes: int) -> np.ndarray:
-    """Label ids uint8 side x side: 0 void, then classes; of colours those that the colour map paints them in."""
-    picture = np.asarray(opened(path, side, ("L", "P", "RGB")))
-    if picture.ndim == 2:
-        labels = picture
-    else:
-        ids = {tuple(colour): i for i, colour in reversed(list(enumerate(colour_map(256).tolist())))}
-        colours, places = np.unique(picture.reshape(-1, 3), axis=0, return_inverse=True)
-        if unknown := [colour for colour in map(tuple, colours.tolist()) if colour not in ids]:
-            raise InputError(f"{path}: found colour {unknown[0]}, expected those of the label colour map, or label ids")
-        labels = np.array([ids[tuple(c)] for c in colours.tolist()], np.uint8)[places].reshape(side, side)
-    if labels.max() >= min(num_classes, 255):
-        raise InputError(f"{path}: found label {labels.max()}, expected 0 (void) to {min(num_classes, 255) - 1}")
-    return labels
+def read_mask(path: Path, side: int, num_classes: int, ids: Labels | None = None) -> np.ndarray:
+    """Stored labels uint8 side x side: 0 void, then the classes.
+
+    A mask is in the colours that the label colour map paints those in (the colour after the last class is void too, as
+    SPADE counts it: it stays as it is painted), or in one channel of `ids`.
+    """
+    found = pictures.labels(path, upright=True)
+    if found.ndim == 2 and ids is None:
+        raise InputError(f"{path}: found label ids, expected to hear of which task (--task), or a mask in colours")
+    stored = pictures.ids(path, layouts.LABEL_SHIFT[ids.layout] if ids else 0, upright=True)
+    most = num_classes if found.ndim == 3 else num_classes - 1
+    if stored.max() > most:
+        raise InputError(f"{path}: found label {stored.max()}, expected 0 (void) to {num_classes - 1}")
+    return nearest(stored, side)
 
 
-def read_sketch(path: Path, side: int, _: int) -> np.ndarray:
+def read_sketch(path: Path, side: int) -> np.ndarray:
     """Edges uint8 side x side, 1 where the picture is white."""
-    bits = np.asarray(opened(path, side, ("L", "RGB", "1")).convert("L")) > 127
+    bits = nearest(pictures.colours(path, GROUND, upright=True).convert("L"), side) > 127
     if bits.mean() > 0.5:
         raise InputError(f"{path}: found {bits.mean():.0%} white pixels, expected white edges on black")
     return bits.astype(np.uint8)
 
 
-def read_geometry(path: Path, side: int, _: int) -> np.ndarray:
+def read_geometry(path: Path, side: int) -> np.ndarray:
     """Normal and depth as colours, uint8 side x side x 6."""
     depth = path.with_name(path.name.replace("_normal.", "_depth."))
     if depth == path:
         raise InputError(f"{path}: found no _normal in its name, expected NAME_normal.png beside NAME_depth.png")
-    return np.concatenate([np.asarray(opened(file, side, ("RGB",))) for file in (path, depth)], axis=-1)
+    for file in (path, depth):
+        with pictures.opened(file) as image:
+            if image.mode not in ("RGB", "RGBA", "P"):
+                raise InputError(f"{file}: found a picture of mode {image.mode}, expected one in colours (RGB)")
+    return np.concatenate([nearest(pictures.colours(file, GROUND, upright=True), side) for file in (path, depth)], -1)
 
 
-READERS = {"mask": read_mask, "sketch": read_sketch, "geometry": read_geometry}
-
-
-def opened(path: Path, side: int, modes: tuple[str, ...]) -> Image.Image:
-    """A picture at the side that the model takes, by nearest neighbour (facts 1.3); an alpha channel is dropped."""
-    with layouts.opened(path) as image:
-        image.load()
-    image = image.convert("RGB") if image.mode == "RGBA" else image
-    if image.mode not in modes:
-        raise InputError(f"{path}: found a picture of mode {image.mode}, expected {' or '.join(modes)}")
-    return image.resize((side, side), Image.Resampling.NEAREST)
+def nearest(picture: Image.Image | np.ndarray, side: int) -> np.ndarray:
+    """At the side that the model takes, by nearest neighbour (facts 1.3)."""
+    image = Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture
+    return np.asarray(image.resize((side, side), Image.Resampling.NEAREST))

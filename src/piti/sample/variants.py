@@ -7,7 +7,6 @@ import numpy as np
 import torch
 
 from piti.cards import SampleCard, Variant, VariantsCard
-from piti.data.conditions import CONDITIONS
 from piti.data.shards import Shards, pick
 from piti.sample.diffusion import Sampler
 from piti.sample.shards import write_pictures
@@ -27,10 +26,9 @@ def draw_variants(
     A picture is the one that its id gets when all conditions are drawn with that seed and sampling.
     """
     stored, variants = Shards(conditions), {variant.name: variant for variant in card.variants}
-    condition = CONDITIONS[stored.kind]
     chosen = list(card.ids) or pick(stored.ids, card.images, card.seed, card.page)
     base, large = (
-        Sampler(under(stage, card.variants[0]), weights, condition.channels, device)
+        Sampler(under(stage, card.variants[0]), weights, stored.kind, device)
         for stage, weights in ((card.base, model), (card.upsampler, upsampler))
     )
 
@@ -38,8 +36,8 @@ def draw_variants(
         ids, variant = [name.rpartition("/")[0] for name in names], variants[names[0].rpartition("/")[2]]
         base.use(under(card.base, variant))
         large.use(under(card.upsampler, variant))
-        encoded = condition.encode(stored[stored.rows(ids)])
-        return large.draw(ids, encoded, base.draw(ids, encoded))
+        given = stored[stored.rows(ids)]
+        return large.draw(ids, given, base.draw(ids, given))
 
     names = [f"{i}/{variant}" for variant in variants for i in chosen]
     write_pictures(output, names, make, card.upsampler.side, len(chosen), batch_size)

@@ -23,6 +23,6 @@ if __name__ == "__main__":
         run,
         optional=["images", "weights"],
         options={"sample_batch": 16},
-        siblings=["long.csv", "table.md"],
+        siblings=["long.csv", "table.md", "table.tex"],
         computes=True,
     )

@@ -13,5 +13,5 @@ def run(card: TableCard, output: Path, scores: list[Path]) -> None:
 
 
 if __name__ == "__main__":
-    siblings = ["long.csv", "table.md"]
+    siblings = ["long.csv", "table.md", "table.tex"]
     step(__spec__.name, __doc__, TableCard, run, optional=["scores"], siblings=siblings, hands_on_failure=False)

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from piti.baselines import build
 from piti.card import dumps
 from piti.cards import TrainCard
-from piti.data.conditions import CONDITIONS
+from piti.data.conditions import CONDITIONS, encoder
 from piti.data.conditions.semantics import stored_as
 from piti.data.loader import Batches, subset
 from piti.data.resize import shrink
@@ -143,6 +143,8 @@ def training_batches(card: TrainCard, files: Files, here: Place) -> Batches:
     training, photographs, stored = card.training, Shards(files.images, "images"), Shards(files.conditions)
 
     encode = stored_as(card.condition, card.sketch_input) if card.gan else None
+    if card.encoder:
+        encode = encoder(card.condition, training.void)
     if card.estimator:
         encode = estimator.ENCODE[card.condition]
     mirrored = card.estimator and card.condition == "geometry"  # a mirror turns normals, and the stored ones do not

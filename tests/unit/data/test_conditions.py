@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from piti.data.conditions import CONDITIONS, geometry, mask, null, sketch
+from piti.data.conditions import CONDITIONS, encoder, geometry, mask, null, sketch
 from piti.data.conditions.semantics import binary, boundary, one_hot
 from piti.data.shards import KINDS
 
@@ -118,3 +118,13 @@ def test_geometry_is_read_back_from_its_colours():
     known = (normal != 0).any(axis=-1)
     cosine = (found[:3].transpose(1, 2, 0) * normal).sum(axis=-1)[known]
     assert np.degrees(np.arccos(cosine.clip(-1, 1))).max() < 1.5
+
+
+def test_void_is_painted_in_any_labels_colour():
+    labels = np.array([[[0, 1], [182, 0]]], np.uint8)
+    painted = np.array([[[183, 1], [182, 183]]], np.uint8)
+    np.testing.assert_array_equal(encoder("mask", 183)(labels), CONDITIONS["mask"].encode(painted))
+    np.testing.assert_array_equal(encoder("mask")(labels), CONDITIONS["mask"].encode(labels))
+    assert labels[0, 0, 0] == 0  # as it was
+    edges = np.zeros((1, 4, 4), np.uint8)
+    np.testing.assert_array_equal(encoder("sketch", 183)(edges), CONDITIONS["sketch"].encode(edges))

@@ -29,10 +29,26 @@ def drawn(*segmentations):
 # -- drawing ---------------------------------------------------------------------------------------------------------
 
 
-def test_polygons_fill_the_pixels_of_their_corners():
+def test_polygons_fill_the_pixels_whose_centres_they_enclose():
     expected = np.zeros(SIZE[::-1], np.uint8)
     expected[1:4, 1:4] = 1
     np.testing.assert_array_equal(drawn([SQUARE]), expected)
+
+
+@pytest.mark.parametrize(
+    "polygon, official",  # areas by pycocotools 2.0.11
+    [
+        ([5, 5, 15, 5, 15, 15, 5, 15], 100),
+        ([1, 1, 4, 1, 4, 4, 1, 4], 9),
+        ([2.3, 1.1, 30.7, 4.4, 12.5, 33.3], 440),
+        ([-5, -5, 10, -5, 10, 10, -5, 10], 100),
+    ],
+)
+def test_a_polygon_has_its_official_area(polygon, official):
+    corners = np.reshape(np.array(polygon, np.float32), (-1, 2))
+    found = instances.draw([[corners]], (50, 40))
+    assert abs((found > 0).sum() - official) <= 0.005 * official  # its corners are rounded to a fifth of a pixel
+    np.testing.assert_array_equal(instances.draw([[corners[::-1]]], (50, 40)), found)  # whichever way it turns
 
 
 def test_a_later_instance_lies_on_top_and_parts_share_a_number():
@@ -106,7 +122,8 @@ def coco(root, *, size=SIZE, annotations=None, text=None):
         Image.new("RGB", SIZE).save(root / f"train2017/{name}.jpg")
     if annotations is None:
         annotations = [{"image_id": 7, "segmentation": [SQUARE]}]
-    images = [{"id": 7, "file_name": "000000000007.jpg", "width": size[0], "height": size[1]}]
+    names = {7: "000000000007.jpg", 9: "000000000009.jpg"}
+    images = [{"id": i, "file_name": name, "width": size[0], "height": size[1]} for i, name in names.items()]
     content = json.dumps({"images": images, "annotations": annotations}) if text is None else text
     (root / "annotations/instances_train2017.json").write_text(content)
     return layouts.scan("coco_stuff", root, "train")
@@ -119,6 +136,16 @@ def test_reading_brings_the_map_to_its_side_like_labels(tmp_path):
         expected = np.asarray(whole.resize((side, side), Image.Resampling.NEAREST))
         np.testing.assert_array_equal(layouts.read_instances(records[0], side), expected)
     assert not layouts.read_instances(records[1], 6).any()  # without annotations: no instances
+
+
+@pytest.mark.parametrize("names", [("COCO_train2014_000000000007.jpg", "COCO_train2014_000000000009.jpg"), ()])
+def test_annotations_of_other_photographs_are_refused(tmp_path, names):
+    images = [{"id": i, "file_name": name, "width": 8, "height": 6} for i, name in enumerate(names)]
+    records = coco(tmp_path, text=json.dumps({"images": images, "annotations": []}))
+    with pytest.raises(
+        InputError, match=r"found (2 others, such as COCO_train2014_0+7|no photograph at all), expected"
+    ):
+        layouts.read_instances(records[0], 6)
 
 
 def test_a_split_is_read_once(tmp_path):

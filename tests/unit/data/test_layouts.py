@@ -5,7 +5,7 @@ import pytest
 from matplotlib import colormaps
 from PIL import Image
 
-from piti.data import layouts
+from piti.data import layouts, pictures
 from piti.data.layouts import Record
 from piti.files import InputError
 
@@ -147,7 +147,9 @@ def test_labels_that_do_not_fit(tmp_path):
         layouts.read_labels(Record("a", image), 4, "ade20k", 151)
     with pytest.raises(InputError, match="found 6×8 pixels, expected 8×6 pixels"):
         layouts.read_labels(Record("a", image, labels=labels(tmp_path / "a.png", np.zeros((8, 6)))), 4, "ade20k", 151)
-    with pytest.raises(InputError, match="mode RGB, expected one channel"):
+    with pytest.raises(
+        InputError, match=r"found colour \(.*expected those of the label colour map, or label ids in one channel"
+    ):
         layouts.read_labels(Record("a", image, labels=picture(tmp_path / "b.png")), 4, "ade20k", 151)
 
 
@@ -165,7 +167,7 @@ def test_truncated_image(tmp_path, suffix):
 
 def test_pixel_limit(tmp_path, monkeypatch):
     path = picture(tmp_path / "a.png", (30, 30))
-    monkeypatch.setattr(layouts, "MAX_PIXELS", 800)
+    monkeypatch.setattr(pictures, "MAX_PIXELS", 800)
     with pytest.raises(InputError, match="found 30×30 pixels, expected at most 800"):
         layouts.read_image(Record("a", path), 8)
 

@@ -51,7 +51,7 @@ def packed(tmp_path, root, card=CARD):
 def changed(root, index):
     found = {}
     for shard in sorted(index.parent.glob("shard-*.h5")):
-        found |= Sources(packing.scan(CARD, root), "images").changed(shard)
+        found |= Sources(packing.survey(CARD, root).records, "images").changed(shard)
     return found
 
 
@@ -84,7 +84,7 @@ def test_many_files_are_asked_for_their_size_alone(tmp_path, reads):
         path = tmp_path / f"data/images/{number}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"%d" % number)
-    records = packing.scan(PackCard(**vars(CARD) | {"train": count, "expected": count}), tmp_path / "data")
+    records = packing.survey(PackCard(**vars(CARD) | {"train": count, "expected": count}), tmp_path / "data").records
     known = Sources(records, "images")
     known.remember(tmp_path / "shard-00000.h5", known.stamps(known.paths))
     reads.clear()

@@ -71,7 +71,7 @@ def test_a_metric_is_believed_only_if_it_rises(photographs, network, rises, tmp_
     output = tmp_path / "table.csv"
     check_metric(card, output, [index, index], [tmp_path / "weights"], 8, torch.device("cpu"))
     table, long = pd.read_csv(output), pd.read_csv(tmp_path / "long.csv")
-    assert list(table.columns) == ["Distortion", "floor", "0.4", "0.8", "rises"]
+    assert list(table.columns) == ["Distortion", "floor", "0.4", "0.8", "rises", "preset", "note", "n"]
     assert len(table) == len(DISTORTIONS)
     assert set(table["rises"]) == {rises}
     assert set(long["n"]) == {40}

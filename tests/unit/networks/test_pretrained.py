@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from piti.cards import EncoderConfig, TextConfig, UNetConfig
@@ -242,3 +243,13 @@ def test_wrong_keras_files(small_vgg, tmp_path):
 def test_an_unknown_format():
     with pytest.raises(InputError, match="unknown key 'keras'; nearest valid key"):
         convert("w", "keras")
+
+
+def test_tied_tensors_are_untied(tmp_path):
+    """safetensors refuses tensors that share their numbers."""
+    whole = torch.arange(12.0).reshape(3, 4)
+    torch.save({"a": whole, "b": whole, "c": whole[1:], "d": torch.ones(2)}, tmp_path / "w.pt")
+    converted = convert(tmp_path / "w.pt", "torch")
+    save_file(converted, tmp_path / "w.safetensors")
+    found = load_file(tmp_path / "w.safetensors")
+    assert all(torch.equal(found[name], value) for name, value in {"a": whole, "b": whole, "c": whole[1:]}.items())

@@ -43,8 +43,11 @@ def score(value: float) -> dict:
 def report(tmp_path):
     """report(label=…, code=…, diverged=…) -> text of a page with one table of one trained cell."""
 
-    def build(label: str = "Ours", code: str = "new", diverged: bool = False) -> str:
-        model = made(tmp_path / "models/row-task/aaaaaaaaaa/weights.safetensors", "train", {"seed": 0}, code=code)
+    def build(label: str = "Ours", code: str = "new", diverged: bool = False, remarks: tuple = ()) -> str:
+        packed = made(tmp_path / "shards/a/eeeeeeeeee/index.json", "pack", {})
+        write_json(packed, {"attributes": {"remarks": remarks} if remarks else {}})
+        model = tmp_path / "models/row-task/aaaaaaaaaa/weights.safetensors"
+        made(model, "train", {"seed": 0}, {"images": [packed]}, code=code)
         model.with_name("curve.csv").write_text("step,mse\n1,0.5\n2,0.25\n")
         scored = made(tmp_path / "scores/row-task/bbbbbbbbbb/score.json", "score", {"seed": 0}, {"fake": [model]})
         write_json(scored, score(12.34))
@@ -112,6 +115,12 @@ def test_numbers_stand_beside_the_papers(report):
     assert "STALE</span>" not in page
 
 
+def test_what_packing_remarks_is_said(report):
+    assert "not as declared" not in report()
+    page = report(remarks=("d (test): found 3 photographs, the full data set has 5", HOSTILE))
+    assert "found 3 photographs, the full data set has 5" in page and "not as declared" in page
+
+
 def test_a_measure_without_kid_is_shown_too():
     row = {"value": "40.0", "low": "38", "high": "42", "paper": "-", "kid": ""}
     assert show_cell(row) == {"value": "40.0", "paper": "-", "difference": "", "interval": "38.0 to 42.0", "kid": ""}
@@ -152,7 +161,7 @@ def test_a_failure_is_printed(report):
 
 
 def test_nothing_printed_becomes_markup(report):
-    page = report(label=HOSTILE)
+    page = report(label=HOSTILE, remarks=(HOSTILE,))
     assert "<script" not in page
     assert page.count("&lt;script&gt;") >= 6
 

@@ -143,7 +143,8 @@ def tally(tmp_path):
         output = tmp_path / "table.csv"
         more = tally_study(table2, output, [tmp_path / "key.json"], [folder] if files is not None else [])
         table = pd.read_csv(output, index_col=0, dtype=str, keep_default_na=False)
-        return table, pd.read_csv(tmp_path / "long.csv"), more["rejected"]
+        assert r"\begin{tabular}" in (tmp_path / "table.tex").read_text()
+        return table.drop(columns=["preset", "note", "n"]), pd.read_csv(tmp_path / "long.csv"), more["rejected"]
 
     return count
 

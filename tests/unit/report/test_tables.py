@@ -37,7 +37,9 @@ def made(tmp_path, cells, scores, comparable=True):
     )
     make_table(card, tmp_path / "table.csv", files)
     long = pd.read_csv(tmp_path / "long.csv", keep_default_na=False)
-    return pd.read_csv(tmp_path / "table.csv", index_col=0), long, (tmp_path / "table.md").read_text()
+    wide = pd.read_csv(tmp_path / "table.csv", index_col=0, keep_default_na=False)
+    assert (wide["preset"] == "paper").all() and (wide["note"] == "").all()
+    return wide.drop(columns=["preset", "note", "n"]), long, (tmp_path / "table.md").read_text()
 
 
 def test_a_number_a_reason_and_a_failure(tmp_path):
@@ -106,3 +108,53 @@ def test_refuses_what_does_not_compare(tmp_path, other, key):
 def test_refuses_a_wrong_number_of_files(tmp_path):
     with pytest.raises(InputError, match="scores: found 1 files"):
         made(tmp_path, [cell("Ours", "a", "b")], [score(10)])
+
+
+# -- to publish --------------------------------------------------------------------------------------------------------
+
+
+def latex(tmp_path) -> dict[str, list[str]]:
+    """The cells of table.tex by row."""
+    body = (tmp_path / "table.tex").read_text().partition("\\midrule\n")[2].partition("\\bottomrule")[0]
+    lines = [line.removesuffix(r" \\").split(" & ") for line in body.splitlines()]
+    return {row: cells for row, *cells in lines}
+
+
+def test_latex_has_the_best_bold_and_the_second_underlined(tmp_path):
+    cells = [cell(row, row, column=column) for row in "ABCD" for column in ("FID ↓", "mIoU % ↑")]
+    cells += [cell("Photographs", "p", column="FID ↓", ceiling=True), cell("E", column="FID ↓", reason="100 % & x_1")]
+    cells += [cell("Photographs", "p", column="mIoU % ↑", ceiling=True), cell("E", column="mIoU % ↑", reason="-")]
+    scores = []
+    for low, high in ((3.04, 10), (3.01, 30), (5, 20), (7, 20)):
+        scores += [score(low), score(high, extractor="unet", higher_is_better=True)]
+    scores += [score(1), score(99, extractor="unet", higher_is_better=True)]
+    made(tmp_path, cells, scores)
+    assert latex(tmp_path) == {
+        "A": [r"\textbf{3.0}", "10.0"],
+        "B": [r"\textbf{3.0}", r"\textbf{30.0}"],
+        "C": [r"\underline{5.0}", r"\underline{20.0}"],
+        "D": ["7.0", r"\underline{20.0}"],
+        "Photographs": ["1.0", "99.0"],
+        "E": [r"100 \% \& x\_1", "-"],
+    }
+    text = (tmp_path / "table.tex").read_text()
+    assert r"Method & FID $\downarrow$ & mIoU \% $\uparrow$ \\" in text and r"\usepackage{booktabs}" in text
+    assert r"\caption{T. Preset paper. n = 100.}" in text and text.count("{") == text.count("}")
+
+
+def test_the_csv_of_a_smoke_run_says_what_it_is(tmp_path):
+    card = TableCard(
+        name="t",
+        title="T",
+        preset="smoke",
+        comparable=False,
+        note="numbers are meaningless",
+        rows=("Ours",),
+        columns=("A",),
+        cells=(cell("Ours", "a", column="A"),),
+    )
+    write_json(tmp_path / "0.json", score(1, n=24))
+    make_table(card, tmp_path / "table.csv", [tmp_path / "0.json"])
+    line = pd.read_csv(tmp_path / "table.csv").iloc[0]
+    assert line[["preset", "note", "n"]].tolist() == ["smoke", "numbers are meaningless", 24]
+    assert "numbers are meaningless" in (tmp_path / "table.tex").read_text()

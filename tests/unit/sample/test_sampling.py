@@ -73,7 +73,7 @@ def test_pictures_do_not_depend_on_batch_or_shard(weights, shards, tmp_path, nam
 
 
 def sampler(weights, **config):
-    return sampling.Sampler(card(**config), weights / "base", 3, torch.device("cpu"))
+    return sampling.Sampler(card(**config), weights / "base", "mask", torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")
@@ -148,5 +148,18 @@ def test_sampling_interrupted_after_a_shard_goes_on(weights, shards, tmp_path, m
 
 def test_another_seed_draws_other_pictures(weights, conditions):
     ids = [str(i) for i in range(COUNT)]
-    other = sampling.Sampler(replace(card(), seed=5), weights / "base", 3, torch.device("cpu"))
+    other = sampling.Sampler(replace(card(), seed=5), weights / "base", "mask", torch.device("cpu"))
     assert (other(ids, conditions) - sampler(weights)(ids, conditions)).abs().mean() > 0.01
+
+
+def test_a_model_may_see_void_in_the_colour_of_a_last_class(weights):
+    """`void` of the card does what painting void in that colour does, and changes nothing where there is none."""
+    labels = np.zeros((1, tiny.SIDE, tiny.SIDE), np.uint8)
+    labels[:, :4] = 5
+    black, last = (
+        sampling.Sampler(replace(card(), void=void), weights / "base", "mask", torch.device("cpu")) for void in (0, 183)
+    )
+    painted = np.where(labels == 0, np.uint8(183), labels)
+    assert np.array_equal(last.draw(["a"], labels), black.draw(["a"], painted))
+    assert not np.array_equal(last.draw(["a"], labels), black.draw(["a"], labels))
+    assert np.array_equal(last.draw(["a"], labels + np.uint8(1)), black.draw(["a"], labels + np.uint8(1)))

@@ -2,11 +2,14 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from tests.unit.train import tiny
 
+from piti.data.conditions.mask import colour_map
+from piti.data.shards import Shards, write
 from piti.devices import Place
 from piti.networks.unet import UNet
 from piti.train import state
@@ -92,6 +95,17 @@ def test_dropped_conditions_reach_the_network_as_the_null_condition(shards, kind
     whole = batches(replace(card, training=replace(card.training, condition_dropout=0.0)), shards)
     for step, (dropped, (condition, *_)) in enumerate(zip(null, seen, strict=True)):
         assert torch.equal(condition[~dropped], whole[step]["condition"][~dropped])
+
+
+def test_a_model_is_trained_with_void_in_the_colour_of_its_card(shards, tmp_path):
+    ids = Shards(shards["small"]).ids
+    labels = np.random.default_rng(0).integers(0, 3, (len(ids), tiny.SIDE, tiny.SIDE), np.uint8)
+    stored = write(tmp_path, "mask", ids, lambda wanted: labels[[ids.index(i) for i in wanted]], 7, tiny.SIDE)
+    seen = [batches(tiny.card(void=void), shards | {"mask": stored})[0]["condition"] for void in (0, 183)]
+    black, last = (torch.from_numpy(colour_map(184)[void] / 127.5 - 1).float().view(3, 1, 1) for void in (0, 183))
+    void = (seen[0] == black).all(1, keepdim=True)
+    assert 0.2 < void.float().mean() < 0.45
+    torch.testing.assert_close(seen[1], torch.where(void, last, seen[0]))
 
 
 def test_the_network_sees_the_noisy_image_at_its_timestep(shards):

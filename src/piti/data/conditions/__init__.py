@@ -6,6 +6,7 @@ negate the x component of a normal.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -35,6 +36,11 @@ def painted(stored: np.ndarray, kind: str) -> np.ndarray:
         return np.repeat(stored[..., None] * np.uint8(255), 3, axis=-1)
     encoded = CONDITIONS[kind].encode(stored)[:, :3]
     return np.rint((encoded.transpose(0, 2, 3, 1) + 1) * 127.5).astype(np.uint8)
+
+
+def encoder(kind: str, void: int = 0) -> Callable[[np.ndarray], np.ndarray]:
+    """`encode` of a kind, for a model that sees the void of label maps in the colour of the label `void`."""
+    return partial(mask.encode, void=void) if kind == "mask" and void else CONDITIONS[kind].encode
 
 
 def null(condition: Condition, count: int, side: int) -> np.ndarray:

@@ -120,9 +120,10 @@ def _coco_annotations(scene: Scenes) -> Iterator[dict]:
 
 
 def _outlines(mask: np.ndarray) -> list[list[float]]:
-    """A polygon [x, y, x, y, …] round every part, through pixel centres (COCO's 0 is the picture's edge)."""
-    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-    return [(contour + 0.5).ravel().tolist() for contour in contours if len(contour) >= 3]  # leaving out specks
+    """A polygon [x, y, x, y, …] round the pixel centres of every part (COCO's 0 is the picture's edge)."""
+    twice = mask.repeat(2, 0).repeat(2, 1).astype(np.uint8)  # a quarter of a pixel beyond the centres
+    contours, _ = cv2.findContours(twice, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    return [((contour + 0.5) / 2).ravel().tolist() for contour in contours if cv2.contourArea(contour) > 1]  # no specks
 
 
 def _run_lengths(mask: np.ndarray) -> dict:

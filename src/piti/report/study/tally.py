@@ -12,6 +12,7 @@ from scipy.stats import binomtest
 
 from piti.cards import Comparison, TallyCard
 from piti.files import InputError, read_json, write_text
+from piti.tabular import About, write
 
 # Mechanical Turk's names for the columns of the page's own export.
 TURK = {"Input.pair": "pair", "Answer.choice": "choice", "WorkerId": "voter"}
@@ -27,7 +28,7 @@ class Vote(NamedTuple):
 
 
 def tally_study(card: TallyCard, output: Path, study: Sequence[Path], votes: Sequence[Path]) -> dict:
-    """Write `output` (table.csv), long.csv and table.md; return how many votes were rejected, by reason.
+    """Write `output` (table.csv), table.tex, long.csv and table.md; return how many votes were rejected, by reason.
 
     study: the key that make_study wrote. votes: folder of CSV files, exported by the page or by Mechanical Turk.
     Raises InputError where that is no folder. Every rejected row is named on stderr.
@@ -43,7 +44,8 @@ def tally_study(card: TallyCard, output: Path, study: Sequence[Path], votes: Seq
     )
     write_text(output.with_name("long.csv"), long.drop(columns=["opponent", "shown", "interval"]).to_csv(index=False))
     write_text(output.with_name("table.md"), _markdown(card, wide, rejected))
-    write_text(output, wide.to_csv(index=False))
+    about = About(card.name, card.title, card.preset, card.note, str(len(accepted)))
+    write(output, about, list(wide.columns), wide.astype(str).to_numpy().tolist())
     return {"rejected": dict(rejected)}
 
 

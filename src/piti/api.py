@@ -1,0 +1,101 @@
+"""From Python: a model, pictures, scores and tables in a few lines. docs/python.md shows them.
+
+Run in the repository's folder, as the command `piti` is: configuration and results are found there.
+"""
+
+from argparse import Namespace
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from piti.cli.making import make
+from piti.cli.translate import SAMPLING, prepared
+from piti.config import load
+from piti.files import InputError
+from piti.plan import Plan
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from piti.sample.translate import Translator
+
+Pictures = Mapping[str, np.ndarray | Path] | Path | str  # by name, as uint8 H×W×3 or files; or the folder of the files
+
+
+def translator(
+    model: Path | str | None = None,
+    upsampler: Path | str | None = None,
+    *,
+    method: str | None = None,
+    task: str | None = None,
+    preset: str = "paper",
+    settings: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> "Translator":
+    """A model: weights that carry their card, or a method of the tables for a task (`released` is the authors').
+
+    settings: keys of the configuration. options: as `piti translate` has them (seed, void, guidance, respacing, …).
+    """
+    from piti.sample.translate import Translator
+
+    known = ("seed", "void", *SAMPLING)
+    if unknown := [option for option in options if option not in known]:
+        raise InputError(f"translator: found option {unknown[0]!r}, expected {', '.join(known)}")
+    named = {"model": model and Path(model), "upsampler": upsampler and Path(upsampler), "method": method, "task": task}
+    config = load({"preset": preset, **(settings or {})}, Path("config"))
+    return Translator(*prepared(Namespace(**dict.fromkeys(known) | options | named), config))
+
+
+def draw(
+    model: "Translator", conditions: Mapping[str, np.ndarray | Path | str] | Path | str, batch: int = 16
+) -> dict[str, np.ndarray]:
+    """A picture, uint8 S×S×3, of each condition: files by name or a folder of them, or arrays as they are stored.
+
+    Stored: labels S×S, 0 void and the classes from 1; edges S×S, 0 or 1; normals and depth as colours S×S×6. What a
+    condition becomes depends on its name and the seed.
+    """
+    from piti.sample.translate import drawn, find
+
+    given = conditions if isinstance(conditions, Mapping) else find(Path(conditions), model.kind)
+    files = {name: one if isinstance(one, np.ndarray) else Path(one) for name, one in given.items()}
+    return dict(drawn(model, files, batch))
+
+
+def score(pictures: Pictures, photographs: Pictures, metric: str = "fid_c", *, preset: str = "paper") -> dict:
+    """The score of pictures against photographs of the same names, with its interval: see `piti.evaluate.score`."""
+    from piti.evaluate.extractors import load as load_extractor
+    from piti.evaluate.score import score as scored
+
+    config = load({"preset": preset}, Path("config"))
+    if metric not in config.extractors:
+        raise InputError(f"metric: found {metric!r}, expected {', '.join(config.extractors)}")
+    plan, name = Plan(config), config.extractors[metric]
+    extractor = load_extractor(name, make(plan, plan.weights(name)))
+    side = config.networks.image_side
+    return scored(_features(photographs, extractor, side), _features(pictures, extractor, side), config.min_images)
+
+
+def table(path: Path | str) -> "pd.DataFrame":
+    """The long form of a table ("results/table1.csv"): a line a cell, with value, low and high of its 95 % interval."""
+    import pandas as pd
+
+    return pd.read_csv(Path(path).with_suffix(".long.csv"))
+
+
+def _features(given: Pictures, extractor, side: int):
+    from piti.data import gathering, listing
+    from piti.evaluate.extractors import extract
+    from piti.evaluate.features import Features
+
+    if not isinstance(given, Mapping):
+        faults: list[str] = []
+        given = listing.pictures(listing.listed(Path(given)), faults)
+        if faults:
+            raise InputError(faults[0])
+    images = [
+        gathering.sized(one, side) if isinstance(one, np.ndarray) else gathering.read(Path(one), side)
+        for one in given.values()
+    ]
+    return Features(extract(extractor, np.stack(images)), tuple(given), extractor.spec)

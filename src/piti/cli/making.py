@@ -1,0 +1,46 @@
+"""What a command needs and nobody has made yet, made by the steps that Snakemake would run."""
+
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from piti.card import dumps
+from piti.files import InputError, failure
+from piti.plan import Artefact, Plan
+
+QUICK = ("download", "convert_weights", "pack", "gather_pictures", "extract_features", "score", "measure_alignment")
+
+SLOW = ("download", "extract_features", "measure_alignment")  # minutes
+
+
+def make(plan: Plan, wanted: Artefact, steps: Sequence[str] = QUICK) -> Path:
+    """The artefact's file, made if need be with what it is made of.
+
+    Raises InputError for what failed, and for what other than these steps would make: it takes a workflow.
+    """
+    path = Path(wanted.path)
+    if path.exists():
+        if path.is_file() and (reason := failure(path)):
+            raise InputError(f"{path}: failed: {reason}")
+        return path
+    if wanted.step not in steps:
+        config = plan.config
+        raise InputError(
+            f"{path}: not there yet; try: snakemake {shlex.quote(str(path))} --config preset={config.preset}"
+        )
+    by_path = {artefact.path: artefact for artefact in plan.artefacts.values()}
+    for below in (path for paths in wanted.inputs.values() for path in paths):
+        make(plan, by_path[below], steps)
+    line = [sys.executable, "-m", f"piti.steps.{wanted.step}", "--card", dumps(wanted.card), "--output", wanted.path]
+    for key, paths in (wanted.inputs | {key: [given] for key, given in wanted.given.items()}).items():
+        line += [f"--{key.replace('_', '-')}", *paths] if paths else []
+    if wanted.step in SLOW:
+        print(f"{wanted.step} {wanted.name} …", file=sys.stderr)
+    done = subprocess.run(line, stderr=subprocess.PIPE)
+    said = [text for text in done.stderr.decode(errors="replace").split("\n") if text and "\r" not in text]  # no bars
+    if done.returncode:
+        print("".join(f"{text}\n" for text in said[:-1]), end="", file=sys.stderr)
+        raise InputError(said[-1].removeprefix("error: ") if said else f"{path}: {wanted.step}: ended without a word")
+    return path

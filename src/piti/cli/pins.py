@@ -1,0 +1,38 @@
+"""List the files that were pinned on first use, or forget one that was wrong.
+
+  piti pins                    what nobody publishes a digest of, and what it was when it came first
+  piti pins --forget NAME      forget it, and remove the file that came
+
+A pin refuses every other file. Forget it where the first one was wrong, or its publisher has replaced it.
+"""
+
+import glob
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from piti.card import unknown_key
+from piti.config import Config
+from piti.download import forget
+from piti.files import InputError, file_digest, read_json
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("--forget", metavar="NAME", help="as `piti pins` lists it")
+
+
+def run(arguments: Namespace, config: Config) -> None:
+    pins = Path(config.downloads, "pins.json")
+    known = read_json(pins) if pins.is_file() else {}
+    if arguments.forget is None:
+        for name, pin in known.items():
+            print(f"{name}  {pin['digest']}  {pin['bytes']:,} bytes, pinned on {pin['pinned']}")
+        return
+    if arguments.forget not in known:
+        raise InputError(unknown_key(arguments.forget, known, "pins").replace("key", "name"))
+    digest = forget(pins, arguments.forget)
+    name = Path(arguments.forget).name
+    for file in Path(config.downloads).glob(f"*/*/{glob.escape(name)}"):
+        if f"sha256:{file_digest(file)}" == digest:
+            file.unlink()
+            print(f"removed {file}")
+    print(f"forgot {arguments.forget}")

@@ -1,0 +1,72 @@
+"""Pictures that somebody else's method has made, joined to the test images that they are of."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from piti.cards import GatherCard
+from piti.data import listing, pictures, shards
+from piti.data.packing import refusal
+from piti.data.shards import Shards
+from piti.files import InputError, refuse
+
+GROUND = "white"  # under transparent pixels
+
+
+def gather(card: GatherCard, output: Path, folder: Path, images: Path) -> None:
+    """Write the shards of the pictures below `folder`, one for each of the test images; `output` is their index.
+
+    A picture is called as its test image's id, or as the last part of that where no two are alike. Another size is
+    brought to the card's side as photographs are: one bicubic resize, aspect ratio not kept. That, and what belongs
+    to no test image, is said and kept in the index.
+    Raises InputError for test images without a picture, two of one name and unreadable files, all at once.
+    """
+    ids, faults = Shards(images, "images").ids, []
+    files = listing.listed(folder)
+    given = joined(ids, listing.pictures(files, faults))
+    if missing := [i for i in ids if i not in given]:
+        faults.append(f"{folder}: found no picture of {listing.some(missing)} of {len(ids):,} test images")
+    faults += filter(None, (refusal(pictures.size, path) for path in given.values()))
+    refuse(faults, str(folder))
+    sizes = [pictures.size(path, upright=True) for path in given.values()]
+    remarks = []
+    if others := set(files.values()) - set(given.values()):
+        remarks.append(f"{folder}: left out, of no test image: {listing.some(path.name for path in others)}")
+    if odd := [pictures.spell(size) for size in sizes if size != (card.side, card.side)]:
+        spelt, side = ", ".join(sorted(set(odd))[: listing.NAMED]), card.side
+        remarks.append(f"{folder}: {len(odd):,} of {len(ids):,} resized to {side}×{side}, bicubic, from {spelt}")
+    print(*remarks, sep="\n", file=sys.stderr)
+
+    def make(batch: list[str]) -> np.ndarray:
+        return np.stack([read(given[i], card.side) for i in batch])
+
+    attributes = {"remarks": remarks} if remarks else {}
+    try:
+        shards.write(output.parent, "images", ids, make, card.shard_size, card.side, attributes)
+    except InputError:
+        refuse(
+            [fault for path in given.values() if (fault := refusal(lambda p: read(p, card.side), path))], str(folder)
+        )
+        raise
+
+
+def joined(ids: list[str], found: dict[str, Path]) -> dict[str, Path]:
+    """Id -> its picture, for those that have one."""
+    short = {i: i.rpartition("/")[2] for i in ids}
+    unique = len(set(short.values())) == len(ids)
+    both = {i: found.get(i) or (found.get(short[i]) if unique else None) for i in ids}
+    return {i: path for i, path in both.items() if path}
+
+
+def read(path: Path, side: int) -> np.ndarray:
+    """A picture as uint8 side×side×3."""
+    return sized(np.asarray(pictures.colours(path, GROUND, upright=True)), side)
+
+
+def sized(picture: np.ndarray, side: int) -> np.ndarray:
+    """A picture of another size as photographs are brought to theirs."""
+    if picture.shape[:2] == (side, side):
+        return picture
+    return np.asarray(Image.fromarray(picture).resize((side, side), Image.Resampling.BICUBIC))

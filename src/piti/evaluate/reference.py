@@ -1,0 +1,64 @@
+"""Statistics of a reference set as pytorch-fid and clean-fid keep them: an .npz of mean `mu` and covariance `sigma`."""
+
+import zipfile
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from piti.evaluate import frechet
+from piti.evaluate.features import Features
+from piti.evaluate.score import check_count, jackknifed
+from piti.files import InputError, atomic
+
+
+class Reference(NamedTuple):
+    """Mean d and covariance d×d of features, float64, and where they come from."""
+
+    mean: np.ndarray
+    covariance: np.ndarray
+    source: str
+
+
+def write(path: Path, features: Features) -> None:
+    """Write the statistics of a set, atomically."""
+    mean, covariance = frechet.moments(features.values)
+    with atomic(path) as temporary, open(temporary, "wb") as file:
+        np.savez_compressed(file, mu=mean, sigma=covariance)
+
+
+def read(path: Path) -> Reference:
+    """Read statistics. Raises InputError where the file holds something else."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            mean, covariance = (np.asarray(file[key], np.float64) for key in ("mu", "sigma"))
+    except (OSError, KeyError, ValueError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: found no statistics ({reason}), expected an .npz with mu and sigma") from None
+    if mean.ndim != 1 or covariance.shape != (len(mean), len(mean)):
+        raise InputError(f"{path}: found mu {mean.shape} and sigma {covariance.shape}, expected d and d×d")
+    if not (np.isfinite(mean).all() and np.isfinite(covariance).all()):
+        raise InputError(f"{path}: found values that are not finite, expected numbers")
+    return Reference(mean, covariance, path.name)
+
+
+def score(reference: Reference, fake: Features, min_images: int, seed: int = 0) -> dict:
+    """The Fréchet distance of `fake` from a reference, in the form of `piti.evaluate.score.score`, without KID.
+
+    Nobody knows by which network foreign statistics were made: only their width can be checked.
+    """
+    if len(reference.mean) != fake.spec.width:
+        width = len(reference.mean)
+        raise InputError(f"{reference.source}: found {width} features, expected {fake.spec.width} of {fake.spec.name}")
+    check_count(len(fake.ids), min_images)
+    values = fake.values[np.argsort(fake.ids)].astype(np.float64)
+
+    def distance(keep: np.ndarray) -> float:
+        return frechet.distance_from_moments(reference.mean, reference.covariance, *frechet.moments(values[keep]))
+
+    return jackknifed(distance, len(values), seed) | {
+        "higher_is_better": False,
+        "n": len(values),
+        "extractor": {"name": fake.spec.name, "layer": fake.spec.layer},
+        "reference": reference.source,
+    }

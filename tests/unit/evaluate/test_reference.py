@@ -1,0 +1,69 @@
+"""Statistics of a reference set go out and come in as pytorch-fid and clean-fid have them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from cleanfid.fid import frechet_distance
+
+from piti.evaluate import reference
+from piti.evaluate.features import Features, Spec
+from piti.evaluate.score import score
+from piti.files import InputError
+
+SPEC = Spec("inception", "pool", 8, "bicubic_float 299", "ab" * 32)
+N = 60
+NOISE = np.random.default_rng(0).standard_normal((2, N, 8)).astype(np.float32)
+IDS = tuple(f"id{i}" for i in range(N))
+REAL, FAKE = Features(NOISE[0], IDS, SPEC), Features(NOISE[1] * 2 + 1, IDS, SPEC)
+
+
+def test_a_reference_goes_out_as_others_read_it_and_scores_as_its_photographs_do(tmp_path):
+    reference.write(tmp_path / "r.npz", REAL)
+    with np.load(tmp_path / "r.npz") as theirs:  # as both packages do
+        mean, covariance = theirs["mu"][:], theirs["sigma"][:]
+    expected = frechet_distance(mean, covariance, FAKE.values.mean(0), np.cov(FAKE.values, rowvar=False))
+    found = reference.score(reference.read(tmp_path / "r.npz"), FAKE, 10)
+    assert found["value"] == pytest.approx(expected, rel=1e-6)
+    own = score(REAL, FAKE, 10)
+    assert found["value"] == pytest.approx(own["value"]) and found["reference"] == "r.npz"
+    assert found["interval"][0] < found["value"] < found["interval"][1] and found["n"] == N
+
+
+def test_a_reference_of_theirs_comes_in(tmp_path):
+    mean, covariance = NOISE[0].mean(0), np.cov(NOISE[0], rowvar=False)
+    np.savez(tmp_path / "theirs.npz", mu=mean, sigma=covariance)
+    found = reference.score(reference.read(tmp_path / "theirs.npz"), FAKE, 10)
+    assert found["value"] == pytest.approx(score(REAL, FAKE, 10)["value"], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "content, words",
+    [
+        ({"mu": np.zeros(8)}, "found no statistics"),
+        ({"mu": np.zeros(8), "sigma": np.zeros((8, 7))}, r"found mu \(8,\) and sigma \(8, 7\)"),
+        ({"mu": np.zeros((8, 1)), "sigma": np.eye(8)}, "found mu"),
+        ({"mu": np.full(8, np.nan), "sigma": np.eye(8)}, "found values that are not finite"),
+        ({"mu": np.array([{}] * 8), "sigma": np.eye(8)}, "found no statistics"),
+        (b"text", "found no statistics"),
+        (None, "found no statistics"),
+    ],
+)
+def test_what_is_no_reference(tmp_path, content, words):
+    path = tmp_path / "r.npz"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content:
+        np.savez(path, **content)
+    with pytest.raises(InputError, match=rf"r\.npz: {words}") as refusal:
+        reference.read(path)
+    assert "\n" not in str(refusal.value)
+
+
+def test_another_width_or_too_few_are_refused(tmp_path):
+    reference.write(tmp_path / "r.npz", REAL)
+    read = reference.read(tmp_path / "r.npz")
+    with pytest.raises(InputError, match="found 8 features, expected 9 of inception"):
+        reference.score(read, replace(FAKE, values=np.zeros((N, 9)), spec=replace(SPEC, width=9)), 10)
+    with pytest.raises(InputError, match="found 60 images, expected at least 100"):
+        reference.score(read, FAKE, 100)

@@ -1,0 +1,80 @@
+"""`piti check`: what is said of a user's own data and numbers before anything runs."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from piti import __main__ as cli
+from piti.cli.check import remarks, said_at_start, unreadable
+from piti.config import load
+from piti.plan import resolve
+
+CONFIG = Path(__file__).parents[2] / "config"
+RNG = np.random.default_rng(0)
+
+
+def photographs(root: Path, count: int) -> Path:
+    for i in range(count):
+        path = root / f"images/{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(RNG.integers(0, 256, (8, 8, 3), np.uint8)).save(path)
+    return root
+
+
+def plan(**user):
+    return resolve(load({"preset": "smoke"} | user, CONFIG))[0]
+
+
+def flickr(root: Path, **more) -> dict:
+    return {"flickr": {"path": str(root), "num_classes": 0} | more}
+
+
+def test_shipped_presets_have_nothing_to_remark():
+    for preset in ("smoke", "mini", "paper"):
+        assert list(remarks(plan(preset=preset))) == []
+
+
+def test_averages_that_are_their_start_are_named_with_the_number():
+    found = list(remarks(plan(models={"scratch": {"steps": 100, "ema_rate": 0.9999}})))
+    assert len(found) == 1 and found[0].startswith("scratch-")
+    assert "ema_rate 0.9999 over 100 steps: 99% of the averaged weights is its random start" in found[0]
+    trained = list(remarks(plan(models={"two_stage": {"steps": 100, "ema_rate": 0.9999}})))
+    assert len(trained) == 1 and "99% of the averaged weights is what it starts from" in trained[0]
+    assert not list(remarks(plan(models={"scratch": {"steps": 100, "ema_rate": 0.9}})))
+
+
+def test_a_small_folder_is_said_before_any_training(tmp_path, capsys):
+    found = list(remarks(plan(datasets=flickr(photographs(tmp_path, 20), train=50000, test=2000))))
+    assert f"{tmp_path} (test): found 10 photographs, the full data set has 2000" in found
+    assert f"{tmp_path} (train): found 10 photographs, the full data set has 50000" in found
+    assert f"{tmp_path} (test): found 10 photographs: every score will be refused below 16 (min_images)" in found
+    said_at_start(plan(datasets=flickr(tmp_path, train=50000, test=2000)))
+    assert capsys.readouterr().err.count("note: ") == 3
+
+
+def test_what_packing_would_refuse_is_said_too(tmp_path, capsys):
+    nowhere = plan(datasets=flickr(tmp_path / "nowhere"))
+    assert set(unreadable(nowhere, read=False)) == {f"{tmp_path}/nowhere/images: no such folder"}
+    photographs(tmp_path, 60)
+    for i in (3, 40):
+        (tmp_path / f"images/{i}.png").write_text("no picture")
+    assert not list(unreadable(plan(datasets=flickr(tmp_path)), read=False))
+    found = list(unreadable(plan(datasets=flickr(tmp_path)), read=True))
+    assert all(sum(f"images/{i}.png: not a whole image" in fault for fault in found) == 1 for i in (3, 40))
+
+
+def test_the_command_ends_with_2_where_something_is_wrong(tmp_path, monkeypatch, capsys):
+    shutil.copytree(CONFIG, tmp_path / "config")
+    monkeypatch.chdir(tmp_path)
+    photographs(tmp_path, 60)
+    line = ["piti", "check", "--config", "preset=smoke", f"datasets={{flickr: {{path: {tmp_path}, num_classes: 0}}}}"]
+    monkeypatch.setattr(sys, "argv", line)
+    cli.main()
+    shutil.rmtree(tmp_path / "images")
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == 2 and "no such folder" in capsys.readouterr().err
