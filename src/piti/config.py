@@ -434,9 +434,7 @@ def _check_names(config: Config) -> None:
             known(column, f"figures.{name}.columns", config.methods, SHOWN)
             method = config.methods.get(column)
             if figure.seeds and method and not method.base:
-                raise InputError(
-                    f"figures.{name}.seeds: found {column}; expected diffusion models alone, not its pictures"
-                )
+                raise InputError(f"figures.{name}.seeds: found {column}, expected diffusion models alone")
             if figure.edits and not (
                 method and method.base and (method.sampling.base_sampler, method.sampling.eta) == ("ddim", 0)
             ):

@@ -154,10 +154,10 @@ def test_a_published_table_of_another_configuration_is_replaced(tmp_path):
     """Whoever put it there, and however old what it should be a copy of."""
     _, tables, _ = resolve(load({"results": str(tmp_path)}, ROOT / "config"))
     table, published = Path(tables["table4"].path), tmp_path / "table4.csv"
-    for name in ("table.csv", "long.csv", "table.md"):
+    for name in ("table.csv", "long.csv", "table.md", "table.tex"):
         (table.parent / name).parent.mkdir(parents=True, exist_ok=True)
         (table.parent / name).write_text("ours")
-    for name in ("table4.csv", "table4.long.csv", "table4.md"):
+    for name in ("table4.csv", "table4.long.csv", "table4.md", "table4.tex"):
         (tmp_path / name).write_text("ours")
     assert "publish_table" not in jobs(plans(tmp_path, "table4"))
     published.write_text("somebody's")

@@ -185,7 +185,7 @@ def test_translate_takes_the_authors_weights_by_their_path(piti, capsys, tmp_pat
     capsys.readouterr()
     shutil.rmtree(tmp_path / "results")
     (tmp_path / "base.pt").write_bytes(b"damaged")
-    assert "base.pt: found no weights" in refused(
+    assert "base.pt): found 7 bytes, expected PyTorch" in refused(
         capsys, piti, "translate", "--method", "released", "--task", "coco_mask", *own
     )
 

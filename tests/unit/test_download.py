@@ -330,7 +330,7 @@ def test_a_pin_can_be_forgotten(server, get, tmp_path):
     first = get()[1]
     (tmp_path / "file").unlink()
     server.data = bytes(2000)
-    with pytest.raises(InputError, match="if the new file is right: piti pins --forget"):
+    with pytest.raises(InputError, match="if the new file is right, give it another version, or: piti pins --forget"):
         get()
     assert download.forget(tmp_path / "pins.json", server.url()) == first
     assert get()[1] != first

@@ -301,7 +301,9 @@ def test_names_of_other_systems_are_joined(tmp_path, image, label):
     for folder, name in (("images", image), ("labels", label)):
         save(tmp_path / folder / "x.png", RAW)
         os.rename(tmp_path / folder / "x.png", os.fsencode(tmp_path / folder) + b"/" + name + b".png")
-    card = PackCard(source="", layout="folder", split="train", kind="mask", side=4, train=1, test=0, num_classes=183)
+    card = PackCard(
+        dataset="d", layout="folder", split="train", kind="mask", side=4, train=1, expected=1, num_classes=183
+    )
     pack(card, tmp_path, tmp_path / "packed/index.json")
     assert Shards(tmp_path / "packed/index.json").ids == [COMPOSED]
     assert list(find(tmp_path / "labels", "mask")) == [COMPOSED]
@@ -386,7 +388,15 @@ def test_depth_that_is_not_finite_is_invalid_and_changes_nothing_else(tmp_path, 
 def card(kind="images", split="train", train=9, test=0):
     classes = 183 if kind == "mask" else 0
     return PackCard(
-        source="", layout="folder", split=split, kind=kind, side=8, train=train, test=test, num_classes=classes
+        dataset="d",
+        layout="folder",
+        split=split,
+        kind=kind,
+        side=8,
+        expected=train if split == "train" else test,
+        train=train,
+        test=test,
+        num_classes=classes,
     )
 
 

@@ -13,7 +13,7 @@ from piti.files import InputError
 SIDE = 16
 IDS = ["lakes/1", "lakes/2", "hills/3"]
 RNG = np.random.default_rng(0)
-CARD = GatherCard(source="", content="", images="", side=SIDE, shard_size=2)
+CARD = GatherCard(content="", images="", side=SIDE, shard_size=2)
 
 
 @pytest.fixture
