@@ -45,10 +45,6 @@ if workflow.is_main_process and any(
         FATAL += [drift.text] * drift.fatal
 
 
-onstart:
-    said_at_start(plan)
-
-
 machine = settings.machine
 RESULTS = settings.results
 DOWNLOADS = settings.downloads
@@ -62,8 +58,9 @@ wildcard_constraints:
     digest="[0-9a-f]{10}",
 
 
-onstart:
+onstart:  # one block: Snakemake keeps the last
     if workflow.is_main_process:
+        said_at_start(plan)
         if FATAL:
             raise WorkflowError(f"no work begins on data that have changed: {FATAL[0]}")
         os.environ["PITI_RUN"] = str(runs.remember(plan))

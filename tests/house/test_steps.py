@@ -49,3 +49,9 @@ def test_help_is_light(name):
     imported = {line.split("|")[-1].strip().split(".")[0] for line in asked.stderr.splitlines()}
     assert "piti" in imported
     assert not imported & HEAVY
+
+
+@pytest.mark.parametrize("handler", ["onstart", "onsuccess", "onerror"])
+def test_what_snakemake_does_at_an_event_stands_in_one_block(handler):
+    """Of two blocks it keeps the last, without a word."""
+    assert len(re.findall(rf"^{handler}:", TEXT, re.M)) <= 1

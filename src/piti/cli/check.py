@@ -45,7 +45,7 @@ def remarks(plan: Plan) -> Iterator[str]:
             found = packing.survey(card, root)
         except InputError:
             continue  # among what is unreadable
-        count, expected, least = len(found.records), getattr(card, card.split), plan.config.min_images
+        count, expected, least = len(found.records), card.expected, plan.config.min_images
         yield from found.remarks
         yield from filter(None, [layouts.check_count(count, expected, f"{root} ({card.split})")])
         if card.split == "test" and count < least:
