@@ -88,7 +88,8 @@ def place(gpus: int | None = None) -> Iterator[Place]:
     rank, world = processes_of(os.environ)
     here = device(gpus, int(os.environ["LOCAL_RANK"]) if world > 1 else 0)
     if world > 1:
-        dist.init_process_group("nccl" if here.type == "cuda" else "gloo")
+        cuda = here.type == "cuda"
+        dist.init_process_group("nccl" if cuda else "gloo", device_id=here if cuda else None)
     try:
         yield Place(here, rank, world)
     finally:

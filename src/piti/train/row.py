@@ -72,12 +72,14 @@ def train_row(card: TrainCard, output: Path, files: Files, work: Work) -> dict:
     training = card.training
     folder = output.parent.with_name(f"state-{card.identity}")
     with place(work.gpus) as here, exclusive(folder) if here.first else contextlib.nullcontext():
+        here.wait()  # for the first: only now is the state that of whoever had the folder before
         batches = training_batches(card, files, here)
         run = Run(objective(card, files, work, here), here, folder, card.identity, training.steps, training.ema_rate)
         try:
             train(run, batches, work.workers, work.log_every, work.save_every, work.minutes)
         except Diverged as reason:
-            write_failure([output.with_name("curve.csv"), output], str(reason))
+            if here.first:
+                write_failure([output.with_name("curve.csv"), output], str(reason))
             return run.made()
         if here.first:
             write_text(output.with_name("curve.csv"), curve(run.curve))
