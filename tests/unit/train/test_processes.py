@@ -224,6 +224,13 @@ def test_half_of_torchruns_variables_are_refused_in_one_line(there, monkeypatch)
         pass
 
 
+@pytest.mark.parametrize("name", ["RANK", "WORLD_SIZE"])
+def test_torchruns_variables_are_numbers(name, monkeypatch):
+    monkeypatch.setenv(name, "a")
+    with pytest.raises(InputError, match=f"{name}=a.*: expected numbers"), place(0):
+        pass
+
+
 def test_leftovers_that_say_alone_are_no_group(monkeypatch):
     monkeypatch.setenv("RANK", "0")
     monkeypatch.setenv("WORLD_SIZE", "1")
