@@ -67,7 +67,7 @@ def sharing(batch: int, nodes: int, gpus: int) -> tuple[int, int]:
 
 
 def gpus_of(gres: str) -> int:
-    """How many GPUs SLURM's `gres` asks for: "gpu", "gpu:4", "gpu:a100", "gpu:2g.20gb:1(S:0-1)"; the count comes last."""
+    """How many GPUs SLURM's `gres` asks for: "gpu", "gpu:4", "gpu:a100", "gpu:2g.20gb:1(S:0-1)"; the count is last."""
     asked = [re.sub(r"\(.*", "", each).split(":") for each in gres.split(",")]
     return sum(int(last[-1]) if last and last[-1].isdigit() else 1 for name, *last in asked if name == "gpu")
 

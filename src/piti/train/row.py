@@ -95,9 +95,8 @@ def objective(card: TrainCard, files: Files, work: Work, here: Place) -> Objecti
     made = build_objective(card, files, work, here)
     if work.compile:
         compiled(made.model)
-        if (
-            card.gan
-        ):  # the upsampler's is small, and its gradient penalty differentiates twice, which compiled code cannot
+        # the upsampler's is small, and its gradient penalty differentiates twice, which compiled code cannot
+        if card.gan:
             compiled(made.modules["discriminator"])
     return made
 
