@@ -49,7 +49,7 @@ class Files(NamedTuple):
 
 
 class Work(NamedTuple):
-    """How the work is done, never what comes out of it (piti.config.Machine says what each is).
+    """How the work is done, never what comes out but for rounding (piti.config.Machine says what each is).
 
     gpus: that this job has asked for, of each node (piti.devices.device).
     """

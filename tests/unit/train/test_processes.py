@@ -189,6 +189,15 @@ def test_micro_batches_are_the_whole_batch(kind, shards, tmp_path):
     assert_same(tmp_path / "whole", tmp_path / "parts")
 
 
+@tiny.needs_compiler
+def test_a_compiled_step_of_spade_is_the_uncompiled_one(shards, tmp_path):
+    card = CARDS["spade"]
+    found = files(card, shards, tmp_path)
+    one_step(tmp_path / "plain", card, found)
+    one_step(tmp_path / "compiled", card, found, WORK._replace(compile=True))
+    assert_same(tmp_path / "plain", tmp_path / "compiled")
+
+
 def test_micro_batches_are_refused_where_the_discriminator_needs_the_whole(shards, tmp_path):
     card = CARDS["upsampler, log_gan"]
     with pytest.raises(InputError, match="micro_batch: found 2, expected at least 4"):
