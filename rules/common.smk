@@ -20,6 +20,7 @@ from piti.card import dumps
 from piti.cli.check import said_at_start
 from piti.config import load
 from piti.files import InputError
+from piti.launch import gpus_of
 from piti.plan import report as plan_report, resolve, runs  # `report` is Snakemake's own word
 from piti.plan.cost import Costs
 from piti.plan.gpu import DEFAULT
@@ -98,9 +99,9 @@ def urgency(step):
 
 
 def gpus(resources):
-    """How many GPUs a job asks for, of each node: by `gpu`, or SLURM's own `gres`; none with `machine: {gpus: 0}`."""
-    gres = re.search(r"gpu(?:[^,]*:(\d+))?", resources.get("gres", ""))
-    return 0 if machine.gpus == 0 else int(gres[1] or 1) if gres else resources.gpu
+    """How many GPUs a job asks for, of each node: by SLURM's `gres`, or `gpu`. None where nobody says: whatever is there,
+    for not every GPU shows in /dev. 0, which forbids it, is the user's word alone: `machine: {gpus: 0}`."""
+    return 0 if machine.gpus == 0 else gpus_of(resources.get("gres", "")) or resources.gpu or None
 
 
 def command(step):
@@ -112,8 +113,8 @@ def command(step):
         options = [
             f"--{key.replace('_', '-')} {' '.join(map(shlex.quote, paths))}" for key, paths in named.items() if paths
         ]
-        if "gpu" in resources.keys():
-            options.append(f"--gpus {gpus(resources)}")
+        if "gpu" in resources.keys() and (asked := gpus(resources)) is not None:
+            options.append(f"--gpus {asked}")
         return f"python -m piti.steps.{step} --card {shlex.quote(dumps(found.card))} {' '.join(options)}"
 
     return arguments

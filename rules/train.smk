@@ -3,7 +3,7 @@
 
 def launch(wildcards, resources):
     """In front of a training: starts its processes, and lets its SLURM job go on after its time (piti.launch)."""
-    asked = {"gpus": gpus(resources), "nodes": resources.get("nodes", 1), "runtime": resources.get("runtime", 0)}
+    asked = {"gpus": gpus(resources) or 0, "nodes": resources.get("nodes", 1), "runtime": resources.get("runtime", 0)}
     asked |= {"batch": artefact("train", wildcards).card.training.batch}
     asked |= {"margin": machine.margin, "requeue": int(machine.requeue)}
     return " ".join(["python -m piti.launch", *(f"--{key} {value}" for key, value in asked.items())])

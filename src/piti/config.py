@@ -217,7 +217,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Machine:
-    """How the work is done, never what comes out of it: none of this is part of a card."""
+    """How the work is done, never what comes out but for rounding: none of this is part of a card."""
 
     gpus: int | Literal["auto"] = "auto"  # GPUs of a training, other jobs take one; auto: 1 where there is one, else 0
     threads: int = 1  # CPU threads a job

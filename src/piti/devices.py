@@ -62,7 +62,9 @@ class Place:
         """Average tensors over the processes, all in one message. Each keeps its memory format."""
         if self.world == 1:
             return tensors
-        flat = self.sum(torch.cat([tensor.flatten() for tensor in tensors])) / self.world
+        flat = torch.cat([tensor.flatten() for tensor in tensors])
+        dist.all_reduce(flat)
+        flat /= self.world
         parts = flat.split([tensor.numel() for tensor in tensors])
         return [torch.empty_like(t).copy_(part.view(t.shape)) for t, part in zip(tensors, parts, strict=True)]
 
@@ -88,7 +90,8 @@ def place(gpus: int | None = None) -> Iterator[Place]:
     rank, world = processes_of(os.environ)
     here = device(gpus, int(os.environ["LOCAL_RANK"]) if world > 1 else 0)
     if world > 1:
-        dist.init_process_group("nccl" if here.type == "cuda" else "gloo")
+        cuda = here.type == "cuda"
+        dist.init_process_group("nccl" if cuda else "gloo", device_id=here if cuda else None)
     try:
         yield Place(here, rank, world)
     finally:
@@ -124,8 +127,10 @@ def require_served(name: str, capability: tuple[int, int], built_for: list[str])
 
     def serves(arch: str) -> bool:
         kind, _, number = arch.partition("_")
-        number = int(number.rstrip("af"))  # sm_90a: with what only that GPU has
-        major, minor = divmod(number, 10)
+        number = number.rstrip("af")  # sm_90a: with what only that GPU has
+        if not number.isdecimal():  # gfx90a: not NVIDIA's
+            return False
+        major, minor = divmod(int(number), 10)
         return (major, minor) <= capability and (kind == "compute" or major == capability[0])
 
     if not any(map(serves, built_for)):
@@ -149,8 +154,25 @@ def _why_none() -> str:
 
 
 def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager:
-    """bf16 where `precision` asks for it, nothing otherwise."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+    """bf16 where `precision` asks for it, nothing otherwise. Raises InputError as `number_type` does."""
+    dtype = number_type(device, precision)
+    return torch.autocast(device.type, dtype, enabled=dtype == torch.bfloat16)
+
+
+def number_type(device: torch.device, precision: str) -> torch.dtype:
+    """What `precision` means, "fp32" or "bf16". Raises InputError where the device is a GPU without it."""
+    if precision == "bf16" and device.type == "cuda":
+        require_bf16(torch.cuda.get_device_name(device), torch.cuda.get_device_capability(device))
+    return {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
+
+
+def require_bf16(name: str, capability: tuple[int, int]) -> None:
+    """Raise InputError unless a GPU of this compute capability multiplies in bf16; older ones only pretend to."""
+    if capability < (8, 0):
+        raise InputError(
+            f"{name}: found compute capability {capability[0]}.{capability[1]}, expected 8.0 for bf16; "
+            "`precision: fp32` computes without it"
+        )
 
 
 def compiled(module: nn.Module) -> nn.Module:

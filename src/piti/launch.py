@@ -12,6 +12,7 @@ limit) the training is one link of a chain:
 
 import argparse
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -28,7 +29,7 @@ TORCHRUN = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  #
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m piti.launch", description=__doc__.split("\n")[0])
-    parser.add_argument("--gpus", type=int, default=1, help="of each node; 0: none")
+    parser.add_argument("--gpus", type=int, default=1, help="of each node, a process for each; 0: one process")
     parser.add_argument("--nodes", type=int, default=1)
     parser.add_argument("--batch", type=int, default=0, help="images of a step, shared evenly; 0: does not matter")
     parser.add_argument("--runtime", type=float, default=0, help="minutes that the SLURM job may take; 0: no such job")
@@ -65,12 +66,21 @@ def sharing(batch: int, nodes: int, gpus: int) -> tuple[int, int]:
     return n, min(g, gpus)
 
 
+def gpus_of(gres: str) -> int:
+    """How many GPUs SLURM's `gres` asks for: "gpu", "gpu:4", "gpu:a100", "gpu:2g.20gb:1(S:0-1)"; the count is last."""
+    asked = [re.sub(r"\(.*", "", each).split(":") for each in gres.split(",")]
+    return sum(int(last[-1]) if last and last[-1].isdigit() else 1 for name, *last in asked if name == "gpu")
+
+
 def processes_of(environment: Mapping[str, str]) -> tuple[int, int]:
     """This process's rank, and the number of processes that share the work, by torchrun's variables; (0, 1) alone.
 
-    Raises InputError where some of them say that there are others, and the rest is missing.
+    Raises InputError where they are no numbers, or some of them say that there are others and the rest is missing.
     """
-    rank, world = int(environment.get("RANK", 0)), int(environment.get("WORLD_SIZE", 1))
+    said = environment.get("RANK", "0"), environment.get("WORLD_SIZE", "1")
+    if not all(map(str.isdecimal, said)):
+        raise InputError("RANK={} WORLD_SIZE={}: expected numbers, as torchrun sets".format(*said))
+    rank, world = map(int, said)
     missing = [name for name in TORCHRUN if name not in environment]
     if missing and (rank, world) != (0, 1):
         raise InputError(

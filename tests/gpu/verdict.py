@@ -56,6 +56,8 @@ def after_resume(life: Life) -> list[str]:
 
 def switches(record) -> list[str]:
     """How matrix products and convolutions are computed."""
+    if not record.switches:
+        return ["no convolution or product was heard"]
     off = [name for said in sorted(record.switches) for name, on in zip(TF32, said, strict=True) if not on]
     return [f"{name} is off" for name in dict.fromkeys(off)]
 

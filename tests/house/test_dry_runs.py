@@ -7,6 +7,7 @@ import json
 import re
 import time
 from collections import Counter
+from glob import glob
 from pathlib import Path
 
 import pytest
@@ -75,9 +76,38 @@ def test_some_rows_may_ask_for_more(tmp_path):
     trainings = re.findall(r"output: results/models/(\w+)-.*?resources: (.*?)\n", printed, re.S)
     asked = {row: dict(re.findall(r"(gpu|constraint|mem_mb|cpus_per_task)=(\w*)", text)) for row, text in trainings}
     needs = {"mem_mb": "24000", "cpus_per_task": "4"}
-    assert asked["scratch"] == needs | {"gpu": "4", "constraint": ""}
+    assert asked["scratch"] == {"mem_mb": "64000", "cpus_per_task": "16", "gpu": "4", "constraint": ""}
     assert asked["oasis"] == needs | {"gpu": "1", "constraint": "gpu80"}
     assert asked["stage1"] == needs | {"gpu": "1", "constraint": ""}
+
+
+NO_GPU = not glob("/dev/nvidia[0-9]*")
+
+
+@pytest.mark.parametrize(
+    ("resources", "setting", "launched", "trained", "sampled"),
+    [
+        ({"gpu": 4}, "auto", "4", "4", "4"),
+        ({"gpu": 0, "gres": "gpu:a100:2"}, "auto", "2", "2", "2"),
+        ({"gpu": 4, "gres": "gpu:2g.20gb"}, 8, "1", "1", "1"),
+        ({"gpu": 4}, 0, "0", "0", "0"),
+        ({"gpu": 0, "gres": "gpu:4"}, 0, "0", "0", "0"),
+        ({}, 0, "0", "0", "0"),
+        ({}, 8, "8", "8", "1"),
+        pytest.param({}, "auto", "0", None, None, marks=pytest.mark.skipif(not NO_GPU, reason="there is a GPU")),
+    ],
+)
+def test_the_steps_hear_how_many_gpus_their_job_has(resources, setting, launched, trained, sampled, tmp_path):
+    """None of `--gpus`: they take what is there. A launcher's 0 is one process, and forbids nothing."""
+    profile = {"set-resources": {rule: resources for rule in ("train", "sample")}} if resources else {}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(profile))
+    settings = ["preset=smoke", f"machine={{gpus: {setting}}}"]
+    printed = dry_run("-p", "--profile", str(tmp_path), "table1", "--config", *settings)
+    said = {step: re.findall(rf"python -m piti.steps.{step} --card .*", printed) for step in ("train", "sample")}
+    assert all(said.values())
+    assert set(re.findall(r"piti\.launch .*?--gpus (\d+) .*?piti\.steps\.train", printed)) == {launched}
+    for step, expected in (("train", trained), ("sample", sampled)):
+        assert {n for line in said[step] for n in re.findall(r" --gpus (\d+)", line) or [None]} == {expected}
 
 
 @pytest.mark.parametrize(

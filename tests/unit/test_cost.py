@@ -12,7 +12,7 @@ from piti.cards import PackCard, SampleCard, TrainCard
 from piti.config import load
 from piti.files import write_json
 from piti.plan import report, resolve
-from piti.plan.cost import COUNTS, CPU, CPU_RATE, Costs, sized
+from piti.plan.cost import COUNTS, CPU, CPU_RATE, Costs, finished, sized
 from piti.plan.disk import expected, on_disk
 from piti.plan.gpu import operations
 
@@ -167,6 +167,19 @@ def test_finished_trainings_say_how_fast_it_goes(tmp_path):
     assert costs.hours(costs.by_path[scratch]) == pytest.approx(slower * modelled[scratch])
     elsewhere, _ = planned(GPU, **user)
     assert elsewhere.hours(trained) == modelled[trained.path]
+
+
+@pytest.mark.parametrize("change", [{"device": "another"}, {"compile": True}])
+def test_a_training_of_which_pieces_were_made_otherwise_says_nothing(tmp_path, change):
+    user = {"preset": "smoke", "results": str(tmp_path)}
+    trained = next(iter(trainings(planned(None, **user)[0], "two_stage").values()))
+    piece = {"from": 0, "to": 10, "processes": 1, "device": "a device", "seconds": 10}
+    card = {"card": to_dict(trained.card), "made": {"history": [piece, piece | change | {"from": 10, "to": 20}]}}
+    write_json(tmp_path / "models" / trained.name / "1" / "card.json", card)
+    assert finished(tmp_path) == []
+    card["made"]["history"].pop()
+    write_json(tmp_path / "models" / trained.name / "1" / "card.json", card)
+    assert [(one.device, one.compiled) for one in finished(tmp_path)] == [("a device", False)]
 
 
 def test_a_finished_training_speaks_for_its_precision_and_compile_alone(tmp_path):

@@ -6,9 +6,12 @@ import sys
 
 import pytest
 import torch
+from tests.unit.train import tiny
 
-from piti.devices import compiled, device, is_compiled, require_served
+from piti.data.conditions import CONDITIONS
+from piti.devices import autocast, compiled, device, is_compiled, number_type, require_served
 from piti.files import InputError
+from piti.train.row import initial_model
 
 NO_GPU = not torch.cuda.is_available()
 CUDA_13 = ["sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120", "compute_120"]
@@ -50,6 +53,7 @@ def test_the_steps_hand_on_what_the_job_asked_for(step):
         ((9, 0), ["sm_80"], False),
         ((9, 0), ["sm_90a"], True),
         ((6, 1), ["sm_70", "compute_70"], False),
+        ((9, 0), ["gfx90a", "gfx1100"], False),  # torch for AMD
     ],
 )
 def test_only_gpus_that_torch_has_code_for_are_used(capability, built_for, served):
@@ -60,16 +64,38 @@ def test_only_gpus_that_torch_has_code_for_are_used(capability, built_for, serve
             require_served("GPU", capability, built_for)
 
 
+@pytest.mark.filterwarnings("ignore:CUDA is not available")
+@pytest.mark.parametrize("asks", [autocast, number_type])
+@pytest.mark.parametrize(("capability", "has"), [((7, 0), False), ((7, 5), False), ((8, 0), True), ((12, 0), True)])
+def test_bf16_is_refused_on_gpus_without_it(asks, capability, has, monkeypatch):
+    """As a GPU would say it of itself: T4 and RTX 20 have 7.5, A100 8.0."""
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "GPU")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
+    asks(torch.device("cuda", 0), "fp32")
+    if has:
+        asks(torch.device("cuda", 0), "bf16")
+    else:
+        with pytest.raises(InputError, match=r"compute capability 7\.[05], expected 8\.0 for bf16; `precision: fp32`"):
+            asks(torch.device("cuda", 0), "bf16")
+
+
+@tiny.needs_compiler
 def test_compiled_networks_draw_the_dropout_that_they_draw_uncompiled():
-    torch.manual_seed(0)
-    plain = torch.nn.Sequential(torch.nn.Linear(16, 64), torch.nn.SiLU(), torch.nn.Dropout(0.5), torch.nn.Linear(64, 4))
-    fast = compiled(torch.nn.Sequential(*plain))
-    x = torch.randn(8, 16)
+    card = tiny.card(dropout=0.5)
+    plain, fast = (initial_model(card, None).to(memory_format=torch.channels_last).train() for _ in range(2))
+    weights = tiny.stirred(plain)
+    for network in (plain, fast):
+        network.load_state_dict(weights)
+    compiled(fast)
+    side, channels = card.base_side, CONDITIONS[card.condition].channels
+    x, condition = torch.randn(2, 3, side, side), torch.randn(2, channels, card.encoder.side, card.encoder.side)
+    outputs = []
     for seed in (1, 2):
-        outputs = []
         for network in (plain, fast):
             torch.manual_seed(seed)
-            outputs.append(network(x))
-        torch.testing.assert_close(*outputs)
+            outputs.append(network(x, torch.tensor([3.0, 70.0]), condition))
+    for one, other in (outputs[:2], outputs[2:]):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-3)
+    assert (outputs[0] - outputs[2]).abs().max() > 0.1  # dropout it is
     assert fast.state_dict().keys() == plain.state_dict().keys()
     assert is_compiled(fast) and not is_compiled(plain)

@@ -61,21 +61,18 @@ def test_compiling_is_nowhere_slower():
             assert fused[0] <= plain[0] and fused[1] <= plain[1], entry["name"]
 
 
-def test_a_gpu_that_torch_does_not_serve_is_refused():
-    with pytest.raises(InputError, match=r"found V100 \(compute capability 7.0\), expected 7.5 or newer"):
-        gpu("V100")
+def test_a_gpu_that_is_not_listed_is_refused():
     with pytest.raises(InputError, match="found 'A100', expected one of A100-40"):
         gpu("A100")
 
 
-def test_torch_serves_the_others():
+def test_torch_serves_those_that_are():
     torch = pytest.importorskip("torch")
     served = [(int(arch[3:-1]), int(arch[-1])) for arch in torch.cuda.get_arch_list()]
     if not served:
         pytest.skip("torch without CUDA")
     for name, card in GPUS.items():
-        fits = any(arch[0] == card.capability[0] and arch <= card.capability for arch in served)
-        assert fits == (name != "V100"), name
+        assert any(arch[0] == card.capability[0] and arch <= card.capability for arch in served), name
 
 
 def test_time_follows_precision_compile_and_gpu():

@@ -283,9 +283,9 @@ def finished(results: Path) -> list[Finished]:
             card, history = from_dict(TrainCard, about["card"]), about["made"]["history"]
             seconds = sum(piece["seconds"] * piece["processes"] for piece in history)
             steps = sum(piece["to"] - piece["from"] for piece in history)
-            device, compiled = history[-1]["device"], history[-1].get("compile", False)
-        except (InputError, KeyError, TypeError, IndexError):
-            continue  # a damaged record, or one of other times, says nothing about the speed
+            ((device, compiled),) = {(piece["device"], piece.get("compile", False)) for piece in history}
+        except (InputError, KeyError, TypeError, ValueError):
+            continue  # a damaged record, one of other times, or of pieces made in several ways tells no speed
         if seconds and steps and digest(sized(card)) in COUNTS:
             found.append(Finished(card, compiled, steps * card.training.batch, seconds, device))
     return found

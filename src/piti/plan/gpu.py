@@ -14,15 +14,14 @@ from piti.files import InputError
 
 OF_PEAK, OF_BANDWIDTH, LAUNCH = 0.55, 0.8, 14e-6  # share, share, seconds
 ADAM, AVERAGE = 4 * 7, 4 * 3  # bytes a number
-OLDEST = (7, 5)  # compute capability that the pinned wheel of torch has kernels for
 
 
 @dataclass(frozen=True)
 class GPU:
     """A kind of GPU by its vendor's data sheet. Peaks without sparsity, sums in fp32."""
 
-    tf32: float  # 10^12 operations a second; fp32 where there is no TF32
-    bf16: float  # likewise; fp16 where there is no bf16
+    tf32: float  # 10^12 operations a second
+    bf16: float  # likewise
     bandwidth: float  # 10^12 bytes a second
     memory: int  # GiB that torch sees of it
     capability: tuple[int, int]
@@ -37,21 +36,14 @@ GPUS = {
     "RTX-A6000": GPU(77.4, 154.8, 0.768, 47, (8, 6)),
     "RTX-4090": GPU(82.6, 165.2, 1.008, 23, (8, 9)),
     "RTX-3090": GPU(35.6, 71, 0.936, 23, (8, 6)),
-    "V100": GPU(15.7, 125, 0.9, 31, (7, 0)),
 }
 DEFAULT = "A100-80"
 
 
 def gpu(name: str) -> GPU:
-    """The GPU of that name. Raises InputError if there is none, or torch has no kernels for it."""
+    """The GPU of that name. Raises InputError if there is none: older ones are not served by the pinned torch."""
     if name not in GPUS:
         raise InputError(f"gpu: found {name!r}, expected one of {', '.join(GPUS)}")
-    if GPUS[name].capability < OLDEST:
-        found, expected = ("{}.{}".format(*pair) for pair in (GPUS[name].capability, OLDEST))
-        raise InputError(
-            f"gpu: found {name} (compute capability {found}), expected {expected} or newer: the pinned "
-            "torch does not serve it"
-        )
     return GPUS[name]
 
 

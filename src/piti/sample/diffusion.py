@@ -8,6 +8,7 @@ import torch
 from piti.cards import SampleCard
 from piti.data.conditions import CONDITIONS, encoder
 from piti.data.shards import Shards
+from piti.devices import number_type
 from piti.diffusion import samplers
 from piti.diffusion.gaussian import GaussianDiffusion
 from piti.diffusion.guidance import Denoiser, guided
@@ -25,7 +26,7 @@ class Sampler:
         self.device, self.kind, self.channels = device, kind, CONDITIONS[kind].channels
         self.model = PITI(card.unet, card.encoder.with_channels(self.channels))
         load(self.model, read(weights), str(weights))
-        dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[card.sampling.precision]  # autocast would each step
+        dtype = number_type(device, card.sampling.precision)  # the weights once; autocast would each step
         self.model.requires_grad_(False).eval().to(device, dtype, memory_format=torch.channels_last)
         self.use(card)
 

@@ -45,8 +45,7 @@ class DiffusionObjective:
         if training.trainable == "encoder":
             self.model.decoder.requires_grad_(False)
         trained = [p for p in self.model.parameters() if p.requires_grad]
-        fused = place.device.type in ("cpu", "cuda")  # not on the meta device, where operations are counted
-        adam = torch.optim.AdamW(trained, training.lr, weight_decay=training.weight_decay, fused=fused)
+        adam = torch.optim.AdamW(trained, training.lr, weight_decay=training.weight_decay, fused=True)
         self.optimizers = {"model": adam}
         self.diffusion = GaussianDiffusion(training.noise_schedule, training.diffusion_steps, device=place.device)
         self.timesteps = SAMPLERS[training.timestep_sampler](training.diffusion_steps).to(place.device)
@@ -61,11 +60,13 @@ class DiffusionObjective:
             torch.manual_seed(key_seed(card.seed, "init", "discriminator"))
             self.discriminator = PatchDiscriminator(ndf=training.discriminator_width).to(place.device)
             self.optimizers["discriminator"] = torch.optim.Adam(
-                self.discriminator.parameters(), training.discriminator_lr, (0.9, 0.999), fused=fused
+                self.discriminator.parameters(), training.discriminator_lr, (0.9, 0.999), fused=True
             )
             self.modules["discriminator"] = self.discriminator
-        ids = [place.device.index] if place.device.type == "cuda" else None
-        self.network = DistributedDataParallel(self.model, device_ids=ids) if place.world > 1 else self.model
+        self.network = self.model
+        if place.world > 1:
+            ids = [place.device.index] if place.device.type == "cuda" else None
+            self.network = DistributedDataParallel(self.model, device_ids=ids, gradient_as_bucket_view=True)
 
     def update(self, batch: dict, step: int) -> dict[str, Tensor]:
         """One step on this process's part of the global batch. Returns the mean of every loss term, on the device."""

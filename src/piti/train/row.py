@@ -49,7 +49,7 @@ class Files(NamedTuple):
 
 
 class Work(NamedTuple):
-    """How the work is done, never what comes out of it (piti.config.Machine says what each is).
+    """How the work is done, never what comes out but for rounding (piti.config.Machine says what each is).
 
     gpus: that this job has asked for, of each node (piti.devices.device).
     """
@@ -72,12 +72,14 @@ def train_row(card: TrainCard, output: Path, files: Files, work: Work) -> dict:
     training = card.training
     folder = output.parent.with_name(f"state-{card.identity}")
     with place(work.gpus) as here, exclusive(folder) if here.first else contextlib.nullcontext():
+        here.wait()  # for the first: only now is the state that of whoever had the folder before
         batches = training_batches(card, files, here)
         run = Run(objective(card, files, work, here), here, folder, card.identity, training.steps, training.ema_rate)
         try:
             train(run, batches, work.workers, work.log_every, work.save_every, work.minutes)
         except Diverged as reason:
-            write_failure([output.with_name("curve.csv"), output], str(reason))
+            if here.first:
+                write_failure([output.with_name("curve.csv"), output], str(reason))
             return run.made()
         if here.first:
             write_text(output.with_name("curve.csv"), curve(run.curve))
@@ -93,9 +95,8 @@ def objective(card: TrainCard, files: Files, work: Work, here: Place) -> Objecti
     made = build_objective(card, files, work, here)
     if work.compile:
         compiled(made.model)
-        if (
-            card.gan
-        ):  # the upsampler's is small, and its gradient penalty differentiates twice, which compiled code cannot
+        # the upsampler's is small, and its gradient penalty differentiates twice, which compiled code cannot
+        if card.gan:
             compiled(made.modules["discriminator"])
     return made
 

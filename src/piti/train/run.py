@@ -94,8 +94,7 @@ class Run:
             where = f"the optimizer's moments are not finite at step {self.step}"
         else:
             return None
-        good = state.load(self.path)[1]["step"] if self.path.exists() else 0
-        return f"diverged: {where}; last good state: step {good}"
+        return f"diverged: {where}; last good state: step {self.saved}"
 
     def _vanished(self) -> list[str]:
         """Terms that must not vanish and did, over enough steps in a row: one saturated batch is no collapse."""

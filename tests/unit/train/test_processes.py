@@ -7,6 +7,7 @@ power iteration for every micro-batch (DEVIATIONS): those start where an iterati
 import os
 import pickle
 import socket
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -23,10 +24,10 @@ from piti.data import scenes
 from piti.data.layouts import _show_depth, _show_normal
 from piti.data.shards import write
 from piti.devices import place
-from piti.files import InputError
+from piti.files import InputError, exclusive, failure, read_json, write_json
 from piti.launch import TORCHRUN
 from piti.train import state
-from piti.train.row import Files, Work, initial_model, objective, training_batches
+from piti.train.row import Files, Work, initial_model, objective, train_row, training_batches
 
 BATCH, COUNT, SIDE = 4, 8, 72
 WORK = Work(micro_batch=16, workers=0, compile=False, log_every=5, save_every=1000, minutes=0, gpus=0)
@@ -120,21 +121,63 @@ def assert_same(whole, parts):
         torch.testing.assert_close(parts[name], whole[name], rtol=1e-3, atol=1e-5, msg=name)
 
 
+def group() -> list[dict[str, str]]:
+    """What torchrun tells each of two processes."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    both = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
+    return [both | {"RANK": rank, "LOCAL_RANK": rank} for rank in ("0", "1")]
+
+
 @pytest.mark.parametrize("kind", CARDS)
 def test_two_processes_are_one(kind, shards, tmp_path, children):
     card = CARDS[kind]
     found = files(card, shards, tmp_path)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    group = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
-    both = [
-        children.start(one_step, tmp_path / "two", card, found, WORK, group | {"RANK": r, "LOCAL_RANK": r})
-        for r in ("0", "1")
-    ]
+    both = [children.start(one_step, tmp_path / "two", card, found, WORK, environment) for environment in group()]
     one_step(tmp_path / "one", card, found)
     assert [process.join() for process in both] == [0, 0]
     assert_same(tmp_path / "one", tmp_path / "two")
+
+
+def training(output, card: TrainCard, found: Files, environment) -> None:
+    """Train as one of the processes; the history lies beside the output."""
+    os.environ.update(environment)
+    made = train_row(card, output, found, WORK)
+    write_json(output.with_name("made.json"), made)
+
+
+def test_processes_that_wait_for_another_job_resume_from_what_it_has_saved(shards, tmp_path, children):
+    """The first process alone has the lock of the state's folder; the other must not look into it earlier."""
+    card = CARDS["estimator of masks"]
+    steps = [replace(card, training=replace(card.training, steps=n)) for n in (2, 4)]
+    found, outputs = files(card, shards, tmp_path), [tmp_path / name / "weights.safetensors" for name in "ab"]
+    train_row(steps[0], tmp_path / "before/weights.safetensors", found, WORK)
+    saved = tmp_path / f"state-{card.identity}/state.safetensors"
+    saved.rename(tmp_path / "saved")
+    with exclusive(saved.parent):
+        both = [
+            children.start(training, output, steps[1], found, environment)
+            for output, environment in zip(outputs, group(), strict=True)
+        ]
+        time.sleep(4)  # in which the second one would have begun
+        (tmp_path / "saved").rename(saved)
+    assert [process.join() for process in both] == [0, 0]
+    for output in outputs:
+        assert [(p["from"], p["to"]) for p in read_json(output.with_name("made.json"))["history"]] == [(0, 2), (2, 4)]
+
+
+def test_the_first_process_alone_writes_that_the_training_has_diverged(shards, tmp_path, children):
+    card = CARDS["estimator of masks"]
+    card = replace(card, training=replace(card.training, steps=4, lr=1e30))
+    found, outputs = files(card, shards, tmp_path), [tmp_path / name / "weights.safetensors" for name in "ab"]
+    both = [
+        children.start(training, output, card, found, environment)
+        for output, environment in zip(outputs, group(), strict=True)
+    ]
+    assert [process.join() for process in both] == [0, 0]
+    assert [output.exists() for output in outputs] == [True, False]
+    assert failure(outputs[0]).startswith("diverged: loss is not finite")
 
 
 @pytest.mark.parametrize("kind", [kind for kind in CARDS if not kind.startswith("upsampler")])
@@ -144,6 +187,15 @@ def test_micro_batches_are_the_whole_batch(kind, shards, tmp_path):
     one_step(tmp_path / "whole", card, found)
     one_step(tmp_path / "parts", card, found, WORK._replace(micro_batch=3))  # 3 + 1
     assert_same(tmp_path / "whole", tmp_path / "parts")
+
+
+@tiny.needs_compiler
+def test_a_compiled_step_of_spade_is_the_uncompiled_one(shards, tmp_path):
+    card = CARDS["spade"]
+    found = files(card, shards, tmp_path)
+    one_step(tmp_path / "plain", card, found)
+    one_step(tmp_path / "compiled", card, found, WORK._replace(compile=True))
+    assert_same(tmp_path / "plain", tmp_path / "compiled")
 
 
 def test_micro_batches_are_refused_where_the_discriminator_needs_the_whole(shards, tmp_path):
@@ -178,6 +230,13 @@ def test_half_of_torchruns_variables_are_refused_in_one_line(there, monkeypatch)
     for name in there:
         monkeypatch.setenv(name, "2")
     with pytest.raises(InputError, match="expected all that torchrun sets, or none"), place(0):
+        pass
+
+
+@pytest.mark.parametrize("name", ["RANK", "WORLD_SIZE"])
+def test_torchruns_variables_are_numbers(name, monkeypatch):
+    monkeypatch.setenv(name, "a")
+    with pytest.raises(InputError, match=f"{name}=a.*: expected numbers"), place(0):
         pass
 
 

@@ -1,9 +1,12 @@
 """Trainings small enough for tests: the real path of a row, on a few drawn scenes and the smallest networks."""
 
+import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from safetensors.torch import save_file
 from torch import nn
@@ -15,6 +18,9 @@ from piti.data.resize import shrink
 from piti.data.shards import write
 from piti.train.row import Files, Work, train_row
 
+needs_compiler = pytest.mark.skipif(
+    not (os.environ.get("CXX") or shutil.which("g++")) and os.environ.get("CI") != "true", reason="no C++ compiler"
+)
 SIDE, BASE_SIDE = 32, 16
 UNET = UNetConfig(
     model_channels=16,
