@@ -36,7 +36,7 @@ except InputError as error:
 # The user's own files that are no longer what was packed from them are named at once, and no work begins on them.
 FATAL = []
 if workflow.is_main_process and any(
-    step == "pack" and Path(a.path).exists() for (step, _), a in plan.artefacts.items()
+    step in ("pack", "convert_weights") and Path(a.path).exists() for (step, _), a in plan.artefacts.items()
 ):
     from piti.drift import drifts
 
@@ -78,18 +78,24 @@ def artefact(step, wildcards):
     return found
 
 
+def forced(found):
+    """Whether somebody wants this made again: all (-F), its step or one of its files (-R), or it as a target (-f)."""
+    how = workflow.dag_settings
+    asked = {*how.forcerun, *(how.targets if how.forcetargets else ())}
+    folder = os.path.abspath(os.path.dirname(found.path))
+    return how.forceall or found.step in asked or any(os.path.dirname(os.path.abspath(one)) == folder for one in asked)
+
+
 def files(step):
     """Named inputs of a step. A path holds the digest of what made it, so a newer file is no reason to make it again.
 
-    Nor is a missing one: what is there asks for nothing that is not, and the graph ends at what exists; but not for who
-    wants it made again (-F, -f, -R).
+    Nor is a missing one: what is there asks for nothing that is not, and the graph ends at what exists; but for what is
+    to be made again.
     """
 
     def inputs(wildcards):
         found = artefact(step, wildcards)
-        how = workflow.dag_settings
-        again = not workflow.is_main_process or how.forceall or how.forcetargets or how.forcerun
-        done = not again and Path(found.path).exists()
+        done = workflow.is_main_process and Path(found.path).exists() and not forced(found)
         return {key: ancient([p for p in paths if not done or Path(p).exists()]) for key, paths in found.inputs.items()}
 
     return inputs

@@ -150,6 +150,19 @@ def test_what_is_gone_or_forced_is_made_again_with_all_that_it_takes(tmp_path):
     assert "-train-mask256" in plans(tmp_path, "table4")
 
 
+@pytest.mark.parametrize("asked", [("-R", "score"), ("-R", "make_table"), ("-f",)])
+def test_who_forces_one_step_trains_nothing(tmp_path, asked):
+    brought(tmp_path, "train")
+    assert "train" not in jobs(plans(tmp_path, "table4", *asked))
+
+
+def test_a_file_that_is_forced_is_made_again_with_what_it_takes(tmp_path):
+    one = str(brought(tmp_path, "train")[0])
+    for asked in (("-f", one), ("table4", "-R", one)):
+        found = jobs(plans(tmp_path, *asked))
+        assert found["train"] == 1 and found["pack"] > 0
+
+
 def test_a_published_table_of_another_configuration_is_replaced(tmp_path):
     """Whoever put it there, and however old what it should be a copy of."""
     _, tables, _ = resolve(load({"results": str(tmp_path)}, ROOT / "config"))
