@@ -24,7 +24,7 @@ from piti.plan import report as plan_report, resolve, runs  # `report` is Snakem
 from piti.plan.cost import Costs
 from piti.plan.gpu import DEFAULT
 
-# A job that was submitted does what was submitted, whatever becomes of the configuration until it starts.
+# A job that was submitted does what was submitted, whatever becomes of the configuration until it starts: it plans nothing.
 SUBMITTED = None if workflow.is_main_process else os.environ.get("PITI_RUN")
 try:
     submitted = runs.recall(Path(SUBMITTED)) if SUBMITTED else None
@@ -43,6 +43,10 @@ if workflow.is_main_process and any(
     for drift in drifts(plan):
         print(drift.text, file=sys.stderr)
         FATAL += [drift.text] * drift.fatal
+
+
+if FATAL and workflow.execution_settings and workflow.execution_settings.no_hooks:  # then `onstart` does not run
+    raise WorkflowError(f"no work begins on data that have changed: {FATAL[0]}")
 
 
 onstart:
@@ -70,9 +74,11 @@ onstart:
 
 
 def artefact(step, wildcards):
-    found = plan.artefacts.get((step, wildcards.digest))
-    if not found and submitted:  # the code has changed since, and with it what it would plan
-        found = submitted.artefact(step, wildcards.digest)
+    try:
+        planned = submitted.artefact if submitted else lambda *key: plan.artefacts.get(key)
+        found = planned(step, wildcards.digest)
+    except InputError as error:
+        raise WorkflowError(f"submitted: {error}")
     if not found:
         raise WorkflowError(f"{step}: no artefact {wildcards.name}/{wildcards.digest} in this configuration")
     return found
