@@ -72,12 +72,12 @@ def packed(name: str, artefacts: list[Artefact], seen, plan: Plan) -> Iterator[D
     if found:
         some = ", ".join(f"{i} {how}" for i, how in sorted(found.items())[:3])
         folders, trained = made_from(changed, plan)
+        shards = sorted({str(Path(artefact.path).parent) for artefact in changed})
         yield Drift(
             f"datasets.{name}: {len(found):,} photographs below {root} are not what was packed ({some}); if they are "
-            f"others on purpose, give it another `version`; else put the old ones back, or remove only *.sources.json in "
-            f"{' '.join(sorted({str(Path(artefact.path).parent) for artefact in changed}))} to keep what was packed, or "
-            f"make all again that was made from them, but for {trained} models that stay as they were trained: "
-            f"rm -r {' '.join(map(shlex.quote, folders))}",
+            f"others on purpose, give it another `version`; else put the old ones back, or remove only *.sources.json "
+            f"in {' '.join(shards)} to keep what was packed, or make all again that was made from them, but for "
+            f"{trained} models that stay as they were trained: rm -r {' '.join(map(shlex.quote, folders))}",
             True,
         )
 

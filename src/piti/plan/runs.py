@@ -21,8 +21,8 @@ from piti.config import Config, Machine
 from piti.files import InputError, atomic
 from piti.plan.core import Artefact, Plan
 
-
 JOBS = ("preset", "results", "downloads", "machine")  # keys of the configuration that a job reads itself
+BACK = "expected what this checkout knows: go back to the commit that it was submitted from"
 
 
 class Needed(NamedTuple):
@@ -77,9 +77,6 @@ class Remembered(NamedTuple):
         day = time.strftime("%Y-%m-%d", time.localtime(self.last))
         preset = self.said.get("preset", Config.preset)
         return f"{preset} preset, {self.user}, last run {day} in {self.folder} ({self.file.name})"
-
-
-BACK = "expected what this checkout knows: go back to the commit that it was submitted from"
 
 
 def remember(plan: Plan) -> Path:
