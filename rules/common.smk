@@ -45,7 +45,7 @@ if workflow.is_main_process and any(
         FATAL += [drift.text] * drift.fatal
 
 
-if FATAL and workflow.execution_settings and workflow.execution_settings.no_hooks:  # then `onstart` does not run
+if FATAL and "--no-hooks" in sys.argv:  # then `onstart` does not run
     raise WorkflowError(f"no work begins on data that have changed: {FATAL[0]}")
 
 
