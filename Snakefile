@@ -1,7 +1,11 @@
 """PITI, regenerated end to end. `snakemake all`, `snakemake results/table1.csv`, `snakemake --profile slurm all`."""
 
+import os
 
-configfile: "config/config.yaml"
+# A job that was submitted reads what was submitted (rules/common.smk), whatever the file says by now.
+if workflow.is_main_process or "PITI_RUN" not in os.environ:
+
+    configfile: "config/config.yaml"
 
 
 include: "rules/common.smk"
@@ -10,8 +14,12 @@ include: "rules/weights.smk"
 include: "rules/train.smk"
 include: "rules/sample.smk"
 include: "rules/evaluate.smk"
-include: "rules/report.smk"
-include: "rules/study.smk"
+
+
+if not submitted:  # what is shown is made where Snakemake was started
+
+    include: "rules/report.smk"
+    include: "rules/study.smk"
 
 
 localrules:

@@ -25,7 +25,7 @@ from piti.plan import report as plan_report, resolve, runs  # `report` is Snakem
 from piti.plan.cost import Costs
 from piti.plan.gpu import DEFAULT
 
-# A job that was submitted does what was submitted, whatever becomes of the configuration until it starts.
+# A job that was submitted does what was submitted, whatever becomes of the configuration until it starts: it plans nothing.
 SUBMITTED = None if workflow.is_main_process else os.environ.get("PITI_RUN")
 try:
     submitted = runs.recall(Path(SUBMITTED)) if SUBMITTED else None
@@ -37,7 +37,7 @@ except InputError as error:
 # The user's own files that are no longer what was packed from them are named at once, and no work begins on them.
 FATAL = []
 if workflow.is_main_process and any(
-    step == "pack" and Path(a.path).exists() for (step, _), a in plan.artefacts.items()
+    step in ("pack", "convert_weights") and Path(a.path).exists() for (step, _), a in plan.artefacts.items()
 ):
     from piti.drift import drifts
 
@@ -45,6 +45,9 @@ if workflow.is_main_process and any(
         print(drift.text, file=sys.stderr)
         FATAL += [drift.text] * drift.fatal
 
+
+if FATAL and "--no-hooks" in sys.argv:  # then `onstart` does not run
+    raise WorkflowError(f"no work begins on data that have changed: {FATAL[0]}")
 
 machine = settings.machine
 RESULTS = settings.results
@@ -68,26 +71,34 @@ onstart:  # one block: Snakemake keeps the last
 
 
 def artefact(step, wildcards):
-    found = plan.artefacts.get((step, wildcards.digest))
-    if not found and submitted:  # the code has changed since, and with it what it would plan
-        found = submitted.artefact(step, wildcards.digest)
+    try:
+        planned = submitted.artefact if submitted else lambda *key: plan.artefacts.get(key)
+        found = planned(step, wildcards.digest)
+    except InputError as error:
+        raise WorkflowError(f"submitted: {error}")
     if not found:
         raise WorkflowError(f"{step}: no artefact {wildcards.name}/{wildcards.digest} in this configuration")
     return found
 
 
+def forced(found):
+    """Whether somebody wants this made again: all (-F), its step or one of its files (-R), or it as a target (-f)."""
+    how = workflow.dag_settings
+    asked = {*how.forcerun, *(how.targets if how.forcetargets else ())}
+    folder = os.path.abspath(os.path.dirname(found.path))
+    return how.forceall or found.step in asked or any(os.path.dirname(os.path.abspath(one)) == folder for one in asked)
+
+
 def files(step):
     """Named inputs of a step. A path holds the digest of what made it, so a newer file is no reason to make it again.
 
-    Nor is a missing one: what is there asks for nothing that is not, and the graph ends at what exists; but not for who
-    wants it made again (-F, -f, -R).
+    Nor is a missing one: what is there asks for nothing that is not, and the graph ends at what exists; but for what is
+    to be made again.
     """
 
     def inputs(wildcards):
         found = artefact(step, wildcards)
-        how = workflow.dag_settings
-        again = not workflow.is_main_process or how.forceall or how.forcetargets or how.forcerun
-        done = not again and Path(found.path).exists()
+        done = workflow.is_main_process and Path(found.path).exists() and not forced(found)
         return {key: ancient([p for p in paths if not done or Path(p).exists()]) for key, paths in found.inputs.items()}
 
     return inputs

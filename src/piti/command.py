@@ -13,7 +13,7 @@ from pathlib import Path
 from piti.card import digest, from_dict, to_dict
 from piti.files import InputError, exclusive, file_digest, pass_failure, read_json, write_json
 from piti.launch import processes_of
-from piti.provenance import code_digest, environment
+from piti.provenance import started_as
 
 # What a disk may answer. The libraries that write for us wrap it into errors of their own, but keep its words.
 DISK = [os.strerror(n) for n in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO)]
@@ -67,16 +67,15 @@ def step(
             _check(path, first)
         outputs = [output, *(output.with_name(s) for s in siblings)]
         with exclusive(output.parent) if first else contextlib.nullcontext():
-            began = time.monotonic()
+            began, started = time.monotonic(), started_as(module) if first else {}
             handed_on = hands_on_failure and pass_failure(files, outputs)
             more = {} if handed_on else run(card, output, **given, **arguments) or {}
             if first:
                 made = {
-                    "code": code_digest(module),
+                    **started,
                     "seconds": round(time.monotonic() - began, 3),
                     "files": {path.name: file_digest(path) for path in outputs if path.is_file()},
                     **more,
-                    **environment(),
                 }
                 sources = {key: [str(p) for p in paths] for key, paths in given.items() if paths}
                 about = {"step": name, "digest": digest(card), "card": to_dict(card), "inputs": sources, "made": made}

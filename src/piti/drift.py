@@ -3,13 +3,14 @@
 It is said before work begins and by `piti status`. Nothing is made again for it, and no work goes on in spite of it.
 """
 
+import shlex
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from piti.cards import PackCard
+from piti.cards import PackCard, TrainCard
 from piti.data import layouts
 from piti.data.sources import Sources, beside, same, size_and_time
 from piti.files import InputError, read_json
@@ -34,20 +35,17 @@ def drifts(plan: Plan) -> Iterator[Drift]:
                 yield from converted(artefact)
     for name, artefacts in packs.items():
         yield from archived(name, artefacts)
-        yield from packed(name, artefacts, seen)
+        yield from packed(name, artefacts, seen, plan)
 
 
-def packed(name: str, artefacts: list[Artefact], seen) -> Iterator[Drift]:
+def packed(name: str, artefacts: list[Artefact], seen, plan: Plan) -> Iterator[Drift]:
     """A data set on the user's own disk: which files are others than were packed."""
-    found, folders, root, stats = {}, set(), "", {}
+    found, changed, gone, root, stats = {}, [], set(), "", {}
     for artefact in (artefact for artefact in artefacts if artefact.given):
         root, folder = artefact.given["root"], Path(artefact.path).parent
         shards = [shard for shard in sorted(folder.glob("shard-*.h5")) if beside(shard).exists()]
         if not shards:
             continue  # packed by an earlier version, or kept on purpose
-        if not Path(root).is_dir() or not any(Path(root).iterdir()):
-            yield Drift(f"datasets.{name}: {root} is gone; what was packed from it is used", False)
-            return
         try:
             card = artefact.card
             limit = card.expected if card.layout == "folder" else None
@@ -55,22 +53,46 @@ def packed(name: str, artefacts: list[Artefact], seen) -> Iterator[Drift]:
             sources, differ = Sources(records, card.kind, stats), {}
             for shard in shards:
                 differ |= sources.changed(shard)
-        except InputError as error:
-            yield Drift(f"datasets.{name}: cannot be compared with what was packed: {error}", True)
+        except layouts.listing.Nothing as error:
+            gone.add(f"datasets.{name}: {error}: it is gone; what was packed from it is used")
+            continue
+        except (InputError, OSError) as error:
+            yield Drift(
+                f"datasets.{name}: cannot be compared with what was packed: {error}; put that right, or remove "
+                f"*.sources.json in {folder} to keep what was packed",
+                True,
+            )
             return
         known = {i for shard in shards for i in read_json(beside(shard))}
         differ |= dict.fromkeys(sources.paths.keys() - known, "new")
         if differ:
             found |= differ
-            folders.add(str(folder))
+            changed.append(artefact)
+    yield from (Drift(text, False) for text in sorted(gone))
     if found:
         some = ", ".join(f"{i} {how}" for i, how in sorted(found.items())[:3])
+        folders, trained = made_from(changed, plan)
+        shards = sorted({str(Path(artefact.path).parent) for artefact in changed})
         yield Drift(
             f"datasets.{name}: {len(found):,} photographs below {root} are not what was packed ({some}); if they are "
-            f"others on purpose, give it another `version`; else put the old ones back, or remove "
-            f"{' '.join(sorted(folders))} to pack them again, or only *.sources.json in there to keep what was packed",
+            f"others on purpose, give it another `version`; else put the old ones back, or remove only *.sources.json "
+            f"in {' '.join(shards)} to keep what was packed, or make all again that was made from them, but for "
+            f"{trained} models that stay as they were trained: rm -r {' '.join(map(shlex.quote, folders))}",
             True,
         )
+
+
+def made_from(changed: list[Artefact], plan: Plan) -> tuple[list[str], int]:
+    """The folders of shards and of all that was made from them, and how many models were, where it ends."""
+    paths, folders, trained = {artefact.path for artefact in changed}, [], 0
+    for artefact in plan.artefacts.values():  # what something is made from stands before it
+        below = any(path in paths for given in artefact.inputs.values() for path in given)
+        if below and isinstance(artefact.card, TrainCard):
+            trained += Path(artefact.path).exists()
+        elif below or artefact.path in paths:
+            paths.add(artefact.path)
+            folders += [str(Path(artefact.path).parent)] * Path(artefact.path).exists()
+    return folders, trained
 
 
 def archived(name: str, artefacts: list[Artefact]) -> Iterator[Drift]:
@@ -93,7 +115,14 @@ def converted(artefact: Artefact) -> Iterator[Drift]:
     """Weights from a file of the user's own."""
     about, source = Path(artefact.path).with_name("card.json"), Path(artefact.given["source"])
     then = read_json(about, "made")["made"].get("source") if about.exists() else None
-    if then and source.exists() and not same(then, source, size_and_time(source)):
+    try:
+        fits = not then or same(then, source, size_and_time(source))
+    except FileNotFoundError:
+        return  # gone, and no longer needed
+    except OSError as error:
+        yield Drift(f"weights.{artefact.name}: {source}: cannot be read ({error.strerror}); it is not needed", False)
+        return
+    if not fits:
         yield Drift(
             f"weights.{artefact.name}: {source} is not what {artefact.path} was made from; if it is another on "
             "purpose, give it another `version`; else put the old one back, or remove that to convert it again",

@@ -49,9 +49,8 @@ def environment() -> dict:
 
 @cache
 def started_as(module: str) -> dict:
-    """The commit and the digest of a module's code as this process found them when it asked first."""
-    status = environment()
-    return {"commit": status["commit"], "dirty": status["dirty"], "code": code_digest(module)}
+    """The digest of a module's code, and the environment, as this process found them first: a checkout may move on."""
+    return {"code": code_digest(module), **environment()}
 
 
 @cache

@@ -1,9 +1,12 @@
 """A job that was submitted does what was submitted: its own Snakemake starts later, under another configuration."""
 
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
+import pytest
 from tests.house import ROOT
 
 from piti.config import load
@@ -12,20 +15,20 @@ from piti.plan import resolve, runs
 SUBMITTED = {"preset": "smoke", "code_in_card": False, "datasets": {"ade20k": {"train": 3, "test": 2}}}
 
 
-def job(artefact, submitted, *settings: str) -> subprocess.CompletedProcess:
+def job(artefact, submitted, *settings: str, root: Path = ROOT) -> subprocess.CompletedProcess:
     """What a cluster's job starts, for one artefact, with the settings that Snakemake finds by then."""
     wildcards = f"draw_scenes:name={artefact.name},digest={artefact.digest}"
     line = [sys.executable, "-m", "snakemake", "--mode", "remote", "--nolock", "--cores", "1", "--force"]
-    line += ["--target-jobs", wildcards, "--allowed-rules", "draw_scenes", "--config", *settings]
+    line += ["--target-jobs", wildcards, "--allowed-rules", "draw_scenes", *settings]
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "PITI_RUN": str(submitted)}
-    return subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+    return subprocess.run(line, cwd=root, env=environment, capture_output=True, text=True, timeout=120)
 
 
 def test_a_submitted_job_does_its_work_under_another_configuration(tmp_path):
     folders = {"results": str(tmp_path / "results"), "downloads": str(tmp_path / "downloads")}
     plan, _, _ = resolve(load(SUBMITTED | folders, ROOT / "config"))
     drawn = next(a for a in plan.artefacts.values() if a.step == "draw_scenes" and a.name == "ade20k")
-    done = job(drawn, runs.remember(plan), "preset=paper", f"results={tmp_path}/others")
+    done = job(drawn, runs.remember(plan), "--config", "preset=paper", f"results={tmp_path}/others")
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(list((tmp_path / "results").glob(f"data/ade20k/{drawn.digest}/drawn/*/images/training/*.jpg"))) == 3
     assert not (tmp_path / "others").exists()
@@ -37,6 +40,23 @@ def test_code_that_has_changed_since_does_the_work_that_was_submitted(tmp_path):
     plan, _, _ = resolve(load(SUBMITTED | folders, ROOT / "config"))
     drawn = next(a for a in plan.artefacts.values() if a.step == "draw_scenes" and a.name == "ade20k")
     object.__setattr__(plan.config, "code_in_card", True)  # the job's Snakemake plans with code, this one did without
-    done = job(drawn, runs.remember(plan), "preset=paper")
+    done = job(drawn, runs.remember(plan), "--config", "preset=paper")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / f"results/data/ade20k/{drawn.digest}/drawn").is_dir()
+
+
+@pytest.mark.parametrize("by_then", ["preset: [smoke", "presett: smoke", None])
+def test_a_submitted_job_does_not_ask_the_configuration_file(tmp_path, by_then):
+    """Half edited, wrong, or gone."""
+    folders = {"results": str(tmp_path / "results"), "downloads": str(tmp_path / "downloads")}
+    plan, _, _ = resolve(load(SUBMITTED | folders, ROOT / "config"))
+    drawn = next(a for a in plan.artefacts.values() if a.step == "draw_scenes" and a.name == "ade20k")
+    root = tmp_path / "checkout"
+    shutil.copytree(ROOT / "config", root / "config", ignore=shutil.ignore_patterns("config.yaml"))
+    for name in ("Snakefile", "rules", "src", "envs"):
+        (root / name).symlink_to(ROOT / name)
+    if by_then is not None:
+        (root / "config/config.yaml").write_text(by_then)
+    done = job(drawn, runs.remember(plan), root=root)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / f"results/data/ade20k/{drawn.digest}/drawn").is_dir()

@@ -180,6 +180,19 @@ def test_what_is_gone_or_forced_is_made_again_with_all_that_it_takes(tmp_path):
     assert "-train-mask256" in plans(tmp_path, "table4")
 
 
+@pytest.mark.parametrize("asked", [("-R", "score"), ("-R", "make_table"), ("-f",)])
+def test_who_forces_one_step_trains_nothing(tmp_path, asked):
+    brought(tmp_path, "train")
+    assert "train" not in jobs(plans(tmp_path, "table4", *asked))
+
+
+def test_a_file_that_is_forced_is_made_again_with_what_it_takes(tmp_path):
+    one = str(brought(tmp_path, "train")[0])
+    for asked in (("-f", one), ("table4", "-R", one)):
+        found = jobs(plans(tmp_path, *asked))
+        assert found["train"] == 1 and found["pack"] > 0
+
+
 def test_a_published_table_of_another_configuration_is_replaced(tmp_path):
     """Whoever put it there, and however old what it should be a copy of."""
     _, tables, _ = resolve(load({"results": str(tmp_path)}, ROOT / "config"))
@@ -218,8 +231,8 @@ def test_no_work_begins_on_photographs_that_have_changed(tmp_path):
     assert "photographs below" not in asked("-n").stderr
     for path in (tmp_path / "data/images").iterdir():
         Image.new("RGB", (9, 9), "red").save(path)
-    dry, done = asked("-n"), asked("--cores", "1")
-    assert (dry.returncode, done.returncode) == (0, 1)
-    assert all("datasets.flickr: 2 photographs below" in one.stderr for one in (dry, done))
-    assert "no work begins on data that have changed" in done.stderr
+    dry, done, bare = asked("-n"), asked("--cores", "1"), asked("--cores", "1", "--no-hooks")
+    assert (dry.returncode, done.returncode, bare.returncode) == (0, 1, 1)
+    assert all("datasets.flickr: 2 photographs below" in one.stderr for one in (dry, done, bare))
+    assert all("no work begins on data that have changed" in one.stderr for one in (done, bare))
     assert not Path(target).parent.exists()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import piti
-from piti import command
+from piti import command, provenance
 from piti.card import digest
 from piti.files import InputError, failure, write_failure
 from piti.launch import TORCHRUN
@@ -51,6 +51,20 @@ def refused(capsys, call, *arguments, run=write, **how) -> str:
     assert streams.out == ""
     (line,) = streams.err.splitlines()
     return line
+
+
+def test_the_commit_is_the_one_that_the_work_began_with(call, monkeypatch):
+    commits = ["first"]
+    monkeypatch.setattr(provenance, "_git", lambda *_: commits[-1])
+    provenance.started_as.cache_clear()
+
+    def run(card, output):
+        write(card, output)
+        commits.append("second")
+
+    made = json.loads(call(run).with_name("card.json").read_text())["made"]
+    provenance.started_as.cache_clear()
+    assert made["commit"] == "first"
 
 
 def test_inputs_and_options_reach_the_work(call, tmp_path):

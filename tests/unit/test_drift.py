@@ -1,5 +1,7 @@
 """Drift: which data set is no longer what was packed, how many files, three examples, what to do."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,7 @@ from tests.unit.data.test_sources import draw
 from tests.unit.test_cli import piti  # noqa: F401 (a fixture)
 
 from piti.config import load
+from piti.data import sources
 from piti.data.packing import pack
 from piti.drift import drifts
 from piti.files import write_json
@@ -64,6 +67,69 @@ def test_data_that_are_gone_are_said_and_no_obstacle(packed, tmp_path):
     (tmp_path / "data").rename(tmp_path / "away")
     (drift,) = drifts(packed)
     assert not drift.fatal and "is gone" in drift.text
+
+
+def test_a_split_that_is_gone_is_said_and_no_obstacle(packed, tmp_path):
+    (tmp_path / "data/images").rename(tmp_path / "data/away")
+    found = list(drifts(packed))
+    assert found and not any(drift.fatal for drift in found)
+    assert all("is used" in drift.text for drift in found)
+
+
+def test_what_cannot_be_read_is_said_with_a_way_out(packed, tmp_path):
+    (tmp_path / "data/images/0.jpg").unlink()
+    (tmp_path / "data/images/0.jpg").symlink_to("0.jpg")  # which leads to itself
+    (drift,) = drifts(packed)
+    assert drift.fatal and "Too many levels" in drift.text and "sources.json" in drift.text
+
+
+def test_a_photograph_that_cannot_be_read_is_one_that_differs(packed, tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError(errno.EACCES, "denied", str(path))
+
+    monkeypatch.setattr(sources, "size_and_time", refuse)
+    (drift,) = drifts(packed)
+    assert drift.fatal and "(0 unreadable, 1 unreadable" in drift.text
+
+
+def test_a_disk_that_cannot_be_written_is_no_obstacle(packed, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.EROFS, "read-only")
+
+    for path in (tmp_path / "data/images").iterdir():
+        os.utime(path)
+    monkeypatch.setattr(sources, "write_text", full)
+    assert list(drifts(packed)) == []
+
+
+def test_what_else_was_made_from_the_old_photographs_is_named_but_for_models(tmp_path, packed):
+    for number in range(COUNT):
+        draw(tmp_path / f"data/images/{number}.jpg", 50)
+    features = [a for a in packed.artefacts.values() if a.leg == "features" and a.name.startswith("flickr-test-images")]
+    made = features + [a for a in packed.artefacts.values() if a.leg in ("sketches", "models") and "flickr" in a.name]
+    for artefact in made:
+        write_json(artefact.path, {})
+    (drift,) = drifts(packed)
+    named = drift.text.partition("rm -r ")[2].split()
+    assert {a.leg for a in made} == {"sketches", "models", "features"}
+    assert {str(Path(a.path).parent) for a in made if a.leg != "models"} < set(named)
+    assert not any("/models/" in folder for folder in named)
+    assert f"but for {sum(a.step == 'train' for a in made)} models" in drift.text
+
+
+def test_weights_whose_file_is_another_are_named(tmp_path):
+    source = tmp_path / "mine.pt"
+    source.write_bytes(b"weights")
+    plan = resolve(load({"results": str(tmp_path), "weights": {"glide_base": {"path": str(source)}}}, SHIPPED))[0]
+    converted = next(a for a in plan.artefacts.values() if a.step == "convert_weights" and a.given)
+    write_json(converted.path, {})
+    write_json(Path(converted.path).with_name("card.json"), {"made": {"source": sources.stamp(source)}})
+    assert list(drifts(plan)) == []
+    source.write_bytes(b"others")
+    (drift,) = drifts(plan)
+    assert drift.fatal and f"weights.glide_base: {source} is not what" in drift.text
+    source.unlink()
+    assert list(drifts(plan)) == []
 
 
 def test_another_version_is_no_drift(packed, tmp_path):

@@ -51,6 +51,17 @@ def test_models_arrive_whole_and_are_not_trained_again(piti, models):  # noqa: F
     assert into(piti, "sent") == "0 artefacts now in results/others, 2 were there\n"
 
 
+def test_what_is_half_made_here_is_taken_and_what_is_finished_is_not_replaced(piti, models):  # noqa: F811
+    piti("export", "shared")
+    half, finished = map(taken, models)
+    for path in (half, finished):
+        path.parent.mkdir(parents=True)
+        path.write_text("ours")
+    finished.with_name("card.json").write_text("{}")
+    assert into(piti, "shared") == "1 artefacts now in results/others, 1 were there\n"
+    assert half.read_bytes() == models[0].read_bytes() and finished.read_text() == "ours"
+
+
 @pytest.mark.parametrize("name", ["weights.safetensors", "curve.csv", "card.json"])
 def test_a_file_that_was_damaged_on_the_way_is_refused(piti, models, capsys, name):  # noqa: F811
     piti("export", "shared")

@@ -1,5 +1,8 @@
 """`piti gc`: what nobody needs goes into the bin; what is needed, in use or young stays."""
 
+import errno
+import gzip
+import json
 import multiprocessing
 import os
 import time
@@ -10,7 +13,7 @@ from tests.unit.test_cli import CONFIG, piti, refused  # noqa: F401 (a fixture)
 
 from piti.cards import TrainCard
 from piti.config import load
-from piti.files import exclusive, write_json
+from piti.files import exclusive, write_failure, write_json
 from piti.plan import report, resolve, runs
 
 RESULTS = Path("results/smoke")
@@ -57,6 +60,52 @@ def test_what_no_card_refers_to_goes_into_the_bin_and_nothing_else(piti):  # noq
     assert "removed results/smoke/bin/" in piti("gc", "--empty", "--age", "0")
     assert not binned.exists()
     assert "results/downloads/x/0123456789: no configuration" in piti("gc", "--downloads")
+
+
+def test_downloads_are_left_alone_wherever_this_configuration_keeps_its_own(piti, tmp_path):  # noqa: F811
+    (theirs,) = made(Path("results/downloads/x/0123456789"))
+    Path("config/config.yaml").write_text(f"results: results\ndownloads: {tmp_path}/mine\n")
+    assert "in 0 folders" in piti("gc", "--delete", "--downloads")
+    assert (theirs / "file").exists()
+
+
+def test_one_address_twice_in_the_bin_of_a_day(piti):  # noqa: F811
+    for content in ("first", "second"):
+        (folder,) = made(RESULTS / "models/x/0123456789")
+        (folder / content).write_text("x")
+        for path in (folder / content, folder):
+            os.utime(path, (OLD, OLD))
+        piti("gc", "--delete")
+    assert {path.name for path in RESULTS.glob("bin/*/models/x/*/*")} == {"file", "first", "second"}
+
+
+@pytest.mark.parametrize("number", [errno.EXDEV, errno.EACCES])
+def test_what_cannot_be_moved_stays_and_the_others_go(piti, monkeypatch, number):  # noqa: F811
+    stuck, other = made(RESULTS / "models/x/0123456789", RESULTS / "models/y/0123456789")
+    rename = Path.rename
+
+    def refuse(path, target):
+        if path == stuck:
+            raise OSError(number, os.strerror(number))
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    listed = piti("gc", "--delete")
+    assert f"{stuck}: stays, cannot be moved: {os.strerror(number)}" in listed and "in 1 folders, now" in listed
+    assert stuck.exists() and not other.exists()
+
+
+def test_a_run_of_another_version_is_asked_by_the_addresses_it_wrote(piti):  # noqa: F811
+    other = planned(models={"two_stage": {"lr": 0.5}}, results=str(RESULTS))
+    theirs = made(*sorted(set(everything(other)) - set(everything(planned()))))
+    file = runs.remember(other)
+    said = json.loads(gzip.decompress(file.read_bytes()))
+    said["config"]["another"] = 1
+    for artefact in said["artefacts"].values():
+        artefact["card"]["another"] = 1
+    file.write_bytes(gzip.compress(json.dumps(said).encode()))
+    assert "in 0 folders" in piti("gc", "--delete", "--states")
+    assert all(folder.exists() for folder in theirs)
 
 
 def test_what_another_configuration_made_stays_until_it_is_forgotten(piti, capsys):  # noqa: F811
@@ -121,6 +170,8 @@ def test_states_go_by_a_flag_once_their_training_is_finished(piti, training):  #
     assert f"{state}: its training is finished" in piti("gc", "--states")
     (weights / "weights.safetensors").rename(weights / "gone")
     assert "in 0 folders" in piti("gc", "--states")
+    write_failure([weights / "weights.safetensors"], "diverged")
+    assert "in 0 folders" in piti("gc", "--states")
 
 
 def test_states_go_by_themselves_once_the_weights_were_exported(piti, training):  # noqa: F811
@@ -130,6 +181,14 @@ def test_states_go_by_themselves_once_the_weights_were_exported(piti, training):
     Path("config/config.yaml").write_text("machine: {keep_states: true}\n")
     assert "in 0 folders" in piti("gc")
     assert "in 1 folders" in piti("gc", "--states")
+
+
+def test_states_that_a_run_here_keeps_stay(piti, training):  # noqa: F811
+    weights, state = training
+    write_json(weights / "exported.json", {})
+    assert f"{state}: its" in piti("gc")
+    runs.remember(planned(machine={"keep_states": True}))
+    assert "in 0 folders" in piti("gc")
 
 
 def test_a_state_that_a_longer_training_goes_on_from_stays(piti, training):  # noqa: F811

@@ -1,10 +1,10 @@
 """List, and with --delete put into the bin, what no configuration refers to.
 
-Asked are this configuration, those of --also, and every one that ever ran on this results folder (see --forget).
+Asked are this configuration, those of --also, and every one of which a run is remembered here (see --forget).
 What is in use or younger than --age stays. The bin is the folder `bin` of the results: move back what was wanted, and
-empty it with --empty. States of finished trainings go once their weights were exported (`piti export`), unless
-`machine.keep_states` is set; with --states all of them go. Downloads are shared by all presets and left alone, unless
---downloads asks for those that nobody refers to.
+empty it with --empty. States of finished trainings go once their weights were exported (`piti export`), unless one of
+these configurations has `machine.keep_states`; with --states all of them go. Downloads are shared by all presets and
+left alone, unless --downloads asks for those that nobody refers to.
 """
 
 import contextlib
@@ -17,11 +17,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from piti.cards import TrainCard
 from piti.cli.export import MARK
 from piti.config import Config, load, merge, read_yaml
-from piti.files import InputError, in_use
-from piti.plan import Artefact, report, resolve, runs
+from piti.files import InputError, failure, in_use
+from piti.plan import report, resolve, runs
 
 DAY = 86400  # s
 ADDRESS = "[0-9a-f]" * 10
@@ -58,19 +57,16 @@ def run(arguments: Namespace, config: Config) -> None:
     results, downloads = Path(config.results), Path(config.downloads)
     for name in arguments.forget:
         forget(results, name)
-    plans = [artefacts(one) for one in (config, *map(also, arguments.also))]
     remembered = list(runs.recall_all(results))
-    wanted = {address for plan in plans for artefact in plan for address in runs.addresses(artefact)}
-    wanted = wanted.union(*(run.addresses() for run in remembered))
-    found = list(unreferenced(results, "*/*/", wanted, downloads))
+    wanted = [one for each in (config, *map(also, arguments.also)) for one in needed(each)]
+    wanted += [one for run in remembered for one in run.needed()]
+    legs = {one.leg for one in wanted} - {"downloads"}
+    found = [one for leg in sorted(legs) for one in unreferenced(results, f"{leg}/*/", wanted)]
     if arguments.downloads:
         user, presets = read_yaml(Path("config/config.yaml")), Path("config/presets").glob("*.yaml")
-        shared = [artefacts(load(user | {"preset": path.stem}, Path("config"))) for path in presets]
-        wanted |= {address for plan in shared for artefact in plan for address in runs.addresses(artefact)}
-        found += unreferenced(downloads, "*/", wanted, downloads / "bin")
-    trainings = [artefact for plan in plans for artefact in plan if isinstance(artefact.card, TrainCard)]
-    trainings += [run.artefact(*key.split("/")) for run in remembered for key in run.artefacts if key[:6] == "train/"]
-    found += states(results, trainings, arguments.states, config.machine.keep_states)
+        shared = [one for path in presets for one in needed(load(user | {"preset": path.stem}, Path("config")))]
+        found += unreferenced(downloads, "*/", wanted + shared)
+    found += states(results, wanted, arguments.states)
     found = [one._replace(obstacle=obstacle(one.folder, arguments.age)) for one in found]
     show(found, arguments.delete)
     for other in remembered:
@@ -84,11 +80,11 @@ def also(file: Path) -> Config:
     return load(merge(read_yaml(Path("config/config.yaml")), read_yaml(file)), Path("config"))
 
 
-def artefacts(config: Config) -> list[Artefact]:
-    """Everything that a configuration's plan holds."""
+def needed(config: Config) -> list[runs.Needed]:
+    """What a configuration's plan holds."""
     plan, tables, figures = resolve(config)
     report(plan, tables, figures)
-    return list(plan.artefacts.values())
+    return [runs.needed(artefact, config.machine) for artefact in plan.artefacts.values()]
 
 
 def forget(results: Path, name: str) -> None:
@@ -99,22 +95,24 @@ def forget(results: Path, name: str) -> None:
     file.unlink()
 
 
-def unreferenced(root: Path, pattern: str, wanted: set[Path], beside: Path) -> Iterator[Found]:
-    """The folders named by a digest that nobody wants; never what lies below `beside`."""
+def unreferenced(root: Path, pattern: str, wanted: Iterable[runs.Needed]) -> Iterator[Found]:
+    """The folders named by a digest that nobody wants."""
+    known = {address for one in wanted for address in one.addresses}
     for folder in sorted([*root.glob(pattern + ADDRESS), *root.glob(f"{pattern}state-{ADDRESS}")]):
-        if folder.is_dir() and folder.relative_to(root) not in wanted and beside not in folder.parents:
+        if folder.is_dir() and folder.relative_to(root) not in known:
             yield Found(root, folder.relative_to(root), "no configuration refers to it")
 
 
-def states(results: Path, trainings: Iterable[Artefact], every: bool, keep: bool) -> Iterator[Found]:
+def states(results: Path, wanted: Iterable[runs.Needed], every: bool) -> Iterator[Found]:
     """The states of finished trainings: one that some longer training would go on from is not finished."""
-    by_state: dict[Path, set[Path]] = {}
-    for artefact in trainings:
-        weights, state = runs.addresses(artefact)
-        by_state.setdefault(state, set()).add(results / weights / Path(artefact.path).name)
-    for state, weights in sorted(by_state.items()):
-        exported = not keep and all(path.with_name(MARK).exists() for path in weights)
-        if (results / state).is_dir() and all(path.exists() for path in weights) and (every or exported):
+    by_state: dict[Path, set[tuple[Path, bool]]] = {}
+    for one in wanted:
+        for state in one.addresses[1:]:
+            by_state.setdefault(state, set()).add((results / one.addresses[0] / one.file, one.keep_states))
+    for state, trainings in sorted(by_state.items()):
+        finished = all(weights.exists() and not failure(weights) for weights, _ in trainings)
+        exported = all(weights.with_name(MARK).exists() and not keep for weights, keep in trainings)
+        if (results / state).is_dir() and finished and (every or exported):
             yield Found(results, state, "its training is finished" + ", its weights exported" * exported)
 
 
@@ -129,7 +127,7 @@ def obstacle(folder: Path, age: float) -> str:
 def stats(folder: Path) -> Iterator[os.stat_result]:
     """What the disk says of a folder and of all below it, but for what is removed meanwhile."""
     for path in (folder, *folder.rglob("*")):
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):
             yield path.lstat()
 
 
@@ -137,22 +135,36 @@ def show(found: list[Found], delete: bool) -> None:
     """A line for each, and the sum of what goes; with `delete` into the bin."""
     total = [0, 0]
     for one in found:
-        size = one.size
-        print(f"{size / 1e6:10.1f} MB  {one.folder}: {f'stays, {one.obstacle}' if one.obstacle else one.reason}")
-        if not one.obstacle:
+        size, stays = one.size, one.obstacle
+        if delete and not stays:
+            stays = into_bin(one)
+        print(f"{size / 1e6:10.1f} MB  {one.folder}: {f'stays, {stays}' if stays else one.reason}")
+        if not stays:
             total = [total[0] + size, total[1] + 1]
-            if delete:
-                target = one.root / "bin" / time.strftime("%Y-%m-%d") / one.address
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.rmtree(target, ignore_errors=True)
-                one.folder.rename(target)
     end = ", now in the bin" if delete else "; --delete moves them into the bin" if total[1] else ""
     print(f"{total[0] / 1e6:10.1f} MB  in {total[1]} folders{end}")
+
+
+def into_bin(one: Found) -> str:
+    """Move a folder into the bin of today, beside what lies there under its name; or say why it stays."""
+    target = first = one.root / "bin" / time.strftime("%Y-%m-%d") / one.address
+    number = 1
+    while target.exists():
+        target, number = first.with_name(f"{first.name}.{number}"), number + 1
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        one.folder.rename(target)
+    except OSError as error:  # somebody else's, or on another disk
+        return f"cannot be moved: {error.strerror}"
+    return ""
 
 
 def empty(roots: Iterable[Path], age: float) -> None:
     """Remove for good what was put into a bin some days ago."""
     for folder in (folder for root in roots for folder in sorted(root.glob("bin/????-??-??"))):
         if time.time() - folder.lstat().st_ctime >= age * DAY:
-            shutil.rmtree(folder)
-            print(f"removed {folder}")
+            try:
+                shutil.rmtree(folder)
+                print(f"removed {folder}")
+            except OSError as error:
+                print(f"{error.filename or folder}: stays, cannot be removed: {error.strerror}")

@@ -1,6 +1,6 @@
 """Take what somebody else has exported into this results folder, every file compared with its checksum and its card.
 
-Only what is whole is taken, and nothing that is here already is replaced. Whether this configuration asks for it is
+Only what is whole is taken, and nothing that is finished here is replaced. Whether this configuration asks for it is
 said by `piti plan`: what has the same digest is not made again.
 """
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from piti.cli.export import LEGS, SUMS
 from piti.config import Config
-from piti.files import InputError, atomic_folder, file_digest, read_json
+from piti.files import InputError, atomic_folder, file_digest, in_use, read_json
 
 NAMED = re.compile(rf"((?:{'|'.join(LEGS)})/\w[\w.+%-]*/([0-9a-f]{{10}}))/([\w+%-][\w.+%-]*)", re.ASCII)
 
@@ -24,8 +24,10 @@ def run(arguments: Namespace, config: Config) -> None:
     artefacts = listed(arguments.folder)
     for address, files in artefacts.items():
         checked(arguments.folder / address, files)
-    new = [address for address in artefacts if not Path(config.results, address).exists()]
+    new = [address for address in artefacts if not Path(config.results, address, "card.json").exists()]
     for address in new:
+        if in_use(Path(config.results, address)):
+            raise InputError(f"{Path(config.results, address)}: found it in use, expected nobody who makes it now")
         with atomic_folder(Path(config.results, address)) as temporary:
             for name, digest in artefacts[address].items():
                 shutil.copyfile(arguments.folder / address / name, temporary / name)

@@ -103,7 +103,7 @@ def survey(
     else:
         records.sort(key=lambda r: r.id)
     if not records:
-        raise InputError(f"{root}: no photographs in split {split!r} (expected layout {layout})")
+        raise listing.Nothing(f"{root}: no photographs in split {split!r} (expected layout {layout})")
     return replace(found, records=sorted(records[:limit], key=lambda r: r.id))
 
 

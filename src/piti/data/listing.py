@@ -15,6 +15,10 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", 
 NAMED = 3  # files that a remark names; the others it counts
 
 
+class Nothing(InputError):
+    """There is nothing to list, where something was expected."""
+
+
 def listed(folder: Path) -> dict[str, Path]:
     """Name below `folder`, with forward slashes -> path, in order, for every file that is not hidden.
 
@@ -23,7 +27,7 @@ def listed(folder: Path) -> dict[str, Path]:
     that holds itself, and two names that become one.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder")
+        raise Nothing(f"{folder}: no such folder")
     found: dict[str, Path] = {}
     for raw, path in _walk(folder, "", ()):
         name = plain(raw)

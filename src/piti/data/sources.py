@@ -5,6 +5,7 @@ Files are named by id, so that data may move. Same size and time: the same file.
 MiB decides, which is all of most photographs; the new time is then remembered, so that nothing is read twice.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -29,7 +30,7 @@ Stamp = list  # size, time in ns, digest
 class Sources:
     """The files behind the items of one kind. seen: what the disk has said of files already, where several share it."""
 
-    def __init__(self, records: Iterable[Record], kind: str, seen: dict[Path, tuple[int, int] | None] | None = None):
+    def __init__(self, records: Iterable[Record], kind: str, seen: dict[Path, tuple[int, int]] | None = None):
         self.paths = {r.id: [path for part in READ[kind] if (path := getattr(r, part))] for r in records}
         self.seen = {} if seen is None else seen
 
@@ -42,27 +43,28 @@ class Sources:
         write_text(beside(shard), json.dumps(stamps, ensure_ascii=False, separators=(",", ":")))
 
     def changed(self, shard: Path) -> dict[str, str]:
-        """Id -> "changed" or "gone", of the items of a shard whose files are no longer what they were."""
+        """Id -> "changed", "gone" or "unreadable", of the items of a shard whose files are no longer what they were."""
         then, found, moved = read_json(beside(shard)), {}, False
         for name, stamps in then.items():
             paths = self.paths.get(name, [])
-            now = [self._stat(path) for path in paths]
-            if not paths or None in now:
-                found[name] = "gone"
-            elif len(now) != len(stamps) or not all(map(same, stamps, paths, now)):
-                found[name] = "changed"
+            try:
+                now = [self._stat(path) for path in paths]
+                fits = len(now) == len(stamps) and all(map(same, stamps, paths, now))
+            except OSError as error:
+                found[name] = "gone" if isinstance(error, FileNotFoundError) else "unreadable"
+                continue
+            if not fits:
+                found[name] = "changed" if paths else "gone"
             elif any(said[1] != time for said, (_, time) in zip(stamps, now, strict=True)):
                 then[name], moved = [[*one, said[2]] for one, said in zip(now, stamps, strict=True)], True
-        if moved and os.access(shard.parent, os.W_OK):
-            self.remember(shard, then)
+        if moved:
+            with contextlib.suppress(OSError):  # somebody else's shards, or a disk that is full or read only
+                self.remember(shard, then)
         return found
 
-    def _stat(self, path: Path) -> tuple[int, int] | None:
+    def _stat(self, path: Path) -> tuple[int, int]:
         if path not in self.seen:
-            try:
-                self.seen[path] = size_and_time(path)
-            except FileNotFoundError:
-                self.seen[path] = None
+            self.seen[path] = size_and_time(path)
         return self.seen[path]
 
 

@@ -4,6 +4,7 @@ So a job that was submitted does what was submitted, whatever becomes of the con
 knows what others need. An address is leg/name/digest below the results folder, name/digest below that of downloads.
 """
 
+import dataclasses
 import gzip
 import hashlib
 import json
@@ -14,45 +15,76 @@ from pathlib import Path
 from typing import NamedTuple
 
 from piti import cards
-from piti.card import from_dict, to_dict
+from piti.card import from_dict
 from piti.cards import TrainCard
-from piti.config import Config
+from piti.config import Config, Machine
 from piti.files import InputError, atomic
 from piti.plan.core import Artefact, Plan
 
+JOBS = ("preset", "results", "downloads", "machine")  # keys of the configuration that a job reads itself
+BACK = "expected what this checkout knows: go back to the commit that it was submitted from"
+
+
+class Needed(NamedTuple):
+    """Where an artefact lies that somebody needs."""
+
+    leg: str
+    file: str
+    addresses: tuple[Path, ...]  # the artefact's own; a training's state after it
+    keep_states: bool
+
 
 class Remembered(NamedTuple):
-    """One run, as its file tells it."""
+    """One run, as its file tells it. What it holds is read when it is asked for: it may be of another version."""
 
     file: Path
     user: str
     folder: str  # where Snakemake was started
     last: float  # when it was started last, seconds since 1970
-    config: Config
+    said: dict  # of the configuration, JOBS
     artefacts: dict[str, dict]  # "step/digest" -> what `artefact` reads
 
+    @property
+    def config(self) -> Config:
+        """The configuration as far as jobs need it. Raises InputError where this version has other keys."""
+        try:
+            return from_dict(Config, {key: self.said[key] for key in JOBS if key in self.said})
+        except InputError as error:
+            raise InputError(f"{self.file}: {error}; {BACK}") from None
+
     def artefact(self, step: str, digest: str) -> Artefact | None:
-        """What this run has planned under a digest."""
+        """What this run has planned under a digest. Raises InputError where this version reads something else."""
         if (said := self.artefacts.get(f"{step}/{digest}")) is None:
             return None
-        card = from_dict(getattr(cards, said["kind"]), said["card"])
+        try:
+            card = from_dict(getattr(cards, said["kind"]), said["card"])
+        except (InputError, AttributeError) as error:
+            raise InputError(f"{self.file}: {step}/{digest}: {error}; {BACK}") from None
         inputs = {key: tuple(paths) for key, paths in said["inputs"].items()}
-        return Artefact(step, said["leg"], said["name"], card, said["path"], inputs, said["given"])
+        found = Artefact(step, said["leg"], said["name"], card, said["path"], inputs, said["given"])
+        if found.digest != digest:
+            raise InputError(f"{self.file}: {step}/{digest}: found a card of digest {found.digest}; {BACK}")
+        return found
 
-    def addresses(self) -> set[Path]:
+    def needed(self) -> Iterator[Needed]:
         """Everything that this run needs or makes."""
-        return {Path(address) for said in self.artefacts.values() for address in said["addresses"]}
+        machine = self.said.get("machine", {})
+        for said in self.artefacts.values():
+            addresses = tuple(map(Path, said["addresses"]))
+            yield Needed(said["leg"], Path(said["path"]).name, addresses, machine.get("keep_states", False))
 
     def __str__(self) -> str:
         day = time.strftime("%Y-%m-%d", time.localtime(self.last))
-        return f"{self.config.preset} preset, {self.user}, last run {day} in {self.folder} ({self.file.name})"
+        preset = self.said.get("preset", Config.preset)
+        return f"{preset} preset, {self.user}, last run {day} in {self.folder} ({self.file.name})"
 
 
 def remember(plan: Plan) -> Path:
-    """Write down a plan whose work begins; the same one is written once."""
+    """Write down a plan whose work begins; the same one is written once. Every value, so that no default matters."""
     planned = {f"{step}/{digest}": _said(artefact) for (step, digest), artefact in plan.artefacts.items()}
     about = {"user": os.environ.get("USER", str(os.getuid())), "folder": os.getcwd()}
-    text = json.dumps(about | {"config": to_dict(plan.config), "artefacts": planned}, separators=(",", ":")).encode()
+    config = {key: getattr(plan.config, key) for key in JOBS} | {"machine": dataclasses.asdict(plan.config.machine)}
+    text = json.dumps(about | {"config": config, "artefacts": planned}, separators=(",", ":")).encode()
     file = Path(plan.config.results, "runs", f"{hashlib.sha256(text).hexdigest()[:10]}.json.gz").absolute()
     if file.exists():
         os.utime(file)
@@ -64,7 +96,7 @@ def remember(plan: Plan) -> Path:
 
 def _said(artefact: Artefact) -> dict:
     said = {key: getattr(artefact, key) for key in ("leg", "name", "path", "inputs", "given")}
-    card = {"kind": type(artefact.card).__name__, "card": to_dict(artefact.card)}
+    card = {"kind": type(artefact.card).__name__, "card": dataclasses.asdict(artefact.card)}
     return said | card | {"addresses": [str(address) for address in addresses(artefact)]}
 
 
@@ -72,8 +104,9 @@ def recall(file: Path) -> Remembered:
     """Read a run back. Raises InputError where the file is none."""
     try:
         said = json.loads(gzip.decompress(file.read_bytes()))
-        config = from_dict(Config, said["config"])
-        return Remembered(file, said["user"], said["folder"], file.stat().st_mtime, config, said["artefacts"])
+        return Remembered(
+            file, said["user"], said["folder"], file.stat().st_mtime, dict(said["config"]), dict(said["artefacts"])
+        )
     except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{file}: found no run of a configuration ({error!r})") from None
 
@@ -90,3 +123,8 @@ def addresses(artefact: Artefact) -> Iterator[Path]:
     yield Path(*parts)
     if isinstance(artefact.card, TrainCard):
         yield Path(*parts).with_name(f"state-{artefact.card.identity}")
+
+
+def needed(artefact: Artefact, machine: Machine) -> Needed:
+    """What a plan needs, as a run that is remembered says it."""
+    return Needed(artefact.leg, Path(artefact.path).name, tuple(addresses(artefact)), machine.keep_states)

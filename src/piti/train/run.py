@@ -154,14 +154,14 @@ class Run:
 
     def piece(self) -> dict:
         """What these processes have done: steps, seconds, host, device, job; and by which code."""
-        cuda = self.place.device.type == "cuda"
+        cuda, code = self.place.device.type == "cuda", started_as("piti.steps.train")
         return {
             "host": os.environ.get("SLURM_JOB_NODELIST", socket.gethostname()),
             "device": torch.cuda.get_device_name(self.place.device) if cuda else "cpu",
             "processes": self.place.world,
             "compile": is_compiled(self.objective.model),
             "job": os.environ.get("SLURM_JOB_ID", ""),
-            **started_as("piti.steps.train"),
+            **{key: code[key] for key in ("commit", "dirty", "code")},
             "from": self.first,
             "to": self.step,
             "seconds": round(time.monotonic() - self.began, 1),
