@@ -36,6 +36,11 @@ def into(piti, *arguments) -> str:  # noqa: F811
     return piti("import", *arguments)
 
 
+def trainings(plan: str) -> int:
+    """Those to do, by the plan's first table."""
+    return next(int(line.split()[2]) for line in plan.splitlines() if line.startswith("train "))
+
+
 def test_models_arrive_whole_and_are_not_trained_again(piti, models):  # noqa: F811
     assert "2 artefacts in shared" in piti("export", "shared", "--legs", "models", "scores")
     assert os.system("cd shared && sha256sum -c --quiet SHA256SUMS") == 0
@@ -45,9 +50,9 @@ def test_models_arrive_whole_and_are_not_trained_again(piti, models):  # noqa: F
         assert taken(path).read_bytes() == path.read_bytes()
         assert (path.with_name("exported.json")).exists()
         assert not taken(path).with_name("exported.json").exists()
-    todo = [int(line.split()[2]) for line in piti("plan").splitlines() if line.startswith("train ")]
+    todo = trainings(piti("plan"))
     Path("config/config.yaml").write_text("results: results/none\n")
-    assert [int(line.split()[2]) - 2 for line in piti("plan").splitlines() if line.startswith("train ")] == todo
+    assert trainings(piti("plan")) - 2 == todo
     assert into(piti, "sent") == "0 artefacts now in results/others, 2 were there\n"
 
 

@@ -29,5 +29,5 @@ def test_a_file_that_has_moved_is_the_same_and_another_is_refused(monkeypatch, t
     convert(monkeypatch, tmp_path, moved, name="weights/glide").unlink()
     with pytest.raises(SystemExit):
         convert(monkeypatch, tmp_path, other, name="weights/glide")
-    assert "give it another version, or remove the entry from" in capsys.readouterr().err
+    assert "give it another version, or: piti pins --forget weights/glide" in capsys.readouterr().err
     assert convert(monkeypatch, tmp_path, other, name="weights/glide", version="2").exists()

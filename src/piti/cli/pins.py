@@ -6,7 +6,6 @@
 A pin refuses every other file. Forget it where the first one was wrong, or its publisher has replaced it.
 """
 
-import glob
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
@@ -21,18 +20,19 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace, config: Config) -> None:
-    pins = Path(config.downloads, "pins.json")
-    known = read_json(pins) if pins.is_file() else {}
+    places = [Path(config.downloads, "pins.json"), Path(config.results, "weights/pins.json")]  # the latter: of a `path`
+    pinned = {name: (pins, pin) for pins in places if pins.is_file() for name, pin in read_json(pins).items()}
+    known = {name: pin for name, (_, pin) in pinned.items()}
     if arguments.forget is None:
         for name, pin in known.items():
             print(f"{name}  {pin['digest']}  {pin['bytes']:,} bytes, pinned on {pin['pinned']}")
         return
     if arguments.forget not in known:
         raise InputError(unknown_key(arguments.forget, known, "pins").replace("key", "name"))
+    pins, pin = pinned[arguments.forget]
     digest = forget(pins, arguments.forget)
-    name = Path(arguments.forget).name
-    for file in Path(config.downloads).glob(f"*/*/{glob.escape(name)}"):
-        if f"sha256:{file_digest(file)}" == digest:
+    for file in Path(config.downloads).glob("*/*/*"):
+        if file.is_file() and file.stat().st_size == pin["bytes"] and f"sha256:{file_digest(file)}" == digest:
             file.unlink()
             print(f"removed {file}")
     print(f"forgot {arguments.forget}")
