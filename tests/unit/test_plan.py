@@ -329,14 +329,17 @@ def precisions(**user) -> dict[str, set[str]]:
 def test_one_key_says_the_precision_of_every_row_and_of_all_sampling(key):
     found = precisions(precision=key)
     assert len(found) > 10
-    assert found.pop("pix2pixhd") == {"fp32"}  # which its row says itself
+    for row in ("pix2pixhd", "spade", "oasis", "estimator"):  # which say it themselves
+        assert found.pop(row) == {"fp32"}
     assert all(used == {key} for used in found.values()), found
 
 
 def test_a_row_and_a_method_may_have_a_precision_of_their_own():
-    own = {"models": {"spade": {"precision": "fp32"}}, "methods": {"scratch": {"sampling": {"precision": "fp32"}}}}
+    own = {"models": {"stage1": {"precision": "fp32"}, "spade": {"precision": "bf16"}}}
+    own |= {"methods": {"scratch": {"sampling": {"precision": "fp32"}}}}
     found = precisions(precision="bf16", **own)
-    assert found.pop("spade") == found.pop("pix2pixhd") == {"fp32"}
+    for row in ("stage1", "pix2pixhd", "oasis", "estimator"):
+        assert found.pop(row) == {"fp32"}
     assert found.pop("sample") == found.pop("upsample") == {"fp32", "bf16"}
     assert all(used == {"bf16"} for used in found.values())
     assert precisions(precision="bf16", sampling={"precision": "fp32"})["sample"] == {"fp32"}
