@@ -83,7 +83,8 @@ def test_time_follows_precision_compile_and_gpu():
     hours = [costs.total(trainings(costs, "scratch")) for costs in (single, half, fused, one)]
     assert hours[0] > hours[1] > hours[2]
     assert hours[3] == hours[1]
-    gans = [costs.total(trainings(costs, "spade")) for costs in (half, fused, single, one)]
-    assert gans[1] < gans[0] < gans[2] == gans[3]
+    own, _ = planned(**FLICKR, models={"spade": {"precision": "bf16"}})
+    gans = [costs.total(trainings(costs, "spade")) for costs in (half, fused, own, single)]
+    assert gans[0] == gans[3] > max(gans[1:3])  # its row says fp32, until another says otherwise
     newer, _ = planned("H100", **FLICKR, precision="bf16")
     assert newer.total(newer.by_path) < 0.6 * half.total(half.by_path)
