@@ -204,6 +204,11 @@ class PackCard(Card):
     archives: tuple[str, ...] = apart(())  # "file digest" of those that state one
     shard_size: int = apart(4096)
 
+    @property
+    def limit(self) -> int | None:
+        """Photographs taken at most. The layouts of published data sets have splits of their own, taken whole."""
+        return self.expected if self.layout == "folder" else None
+
 
 @dataclass(frozen=True, kw_only=True)
 class SketchCard(Card):

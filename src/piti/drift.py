@@ -48,8 +48,7 @@ def packed(name: str, artefacts: list[Artefact], seen, plan: Plan) -> Iterator[D
             continue  # packed by an earlier version, or kept on purpose
         try:
             card = artefact.card
-            limit = card.expected if card.layout == "folder" else None
-            records = seen(card.layout, root, card.split, card.exclude, limit, card.test)
+            records = seen(card.layout, root, card.split, card.exclude, card.limit, card.test)
             sources, differ = Sources(records, card.kind, stats), {}
             for shard in shards:
                 differ |= sources.changed(shard)

@@ -64,8 +64,7 @@ def pack(card: PackCard, root: Path, output: Path) -> None:
 
 def survey(card: PackCard, root: str | Path) -> layouts.Found:
     """What is below the root for a card. See `layouts.survey`."""
-    limit = card.expected if card.layout == "folder" else None  # the others have splits of their own
-    return layouts.survey(card.layout, root, card.split, card.exclude, limit, card.test)
+    return layouts.survey(card.layout, root, card.split, card.exclude, card.limit, card.test)
 
 
 def faults(card: PackCard, records: Sequence[Record]) -> Iterator[str]:
