@@ -10,7 +10,7 @@ from piti.baselines.contract import Baseline
 from piti.baselines.oasis import OASIS
 from piti.baselines.pix2pixhd import Pix2PixHD
 from piti.baselines.spade import SPADE
-from piti.data.conditions.semantics import one_hot
+from piti.conditions.semantics import one_hot
 
 
 @torch.inference_mode()

@@ -10,7 +10,8 @@ from scipy import ndimage, stats
 
 from bench.measure import Line, compare
 from bench.sizes import Sizes
-from piti.data import degradation, scenes
+from piti import scenes
+from piti.data import degradation
 from piti.data.l0_smooth import l0_smooth
 
 AIM = 3.0

@@ -8,7 +8,7 @@ import torch
 
 from bench.measure import Line, compare
 from bench.sizes import Sizes
-from piti.data import scenes
+from piti import scenes
 from piti.networks.hed import HED, edges
 
 

@@ -10,9 +10,10 @@ from PIL import Image
 
 from bench.measure import Line, compare
 from bench.sizes import Sizes
+from piti import scenes
 from piti.cards import PackCard
-from piti.data import layouts, scenes
-from piti.data.conditions.mask import colour_map
+from piti.conditions.mask import colour_map
+from piti.data import layouts
 from piti.data.layouts import Record
 from piti.data.loader import Batches
 from piti.data.packing import pack

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from piti.cards import EncoderConfig, UNetConfig
-from piti.cards_baselines import OASISConfig, Pix2PixHDConfig, SPADEConfig
+from piti.cards.baselines import OASISConfig, Pix2PixHDConfig, SPADEConfig
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from piti.cards import TrainCard, TrainingConfig
 from piti.devices import Place
 from piti.diffusion.gaussian import GaussianDiffusion
 from piti.diffusion.losses import training_losses
-from piti.diffusion.noise import generator
 from piti.diffusion.timesteps import LossSecondMomentSampler
 from piti.networks.piti import PITI
+from piti.seeds import generator
 from piti.train.diffusion import DiffusionObjective
 
 Step = Callable[[], Tensor]  # trains once; returns the encoder's deepest gradient

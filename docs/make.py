@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from piti.data.conditions import mask
+from piti.conditions import mask
 from piti.data.degradation import degrade
 from piti.data.grid import grid
-from piti.data.scenes import CLASSES, render
+from piti.scenes import CLASSES, render
 
 HERE = Path(__file__).parent
 HEADING = 16  # px above a sheet for the names of its columns

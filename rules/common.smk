@@ -16,11 +16,11 @@ sys.path.insert(0, f"{workflow.basedir}/src")
 
 from snakemake.exceptions import WorkflowError
 
-from piti.card import dumps
+from piti.cards.base import dumps
 from piti.cli.check import said_at_start
 from piti.config import load
-from piti.files import InputError
-from piti.launch import gpus_of
+from piti.store.files import InputError
+from piti.run.launch import gpus_of
 from piti.plan import report as plan_report, resolve, runs  # `report` is Snakemake's own word
 from piti.plan.cost import Costs
 from piti.plan.gpu import DEFAULT
@@ -39,7 +39,7 @@ FATAL = []
 if workflow.is_main_process and any(
     step in ("pack", "convert_weights") and Path(a.path).exists() for (step, _), a in plan.artefacts.items()
 ):
-    from piti.drift import drifts
+    from piti.cli.drift import drifts
 
     for drift in drifts(plan):
         print(drift.text, file=sys.stderr)

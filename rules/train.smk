@@ -2,11 +2,11 @@
 
 
 def launch(wildcards, resources):
-    """In front of a training: starts its processes, and lets its SLURM job go on after its time (piti.launch)."""
+    """In front of a training: starts its processes, and lets its SLURM job go on after its time (piti.run.launch)."""
     asked = {"gpus": gpus(resources) or 0, "nodes": resources.get("nodes", 1), "runtime": resources.get("runtime", 0)}
     asked |= {"batch": artefact("train", wildcards).card.training.batch}
     asked |= {"margin": machine.margin, "requeue": int(machine.requeue)}
-    return " ".join(["python -m piti.launch", *(f"--{key} {value}" for key, value in asked.items())])
+    return " ".join(["python -m piti.run.launch", *(f"--{key} {value}" for key, value in asked.items())])
 
 
 rule train:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from piti.cli import check, demo, explain, export, gc, import_, pins, plan, score, status, translate
 from piti.config import Config, load, merge, parse_yaml, read_yaml
-from piti.files import InputError
+from piti.store.files import InputError
 
 
 def main() -> None:

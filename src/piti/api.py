@@ -13,8 +13,9 @@ import numpy as np
 from piti.cli.making import make
 from piti.cli.translate import SAMPLING, prepared
 from piti.config import load
-from piti.files import InputError
 from piti.plan import Plan
+from piti.plan.data import weights_of
+from piti.store.files import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,7 +73,7 @@ def score(pictures: Pictures, photographs: Pictures, metric: str = "fid_c", *, p
     if metric not in config.extractors:
         raise InputError(f"metric: found {metric!r}, expected {', '.join(config.extractors)}")
     plan, name = Plan(config), config.extractors[metric]
-    extractor = load_extractor(name, make(plan, plan.weights(name)))
+    extractor = load_extractor(name, make(plan, weights_of(plan, name)))
     side = config.networks.image_side
     return scored(_features(photographs, extractor, side), _features(pictures, extractor, side), config.min_images)
 

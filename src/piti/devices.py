@@ -15,8 +15,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from piti.files import InputError
-from piti.launch import processes_of
+from piti.run.launch import processes_of
+from piti.store.files import InputError
 
 
 @dataclass(frozen=True)

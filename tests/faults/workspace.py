@@ -9,7 +9,7 @@ from pathlib import Path
 import h5py
 import torch
 
-from piti.card import dumps
+from piti.cards.base import dumps
 from piti.config import load
 from piti.networks import hed, perceptual
 from piti.plan import Artefact, report, resolve

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from piti.data.conditions import mask, sketch
+from piti.conditions import mask, sketch
 from piti.networks.hed import GROUPS, HED
 from tests.golden.check import Tolerance
 from tests.golden.rule import Case

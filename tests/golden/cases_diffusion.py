@@ -17,11 +17,11 @@ from piti.diffusion.losses import (
     variational_bound,
 )
 from piti.diffusion.quantise import truncate_to_8_bit
+from piti.diffusion.respacing import kept_steps
 from piti.diffusion.samplers import ancestral, ancestral_step, ddim_inversion_step, ddim_step
 from piti.diffusion.schedule import SCHEDULES, betas, spaced_betas
 from piti.diffusion.timesteps import LossSecondMomentSampler
-from piti.files import InputError
-from piti.respacing import kept_steps
+from piti.store.files import InputError
 from tests.golden.check import Tolerance
 from tests.golden.rule import Case, stream
 

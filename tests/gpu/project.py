@@ -17,19 +17,20 @@ import torchvision
 from matplotlib import colormaps
 
 import piti
-from piti import count, launch
 from piti.baselines import build
-from piti.card import digest
 from piti.cards import Card, TrainCard
+from piti.cards.base import digest
+from piti.conditions import CONDITIONS
 from piti.config import load
+from piti.count import __main__ as count
 from piti.data import shards
-from piti.data.conditions import CONDITIONS
 from piti.evaluate.extractors import CLIP_MODEL
 from piti.networks.estimator import build as build_estimator
 from piti.networks.hed import HED
 from piti.networks.piti import PITI
 from piti.plan import Artefact, Plan, resolve
 from piti.plan.cost import sized
+from piti.run import launch
 from piti.steps.train import OPTIONS
 from piti.train.row import Work
 from tests.gpu import hollow

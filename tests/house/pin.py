@@ -3,8 +3,8 @@
 import json
 
 from piti.config import load
-from piti.files import write_json
 from piti.plan import Plan, resolve
+from piti.store.files import write_json
 from tests.house import ROOT
 
 FILE = ROOT / "tests" / "house" / "paper_digests.json"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from piti import provenance
+from piti.store import provenance
 from tests.house import ROOT, RULES
 
 REQUIREMENTS = {line for line in (ROOT / "envs/requirements.txt").read_text().splitlines() if "==" in line}

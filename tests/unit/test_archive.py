@@ -9,9 +9,9 @@ import zipfile
 
 import pytest
 
-from piti import archive
-from piti.archive import extract_all
-from piti.files import InputError
+from piti.store import archive
+from piti.store.archive import extract_all
+from piti.store.files import InputError
 
 FILES = {"data/a.txt": b"a", "data/val/b_mask.npy": b"b" * 100_000, "data/val/c.png": os.urandom(3000)}
 ALL = tuple(FILES.items())

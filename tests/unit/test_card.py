@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from piti.card import digest, dumps, from_dict, to_dict, unknown_key
-from piti.files import InputError
+from piti.cards.base import digest, dumps, from_dict, to_dict, unknown_key
+from piti.store.files import InputError
 
 
 @dataclass(frozen=True)

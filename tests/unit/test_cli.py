@@ -14,16 +14,19 @@ from PIL import Image
 from tests.unit.train import tiny
 
 from piti import __main__ as cli
+from piti import scenes
+from piti.conditions.mask import colour_map
 from piti.config import Method, load
-from piti.data import layouts, scenes
-from piti.data.conditions.mask import colour_map
+from piti.data import layouts
 from piti.data.shards import write
 from piti.evaluate.features import Features, Spec, write_features
-from piti.files import InputError, write_failure, write_json
 from piti.networks.piti import PITI
 from piti.plan import Plan, resolve
+from piti.plan.samples import samples_of
+from piti.plan.scores import features_of
 from piti.sample.stages import Labels
 from piti.sample.translate import find, read_geometry, read_mask, read_sketch
+from piti.store.files import InputError, write_failure, write_json
 
 CONFIG = Path(__file__).parents[2] / "config"
 
@@ -222,9 +225,9 @@ def scored(tmp_path, monkeypatch):
     plan = Plan(replace(config, methods=config.methods | {"pictures": method}))
     for extractor in config.extractors.values():
         spec = Spec(extractor, "layer", 8, "", "")
-        for pictures in (photographs, plan.samples("pictures", "ade20k_mask", 1.0, 0)):
+        for pictures in (photographs, samples_of(plan, "pictures", "ade20k_mask", 1.0, 0)):
             values = rng.standard_normal((20, 8)).astype(np.float32)
-            write_features(plan.features(pictures, extractor).path, Features(values, tuple(ids), spec))
+            write_features(features_of(plan, pictures, extractor).path, Features(values, tuple(ids), spec))
     return tmp_path
 
 

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 import piti
-from piti import command, provenance
-from piti.card import digest
-from piti.files import InputError, failure, write_failure
-from piti.launch import TORCHRUN
+from piti.cards.base import digest
+from piti.run import command
+from piti.run.launch import TORCHRUN
+from piti.store import provenance
+from piti.store.files import InputError, failure, write_failure
 
 
 @dataclass(frozen=True, kw_only=True)

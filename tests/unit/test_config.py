@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from piti.config import Config, load, merge, read_yaml
-from piti.files import InputError
+from piti.store.files import InputError
 
 SHIPPED = Path(__file__).parents[2] / "config"
 PRESETS = sorted(path.stem for path in (SHIPPED / "presets").glob("*.yaml"))

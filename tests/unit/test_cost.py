@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 from tests.unit.train import tiny
 
-from piti import count
-from piti.card import digest, to_dict
 from piti.cards import PackCard, SampleCard, TrainCard
+from piti.cards.base import digest, to_dict
 from piti.config import load
-from piti.files import write_json
+from piti.count import __main__ as count
 from piti.plan import report, resolve
 from piti.plan.cost import COUNTS, CPU, CPU_RATE, Costs, finished, sized
 from piti.plan.disk import expected, on_disk
 from piti.plan.gpu import operations
+from piti.store.files import write_json
 
 SHIPPED = Path(__file__).parents[2] / "config"
 FLICKR = {"datasets": {"flickr": {"path": "/data/flickr"}}}

@@ -10,11 +10,12 @@ import pytest
 from PIL import Image
 
 from piti.cli import demo
+from piti.conditions.mask import colour_map
 from piti.config import Run, load
-from piti.data.conditions.mask import colour_map
-from piti.files import InputError, write_json
 from piti.plan import Plan
+from piti.plan.samples import samples_of
 from piti.sample.translate import read_mask
+from piti.store.files import InputError, write_json
 
 CONFIG = Path(__file__).parents[2] / "config"
 ASKED = Namespace(method=None, task=None, model=None, upsampler=None, host="127.0.0.1", port=0)
@@ -31,7 +32,7 @@ def trained(smoke):
     """Files in place of OASIS's and SPADE's weights."""
     plan = Plan(smoke)
     for method in ("oasis", "spade"):
-        weights = Path(plan.samples(method, "coco_mask", 1.0, 0).inputs["model"][0])
+        weights = Path(samples_of(plan, method, "coco_mask", 1.0, 0).inputs["model"][0])
         weights.parent.mkdir(parents=True)
         weights.write_bytes(b"weights")
     return smoke

@@ -8,9 +8,9 @@ import pytest
 import torch
 from tests.unit.train import tiny
 
-from piti.data.conditions import CONDITIONS
+from piti.conditions import CONDITIONS
 from piti.devices import autocast, compiled, device, is_compiled, number_type, require_served
-from piti.files import InputError
+from piti.store.files import InputError
 from piti.train.row import initial_model
 
 NO_GPU = not torch.cuda.is_available()

@@ -13,8 +13,8 @@ from tests.unit.test_cli import CONFIG, piti, refused  # noqa: F401 (a fixture)
 
 from piti.cards import TrainCard
 from piti.config import load
-from piti.files import exclusive, write_failure, write_json
 from piti.plan import report, resolve, runs
+from piti.store.files import exclusive, write_failure, write_json
 
 RESULTS = Path("results/smoke")
 OLD = time.time() - 30 * 86400

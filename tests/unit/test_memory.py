@@ -7,8 +7,8 @@ from tests.unit.test_cli import piti  # noqa: F401 (a fixture)
 from tests.unit.test_status import columns
 
 from piti import count
-from piti.card import digest
 from piti.cards import TrainCard
+from piti.cards.base import digest
 from piti.config import Machine, load
 from piti.plan import memory, resolve
 from piti.plan.cost import sized

@@ -9,8 +9,8 @@ from tests.house.pin import SHOWN, costly
 
 from piti.cards import Cell
 from piti.config import load
-from piti.files import InputError
 from piti.plan import Plan, report, resolve
+from piti.store.files import InputError
 
 SHIPPED = Path(__file__).parents[2] / "config"
 PRESETS = sorted(path.stem for path in (SHIPPED / "presets").glob("*.yaml"))

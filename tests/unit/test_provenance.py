@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from piti import provenance
-from piti.provenance import code_digest, environment
+from piti.store import provenance
+from piti.store.provenance import code_digest, environment
 
 TREE = {
     "__init__.py": "",
     "steps/__init__.py": "",
+    "store/__init__.py": "",
     "steps/train.py": '''
         """A step."""
         import os
@@ -24,7 +25,7 @@ TREE = {
 
         def main(n: int = 1) -> str:
             """Say it."""
-            from piti.files import write
+            from piti.store.files import write
             import piti.late
             return f"{n:>{n}} {write('a')!r}" f'{unet.x}'
         ''',
@@ -33,7 +34,7 @@ TREE = {
     "networks/block.py": "wide = 2\n",
     "networks/other.py": "x = 1\n",
     "top.py": "y = 1\n",
-    "files.py": "def write(x):\n    return x\n",
+    "store/files.py": "def write(x):\n    return x\n",
     "late.py": "z = 1\n",
 }
 
@@ -49,8 +50,8 @@ def digest(tmp_path, monkeypatch):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text.replace("\n        ", "\n"))
         if python:
-            shutil.copy(provenance.__file__, package)
-            call = "from piti.provenance import code_digest; print(code_digest('piti.steps.train'))"
+            shutil.copy(provenance.__file__, package / "store")
+            call = "from piti.store.provenance import code_digest; print(code_digest('piti.steps.train'))"
             run = subprocess.run(
                 [python, "-c", call], env={"PYTHONPATH": package.parent}, capture_output=True, text=True
             )
@@ -75,8 +76,8 @@ STEP = TREE["steps/train.py"]
         {"networks/block.py": "wide = 3\n"},
         {"networks/__init__.py": "import os\n"},
         {"top.py": "y = 1.0\n"},
-        {"files.py": "def write(x):\n    pass\n    return x\n"},
-        {"files.py": "def write(x):\n    pass\nreturn x\n"},
+        {"store/files.py": "def write(x):\n    pass\n    return x\n"},
+        {"store/files.py": "def write(x):\n    pass\nreturn x\n"},
         {"late.py": "z = '1'\n"},
         {"steps/train.py": STEP.replace("{n:>{n}}", "{n:<{n}}")},
         {"steps/train.py": STEP.replace("write('a')", "write('b')")},
@@ -92,7 +93,7 @@ def test_code_counts_wherever_it_is_imported(digest, changed):
     [
         {"networks/other.py": "x = 2\n"},
         {"networks/block.py": "# Why.\n\n\nwide  =  2  # how\n"},
-        {"files.py": 'def write(x):\n  """Docstring,\n\n  of two lines."""\n\n  # and a comment\n  return x'},
+        {"store/files.py": 'def write(x):\n  """Docstring,\n\n  of two lines."""\n\n  # and a comment\n  return x'},
         {"top.py": '"""Another\npage\x0cbreak."""\ny = 1\n'},
         {"steps/train.py": STEP.replace('"""A step."""', "").replace("Say it", "Say this")},
     ],

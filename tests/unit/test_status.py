@@ -11,10 +11,10 @@ import pytest
 from tests.unit.test_cli import piti, refused  # noqa: F401 (a fixture)
 from tests.unit.train import tiny
 
-from piti.card import to_dict
+from piti.cards.base import to_dict
 from piti.cli.plan import span
 from piti.cli.status import duration
-from piti.files import write_failure, write_json
+from piti.store.files import write_failure, write_json
 from piti.train.loop import Stopped
 from piti.train.run import Run
 

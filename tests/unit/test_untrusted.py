@@ -18,11 +18,11 @@ from safetensors.numpy import save_file
 from piti.config import load, parse_yaml
 from piti.data import instances, pictures
 from piti.data.shards import Shards
-from piti.files import InputError, read_json, write_json
 from piti.networks.pretrained import convert
 from piti.plan import resolve
 from piti.sample.stages import read_card
 from piti.sample.translate import read_sketch
+from piti.store.files import InputError, read_json, write_json
 
 TESTS = Path(__file__).parent
 SHIPPED = TESTS.parents[1] / "config"

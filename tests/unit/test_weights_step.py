@@ -5,9 +5,9 @@ import sys
 import pytest
 import torch
 
-from piti.card import dumps
 from piti.cards import WeightsCard
-from piti.command import step
+from piti.cards.base import dumps
+from piti.run.command import step
 from piti.steps.convert_weights import run
 
 

@@ -19,7 +19,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from piti.cards_baselines import OASISConfig, Pix2PixHDConfig, SPADEConfig
+from piti.cards.baselines import OASISConfig, Pix2PixHDConfig, SPADEConfig
 
 Config = Pix2PixHDConfig | SPADEConfig | OASISConfig
 Tensors = dict[str, Tensor]

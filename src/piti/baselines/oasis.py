@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from piti.baselines.contract import VGG, Baseline, Tensors
 from piti.baselines.layers import SPADENorm, SPADEResnetBlock, SpectralConv2d, init_convolutions, shrink, xavier
-from piti.cards_baselines import OASISConfig
+from piti.cards.baselines import OASISConfig
 
 
 class Generator(nn.Module):

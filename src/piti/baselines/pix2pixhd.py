@@ -18,7 +18,7 @@ from piti.baselines.patch import (
     patch_layers,
     vgg_loss,
 )
-from piti.cards_baselines import Pix2PixHDConfig
+from piti.cards.baselines import Pix2PixHDConfig
 from piti.networks.norm import instance_norm
 
 

@@ -18,7 +18,7 @@ from piti.baselines.patch import (
     patch_layers,
     vgg_loss,
 )
-from piti.cards_baselines import SPADEConfig
+from piti.cards.baselines import SPADEConfig
 from piti.networks.norm import instance_norm
 
 

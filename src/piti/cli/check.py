@@ -13,9 +13,9 @@ from pathlib import Path
 
 from piti.cards import PackCard
 from piti.config import Config
-from piti.files import InputError, refuse
 from piti.plan import Plan, resolve
 from piti.plan.remarks import averages
+from piti.store.files import InputError, refuse
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -15,14 +15,15 @@ from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
-from piti.card import unknown_key
+from piti.cards.base import unknown_key
 from piti.cli.translate import planned
 from piti.config import Config, Run
-from piti.data.scenes.classes import CLASSES
-from piti.files import InputError, read_json
-from piti.measures import DISTANCES
+from piti.evaluate.measures import DISTANCES
 from piti.plan import Plan, Unavailable
+from piti.plan.scores import score_of
 from piti.sample.stages import Stage, read_card, stages_of
+from piti.scenes.classes import CLASSES
+from piti.store.files import InputError, read_json
 
 INSTALL = "pip install --no-deps -r envs/demo.txt"
 
@@ -117,7 +118,7 @@ def scored(config: Config, method: str, task: str) -> str:
     """The first metric of the tables, where somebody has measured it."""
     plan, metric = Plan(config), next(iter(config.extractors))
     try:
-        path = Path(plan.score(Run(method=method, task=task, metric=metric), config.seeds[0]).path)
+        path = Path(score_of(plan, Run(method=method, task=task, metric=metric), config.seeds[0]).path)
         score = read_json(path, "value", "interval", "n")
     except (Unavailable, InputError):
         return "Not scored yet"

@@ -17,11 +17,11 @@ from scipy.ndimage import distance_transform_edt
 from piti.cards import SampleCard
 from piti.cli.demo import Choice
 from piti.cli.translate import SAMPLING, changed
-from piti.data.conditions.mask import colour_map
+from piti.conditions.mask import colour_map
 from piti.data.shards import Shards
-from piti.files import InputError
 from piti.sample.diffusion import Sampler
 from piti.sample.translate import Translator
+from piti.store.files import InputError
 
 CANVAS = 512  # px, a multiple of every model's side
 ID = "image"  # of the picture on the page, as of the file that a browser saves: `piti translate` draws the same

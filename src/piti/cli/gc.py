@@ -19,8 +19,8 @@ from typing import NamedTuple
 
 from piti.cli.export import MARK
 from piti.config import Config, load, merge, read_yaml
-from piti.files import InputError, failure, in_use
 from piti.plan import report, resolve, runs
+from piti.store.files import InputError, failure, in_use
 
 DAY = 86400  # s
 ADDRESS = "[0-9a-f]" * 10

@@ -6,9 +6,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from piti.card import dumps
-from piti.files import InputError, failure
+from piti.cards.base import dumps
 from piti.plan import Artefact, Plan
+from piti.store.files import InputError, failure
 
 QUICK = ("download", "convert_weights", "pack", "gather_pictures", "extract_features", "score", "measure_alignment")
 

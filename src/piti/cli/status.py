@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from piti.card import from_dict
 from piti.cards import GenerateCard, SampleCard, TrainCard
+from piti.cards.base import from_dict
+from piti.cli.drift import drifts
 from piti.config import Config
-from piti.drift import drifts
-from piti.files import InputError, failure, read_json
 from piti.plan import Artefact, resolve
 from piti.plan.cost import Costs
+from piti.store.files import InputError, failure, read_json
 
 PATIENCE = 3  # lines of the curve that a living training may be late
 GRACE = 120  # seconds more: starting, saving, a slow file system

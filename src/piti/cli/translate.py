@@ -24,13 +24,14 @@ from argparse import ArgumentParser, Namespace
 from dataclasses import replace
 from pathlib import Path
 
-from piti.card import from_dict, unknown_key
 from piti.cards import SampleCard, SamplingConfig
+from piti.cards.base import from_dict, unknown_key
 from piti.cli.making import make
 from piti.config import Config
-from piti.files import InputError
 from piti.plan import Plan, Unavailable
+from piti.plan.samples import samples_of
 from piti.sample.stages import Labels, Stage, stages_of
+from piti.store.files import InputError
 
 # option -> key of `sampling`
 SAMPLING = {
@@ -117,7 +118,7 @@ def planned(config: Config, method: str, task: str) -> list[Stage]:
         raise InputError(f"--method: found {method}, expected one that makes pictures")
     plan, stages = Plan(config), []
     try:
-        last = plan.samples(method, task, 1.0, config.seeds[0])
+        last = samples_of(plan, method, task, 1.0, config.seeds[0])
     except Unavailable as reason:
         raise InputError(f"{method} on {task}: {reason}") from None
     by_path = {artefact.path: artefact for artefact in plan.artefacts.values()}

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from piti.data.l0_smooth import l0_smooth
-from piti.files import InputError
+from piti.store.files import InputError
 
 OPERATIONS = ("blur", "downsample", "resize", "noise", "jpeg", "l0")
 

@@ -10,7 +10,7 @@ from piti.cards import GatherCard
 from piti.data import listing, pictures, shards
 from piti.data.packing import refusal
 from piti.data.shards import Shards
-from piti.files import InputError, refuse
+from piti.store.files import InputError, refuse
 
 GROUND = "white"  # under transparent pixels
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from piti.files import InputError
+from piti.store.files import InputError
 
 MOST = 255  # instances of a photograph, stored in a byte; COCO's fullest one has fewer than a hundred
 

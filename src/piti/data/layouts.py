@@ -26,7 +26,7 @@ from PIL import Image
 
 from piti.data import instances, listing, pictures
 from piti.data.pictures import spell
-from piti.files import InputError, refuse
+from piti.store.files import InputError, refuse
 
 LABEL_SHIFT = {"ade20k": 0, "coco_stuff": 1, "folder": 1}  # added in uint8, so that COCO's 255 becomes 0
 GROUND = "white"  # under a photograph's transparent pixels, as browsers and printers have it

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from piti.data.conditions import CONDITIONS
+from piti.conditions import CONDITIONS
 from piti.data.shards import Shards
-from piti.files import InputError
+from piti.store.files import InputError
 
 ORDER, AUGMENT, DEGRADE, CROP = range(4)  # what a generator is for; part of its seed
 
@@ -29,7 +29,7 @@ class Batches(torch.utils.data.Dataset):
     condition: mask, sketch or geometry, or captions; joined to the images by id. None: images only.
     indices: the rows of `images` to train on; all when not given.
     encode: stored items -> `condition`; PITI's encoding when not given. The baselines keep the stored items
-        (`numpy.asarray`) and encode them on the device (piti.data.conditions.semantics).
+        (`numpy.asarray`) and encode them on the device (piti.conditions.semantics).
     flip: mirror half of the pairs. Not with captions, which say left and right.
     condition_dropout: share of the conditions replaced by the null condition (ones; for captions padding).
     instances: instance maps of the same data set (uint8), joined by id.

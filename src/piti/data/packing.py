@@ -9,13 +9,14 @@ from typing import TypeVar
 import numpy as np
 from tqdm import tqdm
 
+from piti import scenes
 from piti.cards import PackCard
-from piti.data import layouts, pictures, scenes, shards
+from piti.data import layouts, pictures, shards
 from piti.data.layouts import Record
 from piti.data.listing import some
 from piti.data.resize import shrink
 from piti.data.sources import Sources
-from piti.files import InputError, refuse
+from piti.store.files import InputError, refuse
 
 T = TypeVar("T")
 

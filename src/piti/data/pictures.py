@@ -24,8 +24,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from piti.data.conditions.mask import colour_map, labels_of
-from piti.files import InputError
+from piti.conditions.mask import colour_map, labels_of
+from piti.store.files import InputError
 
 MAX_PIXELS = 80_000_000  # a larger picture is a decompression bomb, or at least no training picture
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # whatever a file is called; PIL hands others to programs (EPS)

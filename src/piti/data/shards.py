@@ -31,7 +31,7 @@ import h5py
 import numpy as np
 
 from piti.data.sources import Sources
-from piti.files import InputError, atomic, failure, read_json, write_json
+from piti.store.files import InputError, atomic, failure, read_json, write_json
 
 
 class Kind(NamedTuple):
@@ -72,7 +72,7 @@ def write(
 
     An interrupted call is continued by calling again: a shard file appears whole or not at all, and `make` is called
     only for shards that are not there yet, or whose sources have changed since. Two calls for one folder may not run at
-    once (`piti.files.exclusive`).
+    once (`piti.store.files.exclusive`).
     Raises InputError where an id repeats or there is none.
     """
     folder = Path(folder)

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from piti.data.layouts import Record
-from piti.files import read_json, write_text
+from piti.store.files import read_json, write_text
 
 HEAD = 1 << 20  # bytes
 READ = {  # kind of shards -> the parts of a record that it reads

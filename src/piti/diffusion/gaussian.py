@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from piti.diffusion.respacing import kept_steps
 from piti.diffusion.schedule import betas as schedule_betas
 from piti.diffusion.schedule import spaced_betas
-from piti.respacing import kept_steps
 
 
 class Prediction(NamedTuple):

@@ -8,7 +8,7 @@ from scipy.special import stdtrit
 
 from piti.cards import ClaimsCard, Ordering
 from piti.evaluate.score import KEYS, difference
-from piti.files import InputError, failure, read_json, write_json
+from piti.store.files import InputError, failure, read_json, write_json
 
 HELD, NOT_HELD, UNDECIDED, UNCHECKED = "held", "not held", "undecided", "cannot be checked"
 NOT_RUN = "not run"  # by this configuration: of the claim as a whole, the orderings that were run decide

@@ -15,12 +15,12 @@ from PIL import Image
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from piti.card import unknown_key
+from piti.cards.base import unknown_key
 from piti.evaluate.efficientnet import Trunk
 from piti.evaluate.features import Spec
-from piti.files import InputError, file_digest
-from piti.networks import checkpoint
+from piti.networks import weights as checkpoint
 from piti.networks.perceptual import VGGFeatures
+from piti.store.files import InputError, file_digest
 
 Network = Callable[[torch.Tensor], torch.Tensor]  # N×3×side×side RGB float32 in 0..255 -> N×width
 CLIP_MODEL = "ViT-B-32-quickgelu"  # OpenAI's weights are wrong in the variant without QuickGELU

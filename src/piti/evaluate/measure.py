@@ -8,15 +8,15 @@ import torch
 from tqdm import tqdm
 
 from piti.cards import AlignmentCard
-from piti.data.conditions import geometry
+from piti.conditions import geometry
 from piti.data.shards import Shards
 from piti.evaluate import alignment
+from piti.evaluate.measures import MEASURES
 from piti.evaluate.score import check_count, jackknifed
-from piti.files import InputError, file_digest
-from piti.measures import MEASURES
 from piti.networks import estimator
-from piti.networks.checkpoint import load, read
 from piti.networks.hed import HED, edges
+from piti.networks.weights import load, read
+from piti.store.files import InputError, file_digest
 
 Reader = Callable[[np.ndarray], np.ndarray]  # pictures, uint8 N×S×S×3 RGB -> what they show
 

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from piti.card import unknown_key
-from piti.files import InputError
-from piti.networks.checkpoint import load, strip_text
+from piti.cards.base import unknown_key
 from piti.networks.hed import GROUPS, HED
 from piti.networks.perceptual import DEPTHS, VGGFeatures
+from piti.networks.weights import load, strip_text
+from piti.store.files import InputError
 
 StateDict = dict[str, Tensor]
 MAX_EXPANSION = 10  # of a file's size: tensors may share their numbers, or be packed a little
@@ -26,7 +26,7 @@ def convert(path: str | Path, format: str) -> StateDict:
     """Read the weights file `path`, written in `format` (a key of FORMATS); float32, contiguous, on the CPU.
 
     Raises InputError where the file is damaged, hostile or something else; GLIDE's and PITI's sizes depend on the
-    configuration and are checked when they are loaded (`piti.networks.checkpoint.load`).
+    configuration and are checked when they are loaded (`piti.networks.weights.load`).
     """
     if format not in FORMATS:
         raise InputError(unknown_key(format, FORMATS, "format of weights"))

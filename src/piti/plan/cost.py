@@ -12,12 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from piti.card import digest, from_dict
 from piti.cards import Card, GenerateCard, PackCard, SampleCard, SketchCard, TrainCard, TrainingConfig
-from piti.files import InputError, read_json
+from piti.cards.base import digest, from_dict
+from piti.diffusion.respacing import kept_steps
 from piti.plan.core import Artefact, Plan
 from piti.plan.gpu import DEFAULT, gpu, operations, seconds_of_pass, seconds_of_step
-from piti.respacing import kept_steps
+from piti.store.files import InputError, read_json
 
 COUNTS = json.loads(Path(__file__).with_name("flops.json").read_text())
 

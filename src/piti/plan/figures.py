@@ -5,6 +5,9 @@ from dataclasses import replace
 from piti.cards import Column, EditsCard, FigureCard, SampleCard, SamplingConfig, Strip, Variant, VariantsCard
 from piti.config import SHOWN, Figure, Run
 from piti.plan.core import Artefact, Plan, Unavailable
+from piti.plan.data import packed
+from piti.plan.samples import base_samples, samples_of, sampling
+from piti.plan.scores import score_of
 
 # What the pictures of an edit show -> the paper's headings.
 EDITED = {
@@ -66,7 +69,7 @@ def strip(plan: Plan, entry: Figure, task: str) -> tuple[Strip, list[Artefact]]:
 def worst(plan: Plan, entry: Figure, task: str) -> Artefact:
     """The score that tells which images the figure's last method follows worst."""
     run = Run(method=last_method(plan, entry), task=task, metric=entry.worst)
-    return plan.present(plan.score(run, plan.config.seeds[0]))
+    return plan.present(score_of(plan, run, plan.config.seeds[0]))
 
 
 def last_method(plan: Plan, entry: Figure) -> str:
@@ -102,14 +105,14 @@ def pictures(plan: Plan, entry: Figure, task: str, name: str) -> Artefact:
     """The pictures behind a column."""
     config, seed = plan.config, plan.config.seeds[0]
     if name == "condition":
-        return plan.packed(config.tasks[task].dataset, "test", config.tasks[task].condition)
+        return packed(plan, config.tasks[task].dataset, "test", config.tasks[task].condition)
     if name == "photograph":
-        return plan.packed(config.tasks[task].dataset, "test", "images")
+        return packed(plan, config.tasks[task].dataset, "test", "images")
     if name == "low_res":
-        return plan.base_samples(last_method(plan, entry), task, 1.0, seed)
+        return base_samples(plan, last_method(plan, entry), task, 1.0, seed)
     if entry.edits:
         return edited(plan, entry, task, name)
-    return variants(plan, entry, task, name) if entry.seeds else plan.samples(name, task, 1.0, seed)
+    return variants(plan, entry, task, name) if entry.seeds else samples_of(plan, name, task, 1.0, seed)
 
 
 def variants(plan: Plan, entry: Figure, task: str, method: str) -> Artefact:
@@ -150,6 +153,6 @@ def edited(plan: Plan, entry: Figure, task: str, method: str) -> Artefact:
 def stages(plan: Plan, method: str, task: str) -> tuple[SampleCard, SampleCard, dict[str, list[Artefact]]]:
     """How a method's base model and upsampler draw pictures, for a step that does both; and from what."""
     seed = plan.config.seeds[0]
-    base, inputs = plan.sampling(method, task, 1.0, seed)
-    upsampler, more = plan.sampling(method, task, 1.0, seed, low_res="base")
+    base, inputs = sampling(plan, method, task, 1.0, seed)
+    upsampler, more = sampling(plan, method, task, 1.0, seed, low_res="base")
     return base, upsampler, inputs | {"upsampler": more["model"]}

@@ -8,8 +8,8 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-from piti.card import digest
 from piti.cards import Card, TrainCard
+from piti.cards.base import digest
 from piti.config import Machine
 from piti.plan.cost import precision_of, sized
 

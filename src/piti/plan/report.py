@@ -7,7 +7,7 @@ from piti.cards import ClaimCard, ClaimsCard, Ordering, ReportCard
 from piti.config import Claim, Run
 from piti.plan.core import Artefact, Plan
 from piti.plan.tables import cell, head, join, label
-from piti.provenance import code_digest
+from piti.store.provenance import code_digest
 
 TITLE = "PITI: Pretraining is All You Need for Image-to-Image Translation, regenerated"
 

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from piti import cards
-from piti.card import from_dict
 from piti.cards import TrainCard
+from piti.cards.base import from_dict
 from piti.config import Config, Machine
-from piti.files import InputError, atomic
 from piti.plan.core import Artefact, Plan
+from piti.store.files import InputError, atomic
 
 JOBS = ("preset", "results", "downloads", "machine")  # keys of the configuration that a job reads itself
 BACK = "expected what this checkout knows: go back to the commit that it was submitted from"

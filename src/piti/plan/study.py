@@ -4,9 +4,10 @@ import hashlib
 from pathlib import Path
 
 from piti.cards import Comparison, Contestant, StudyCard, TallyCard
-from piti.files import file_digest
 from piti.plan.core import Artefact, Plan, Unavailable
-from piti.provenance import PACKAGE
+from piti.plan.samples import samples_of
+from piti.store.files import file_digest
+from piti.store.provenance import PACKAGE
 
 SITE = PACKAGE / "report" / "study" / "site"
 
@@ -46,7 +47,7 @@ def tally(plan: Plan) -> Artefact:
 def _contestant(plan: Plan, method: str, files: list[Artefact]) -> Contestant:
     """One method; its samples join `files`, or it says why there are none."""
     try:
-        files.append(plan.present(plan.samples(method, plan.config.study.task, 1.0, plan.config.seeds[0])))
+        files.append(plan.present(samples_of(plan, method, plan.config.study.task, 1.0, plan.config.seeds[0])))
     except Unavailable as reason:
         return Contestant(method=method, reason=str(reason))
     return Contestant(method=method, samples=files[-1].digest)

@@ -4,8 +4,10 @@ from dataclasses import replace
 
 from piti.cards import Cell, MetricCheckCard, TableCard
 from piti.config import Run, Table
-from piti.measures import DISTANCES, MEASURES
+from piti.evaluate.measures import DISTANCES, MEASURES
 from piti.plan.core import Artefact, Plan, Unavailable
+from piti.plan.data import packed, weights_of
+from piti.plan.scores import score_of
 
 
 def table(plan: Plan, name: str) -> Artefact:
@@ -48,11 +50,11 @@ def cell(plan: Plan, run: Run) -> tuple[Cell, list[Artefact]]:
     try:
         best_of = config.methods[run.method].best_of
         if best_of:
-            made = [plan.present(plan.score(replace(run, method=method), config.seeds[0])) for method in best_of]
+            made = [plan.present(score_of(plan, replace(run, method=method), config.seeds[0])) for method in best_of]
             return replace(found, scores=tuple(s.digest for s in made), seeds=config.seeds[:1], selected=True), made
         entry = config.methods[run.method]
         seeds = config.seeds[:1] if entry.photographs or entry.pictures else config.seeds
-        made = [plan.present(plan.score(run, seed)) for seed in seeds]
+        made = [plan.present(score_of(plan, run, seed)) for seed in seeds]
     except Unavailable as reason:
         return replace(found, reason=str(reason)), []
     return replace(found, scores=tuple(s.digest for s in made), seeds=seeds), made
@@ -82,8 +84,8 @@ def metric_check(plan: Plan) -> Artefact:
         seed=config.seeds[0],
     )
     try:
-        images = [plan.present(plan.packed(entry.dataset, split, "images")) for split in ("test", "train")]
-        weights = [plan.present(plan.weights(extractor)) for extractor in config.extractors.values()]
+        images = [plan.present(packed(plan, entry.dataset, split, "images")) for split in ("test", "train")]
+        weights = [plan.present(weights_of(plan, extractor)) for extractor in config.extractors.values()]
     except Unavailable as reason:
         card, inputs = replace(card, reason=str(reason)), {}
     else:

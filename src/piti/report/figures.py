@@ -14,11 +14,11 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 from piti.cards import Column, FigureCard, Strip
-from piti.data.conditions import painted
+from piti.conditions import painted
 from piti.data.shards import Shards, pick
-from piti.files import atomic, failure, read_json
-from piti.measures import MEASURES
+from piti.evaluate.measures import MEASURES
 from piti.report import guidance
+from piti.store.files import atomic, failure, read_json
 
 INCH = 1.6  # side of a picture
 DPI = 160  # 256 px a picture, a whole multiple of every preset's sides

@@ -16,9 +16,9 @@ from markupsafe import Markup
 from PIL import Image
 
 from piti.cards import ReportCard
-from piti.files import InputError, read_json, write_text
 from piti.report import curves
 from piti.report.chain import Link, ancestors, fields, read_chain
+from piti.store.files import InputError, read_json, write_text
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 WIDTH = 1600  # px; figures are shown no wider

@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from piti.cards import Cell, TableCard
-from piti.files import InputError, failure, read_json, write_text
-from piti.tabular import About, write
+from piti.report.tabular import About, write
+from piti.store.files import InputError, failure, read_json, write_text
 
 KEYS = ("value", "interval", "extractor")  # of a score
 

@@ -6,17 +6,17 @@ import numpy as np
 import torch
 
 from piti.cards import SampleCard
-from piti.data.conditions import CONDITIONS, encoder
+from piti.conditions import CONDITIONS, encoder
 from piti.data.shards import Shards
 from piti.devices import number_type
 from piti.diffusion import samplers
 from piti.diffusion.gaussian import GaussianDiffusion
 from piti.diffusion.guidance import Denoiser, guided
-from piti.diffusion.noise import ImageNoise
 from piti.diffusion.quantise import truncate_to_8_bit
-from piti.networks.checkpoint import load, read
 from piti.networks.piti import PITI
+from piti.networks.weights import load, read
 from piti.sample.shards import to_levels, to_range, write_pictures
+from piti.seeds import ImageNoise
 
 
 class Sampler:

@@ -12,15 +12,15 @@ import numpy as np
 import torch
 
 from piti.cards import Edit, EditsCard
+from piti.conditions import painted
 from piti.data import edits, shards
-from piti.data.conditions import painted
 from piti.data.resize import shrink
 from piti.data.shards import Shards
 from piti.diffusion import samplers
 from piti.diffusion.quantise import truncate_to_8_bit
-from piti.files import InputError
 from piti.sample.diffusion import Sampler
 from piti.sample.shards import to_levels, to_range
+from piti.store.files import InputError
 
 AREA = (0.02, 0.4)  # share of the picture that a segment takes which is picked by seed
 

@@ -7,11 +7,11 @@ import torch
 
 from piti.baselines import build
 from piti.cards import GenerateCard
-from piti.data.conditions.semantics import semantics, stored_as
+from piti.conditions.semantics import semantics, stored_as
 from piti.data.shards import Shards
-from piti.diffusion.noise import generator
-from piti.networks.checkpoint import load, read
+from piti.networks.weights import load, read
 from piti.sample.shards import to_levels, write_pictures
+from piti.seeds import generator
 
 
 class Generator:

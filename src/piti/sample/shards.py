@@ -11,7 +11,7 @@ from tqdm import tqdm
 from piti.data import shards
 from piti.data.grid import grid
 from piti.data.shards import Shards
-from piti.files import atomic
+from piti.store.files import atomic
 
 
 def write_pictures(

@@ -9,8 +9,8 @@ from tqdm import tqdm
 from piti.cards import SketchCard
 from piti.data import shards
 from piti.data.shards import Shards
-from piti.networks.checkpoint import load, read
 from piti.networks.hed import HED, edges
+from piti.networks.weights import load, read
 
 
 def draw_sketches(

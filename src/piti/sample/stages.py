@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from safetensors import SafetensorError, safe_open
 
-from piti.card import from_dict
 from piti.cards import GenerateCard, SampleCard, SamplingConfig, TrainCard
-from piti.files import InputError
+from piti.cards.base import from_dict
+from piti.store.files import InputError
 
 PUBLISHED = "for the authors' set their path in config/weights.yaml and use --method released"
 

@@ -12,10 +12,10 @@ from piti.cards import GenerateCard, SampleCard
 from piti.data import layouts, listing, pictures
 from piti.data.packing import refusal
 from piti.devices import device
-from piti.files import InputError, atomic, refuse
 from piti.sample.diffusion import Sampler
 from piti.sample.gan import Generator
 from piti.sample.stages import Labels, Stage
+from piti.store.files import InputError, atomic, refuse
 
 GROUND = "black"  # under transparent pixels: no edge
 

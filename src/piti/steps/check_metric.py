@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from piti.cards import MetricCheckCard
-from piti.command import step
+from piti.run.command import step
 
 
 def run(
@@ -11,8 +11,9 @@ def run(
 ) -> None:
     from piti.devices import device
     from piti.evaluate.metric_check import check_metric
+    from piti.report.metric_check import write_check
 
-    check_metric(card, output, images, weights, sample_batch, device(gpus))
+    write_check(card, output, check_metric(card, images, weights, sample_batch, device(gpus)))
 
 
 if __name__ == "__main__":

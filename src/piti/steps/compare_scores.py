@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from piti.cards import ClaimsCard
-from piti.command import step
+from piti.run.command import step
 
 
 def run(card: ClaimsCard, output: Path, better: list[Path], than: list[Path]) -> None:

@@ -2,18 +2,18 @@
 
 from pathlib import Path
 
-from piti.card import dumps
 from piti.cards import WeightsCard
-from piti.command import step
-from piti.files import atomic
+from piti.cards.base import dumps
+from piti.run.command import step
+from piti.store.files import atomic
 
 
 def run(card: WeightsCard, output: Path, source: list[Path]) -> dict:
     from safetensors.torch import save_file
 
     from piti.data.sources import stamp
-    from piti.download import Source, fetch
     from piti.networks.pretrained import convert
+    from piti.store.download import Source, fetch
 
     if card.path or not card.digest:  # else the download has verified it
         found = Source(path=str(source[0]), digest=card.digest, known_as=f"{card.name} {card.version}".strip())

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from piti.cards import DownloadCard
-from piti.command import step
+from piti.run.command import step
 
 
 def run(card: DownloadCard, output: Path) -> dict:
-    from piti.download import Source, fetch
+    from piti.store.download import Source, fetch
 
     given = {key: getattr(card, key) for key in ("url", "package", "member", "bytes", "digest")}
     source = Source(known_as=f"{card.name} {card.version}".strip(), **given)

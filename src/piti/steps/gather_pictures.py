@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from piti.cards import GatherCard
-from piti.command import step
+from piti.run.command import step
 
 
 def run(card: GatherCard, output: Path, folder: list[Path], images: list[Path]) -> None:

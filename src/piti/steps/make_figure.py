@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from piti.cards import FigureCard
-from piti.command import step
+from piti.run.command import step
 
 
 def run(card: FigureCard, output: Path, pictures: list[Path], scores: list[Path]) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from piti.cards import ReportCard
-from piti.command import step
+from piti.run.command import step
 
 
 def run(card: ReportCard, output: Path, **files: list[Path]) -> None:

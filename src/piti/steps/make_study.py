@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from piti.cards import StudyCard
-from piti.command import step
+from piti.run.command import step
 
 
 def run(card: StudyCard, output: Path, **samples: list[Path]) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from piti.cards import TableCard
-from piti.command import step
+from piti.run.command import step
 
 
 def run(card: TableCard, output: Path, scores: list[Path]) -> None:

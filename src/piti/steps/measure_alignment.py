@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from piti.cards import AlignmentCard
-from piti.command import step
-from piti.files import write_json
+from piti.run.command import step
+from piti.store.files import write_json
 
 
 def run(

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from piti.cards import TallyCard
-from piti.command import step
+from piti.run.command import step
 
 
 def run(card: TallyCard, output: Path, study: list[Path], votes: list[Path]) -> dict:

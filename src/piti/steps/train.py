@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from piti.cards import TrainCard
-from piti.command import step
+from piti.run.command import step
 
 OPTIONS = {"micro_batch": 16, "workers": 0, "compile": 0, "log_every": 200, "save_every": 5000, "minutes": 0.0}
 

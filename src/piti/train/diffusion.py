@@ -11,14 +11,14 @@ from piti.cards import TrainCard
 from piti.devices import Place, autocast
 from piti.diffusion.gaussian import GaussianDiffusion
 from piti.diffusion.losses import training_losses
-from piti.diffusion.noise import generator, key_seed
 from piti.diffusion.timesteps import LossSecondMomentSampler, UniformSampler
-from piti.files import InputError
 from piti.networks.adversarial import LOSSES
-from piti.networks.checkpoint import strip_text
 from piti.networks.glide import GLIDE
 from piti.networks.patch_discriminator import PatchDiscriminator
 from piti.networks.perceptual import PerceptualLoss
+from piti.networks.weights import strip_text
+from piti.seeds import generator, key_seed
+from piti.store.files import InputError
 
 SAMPLERS = {"uniform": UniformSampler, "loss_second_moment": LossSecondMomentSampler}
 

@@ -7,9 +7,9 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from piti.cards import TrainCard
-from piti.data.conditions import geometry
+from piti.conditions import geometry
 from piti.devices import Place, autocast
-from piti.diffusion.noise import key_seed
+from piti.seeds import key_seed
 
 ENCODE = {"mask": np.asarray, "geometry": geometry.decode}  # stored items -> what is to be read back
 

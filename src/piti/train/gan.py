@@ -9,9 +9,9 @@ from torch.utils.data import Dataset
 from piti.baselines import build
 from piti.baselines.contract import VGG, Baseline
 from piti.cards import TrainCard
-from piti.data.conditions.semantics import semantics
+from piti.conditions.semantics import semantics
 from piti.devices import Place, autocast
-from piti.diffusion.noise import generator
+from piti.seeds import generator
 
 
 class GANObjective:

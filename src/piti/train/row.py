@@ -14,21 +14,21 @@ import torch
 from safetensors.torch import save_file
 
 from piti.baselines import build
-from piti.card import dumps
 from piti.cards import TrainCard
-from piti.data.conditions import CONDITIONS, encoder
-from piti.data.conditions.semantics import stored_as
+from piti.cards.base import dumps
+from piti.conditions import CONDITIONS, encoder
+from piti.conditions.semantics import stored_as
 from piti.data.loader import Batches, subset
 from piti.data.resize import shrink
 from piti.data.shards import Shards
 from piti.devices import Place, compiled, place
-from piti.diffusion.noise import key_seed
-from piti.files import atomic, exclusive, write_failure, write_text
-from piti.networks.checkpoint import load, read
 from piti.networks.estimator import build as build_estimator
 from piti.networks.glide import GLIDE
 from piti.networks.perceptual import PerceptualLoss, VGGFeatures
 from piti.networks.piti import PITI
+from piti.networks.weights import load, read
+from piti.seeds import key_seed
+from piti.store.files import atomic, exclusive, write_failure, write_text
 from piti.train import estimator
 from piti.train.diffusion import DiffusionObjective
 from piti.train.gan import GANObjective

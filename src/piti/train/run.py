@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from piti.devices import Place, is_compiled
-from piti.files import InputError, write_json
-from piti.provenance import started_as
-from piti.train import state
+from piti.store import checkpoint as state
+from piti.store.files import InputError, write_json
+from piti.store.provenance import started_as
 from piti.train.ema import ema_update
 
 COLLAPSE_STEPS = 5

@@ -11,11 +11,11 @@ import torch.nn.functional as F
 from piti.baselines.oasis import OASIS
 from piti.baselines.pix2pixhd import Pix2PixHD
 from piti.baselines.spade import SPADE
-from piti.card import from_dict
-from piti.cards_baselines import OASISConfig, Pix2PixHDConfig, SPADEConfig
-from piti.data.conditions.semantics import one_hot
-from piti.files import InputError
+from piti.cards.base import from_dict
+from piti.cards.baselines import OASISConfig, Pix2PixHDConfig, SPADEConfig
+from piti.conditions.semantics import one_hot
 from piti.networks.pretrained import void_first
+from piti.store.files import InputError
 
 KEYS = json.loads((Path(__file__).parents[2] / "golden/data/full_keys.json").read_text())
 CLASSES = 4

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from piti.data.conditions import CONDITIONS, encoder, geometry, mask, null, sketch
-from piti.data.conditions.semantics import binary, boundary, one_hot
+from piti.conditions import CONDITIONS, encoder, geometry, mask, null, sketch
+from piti.conditions.semantics import binary, boundary, one_hot
 from piti.data.shards import KINDS
 
 SIDE = 24

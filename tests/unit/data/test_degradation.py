@@ -7,7 +7,7 @@ from scipy import ndimage
 
 from piti.data import degradation
 from piti.data.degradation import add_noise, convolve, degrade, draw_blur_kernel, gaussian_kernel, jpeg, shift_kernel
-from piti.files import InputError
+from piti.store.files import InputError
 
 DRAWS = 2000
 

@@ -10,13 +10,13 @@ import pytest
 from PIL import Image
 
 from piti.cards import PackCard
+from piti.conditions.mask import colour_map
 from piti.data import layouts
-from piti.data.conditions.mask import colour_map
 from piti.data.layouts import read_image, read_labels, scan
 from piti.data.packing import pack
 from piti.data.shards import Shards
-from piti.files import InputError
 from piti.sample.translate import find
+from piti.store.files import InputError
 
 RNG = np.random.default_rng(0)
 COLOURS = colour_map(256)

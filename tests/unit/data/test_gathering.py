@@ -8,7 +8,7 @@ from piti.cards import GatherCard
 from piti.data import shards
 from piti.data.gathering import gather
 from piti.data.shards import Shards
-from piti.files import InputError
+from piti.store.files import InputError
 
 SIDE = 16
 IDS = ["lakes/1", "lakes/2", "hills/3"]

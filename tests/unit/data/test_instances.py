@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
+from piti import scenes
 from piti.cards import PackCard
-from piti.data import instances, layouts, scenes
+from piti.data import instances, layouts
 from piti.data.packing import pack
-from piti.data.scenes import classes
-from piti.data.scenes.write import _run_lengths
 from piti.data.shards import Shards
-from piti.files import InputError
+from piti.scenes import classes
+from piti.scenes.write import _run_lengths
+from piti.store.files import InputError
 
 SIZE = 8, 6  # width, height
 SQUARE = [1.0, 1.0, 3.9, 1.0, 3.9, 3.9, 1.0, 3.9]  # pixels 1..3 both ways

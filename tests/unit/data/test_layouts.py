@@ -7,7 +7,7 @@ from PIL import Image
 
 from piti.data import layouts, pictures
 from piti.data.layouts import Record
-from piti.files import InputError
+from piti.store.files import InputError
 
 RNG = np.random.default_rng(0)
 

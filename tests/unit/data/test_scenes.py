@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from piti.data import layouts, scenes
-from piti.data.scenes import captions, classes
-from piti.data.scenes.write import _coco_labels
+from piti import scenes
+from piti.data import layouts
+from piti.scenes import captions, classes
+from piti.scenes.write import _coco_labels
 
 
 @pytest.fixture(scope="module")

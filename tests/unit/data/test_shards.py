@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from piti.data.shards import KINDS, Shards, write
-from piti.files import InputError, write_failure
+from piti.store.files import InputError, write_failure
 
 SIDE, COUNT = 12, 11  # a side that is no multiple of 8, a count that is no multiple of the shard size
 

@@ -12,7 +12,7 @@ from piti.data import packing, sources
 from piti.data.packing import pack
 from piti.data.shards import Shards
 from piti.data.sources import Sources
-from piti.files import InputError
+from piti.store.files import InputError
 
 COUNT = 7
 CARD = PackCard(

@@ -6,7 +6,7 @@ import pytest
 
 from piti.cards import ClaimCard, ClaimsCard, Ordering
 from piti.evaluate.claims import check_claims, conclude, interval
-from piti.files import read_json, write_failure, write_json
+from piti.store.files import read_json, write_failure, write_json
 
 NOISE = [-1.0, 1.0, -0.5, 0.5]
 

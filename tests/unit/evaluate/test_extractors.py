@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from piti.evaluate import extractors
-from piti.files import InputError
+from piti.store.files import InputError
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 40, 40, 3), np.uint8)
 

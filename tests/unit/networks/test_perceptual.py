@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from piti.files import InputError
 from piti.networks.perceptual import CONVENTIONS, DEPTHS, FIVE_LEVELS, PerceptualLoss, VGGFeatures
+from piti.store.files import InputError
 
 # torchvision's own indices of the convolutions
 CONVOLUTIONS = {

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from piti.cards import EncoderConfig, TextConfig, UNetConfig
-from piti.files import InputError
-from piti.networks.checkpoint import load, strip_text
 from piti.networks.condition_encoder import ConditionEncoder
 from piti.networks.glide import GLIDE
 from piti.networks.piti import PITI
 from piti.networks.unet import UNet
+from piti.networks.weights import load, strip_text
+from piti.store.files import InputError
 
 FULL = json.loads((Path(__file__).parents[2] / "golden" / "data" / "full_keys.json").read_text())
 BASE = UNetConfig()

@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 
 from piti.cards import UNetConfig
-from piti.files import InputError
 from piti.networks.unet import AttentionBlock, UNet, timestep_embedding
+from piti.store.files import InputError
 
 SMALL = dict(model_channels=16, channel_mult=(1, 2), num_res_blocks=1, attention_resolutions=(2,), num_head_channels=8)
 

@@ -7,11 +7,11 @@ import pytest
 from PIL import Image
 
 from piti.cards import Column, FigureCard, Strip
-from piti.data.conditions import painted
+from piti.conditions import painted
 from piti.data.shards import pick, write
-from piti.files import write_failure, write_json
 from piti.report import figures
 from piti.report.figures import make_figure, middle
+from piti.store.files import write_failure, write_json
 
 IDS = [f"image-{i}" for i in range(6)]
 SIDE = 16

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from piti.card import digest, to_dict
 from piti.cards import Cell, ReportCard, TableCard
-from piti.files import InputError, write_failure, write_json
+from piti.cards.base import digest, to_dict
 from piti.report.chain import Link, ancestors, read_chain
 from piti.report.html import Cost, assumed, codes, costs, make_report, show_cell, shown_link, stale, trained
 from piti.report.tables import make_table
+from piti.store.files import InputError, write_failure, write_json
 
 HOSTILE = "<script>alert(1)</script>"
 DEVIATIONS = Path(__file__).parents[3] / "DEVIATIONS.md"

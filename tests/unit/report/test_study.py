@@ -12,11 +12,11 @@ from tests.house import ROOT
 from piti.cards import Comparison, Contestant, StudyCard, TallyCard
 from piti.config import load
 from piti.data import shards
-from piti.files import InputError, write_failure
 from piti.plan import resolve
 from piti.report.study.make import make_study
 from piti.report.study.pairs import draw
 from piti.report.study.tally import tally_study
+from piti.store.files import InputError, write_failure
 
 IDS = [f"image{n:02}" for n in range(20)]
 COLOUR = {"ours": 10, "spade": 20, "oasis": 30}  # grey level of each method's pictures

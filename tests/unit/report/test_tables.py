@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 
 from piti.cards import Cell, TableCard
-from piti.files import InputError, write_failure, write_json
 from piti.report.tables import interval, make_table
+from piti.store.files import InputError, write_failure, write_json
 
 
 def score(value, n=100, reference="real", extractor="inception", higher_is_better=False):

@@ -9,11 +9,11 @@ from tests.unit.sample.conftest import COUNT, ENCODER
 from tests.unit.train import tiny
 
 from piti.cards import SampleCard, SamplingConfig
-from piti.data.conditions import CONDITIONS
+from piti.conditions import CONDITIONS
 from piti.data.shards import Shards
-from piti.diffusion.noise import ImageNoise
 from piti.networks.piti import PITI
 from piti.sample import diffusion as sampling
+from piti.seeds import ImageNoise
 
 
 def card(name="base", shard_size=3, **config):

@@ -9,13 +9,13 @@ from safetensors.torch import load_file, save_file
 from tests.unit.train import tiny
 from torchvision.models import resnet50
 
+from piti import scenes
 from piti.cards import AlignmentCard, EstimatorConfig, TrainCard, TrainingConfig
-from piti.data import scenes
 from piti.data.layouts import _show_depth, _show_normal
 from piti.data.shards import Shards, write
 from piti.evaluate.measure import measure
+from piti.evaluate.measures import MEASURES
 from piti.evaluate.score import difference
-from piti.measures import MEASURES
 from piti.networks.pretrained import convert
 from piti.train.estimator import LOSSES, SAID
 from piti.train.row import Files, Work, initial_estimator, train_row

@@ -10,10 +10,10 @@ from tests.unit.train import tiny
 
 from piti.baselines import build
 from piti.cards import GANConfig, TrainCard, TrainingConfig
-from piti.cards_baselines import OASISConfig, Pix2PixHDConfig, SPADEConfig
-from piti.data.scenes import CLASSES
-from piti.files import failure
-from piti.networks.checkpoint import load
+from piti.cards.baselines import OASISConfig, Pix2PixHDConfig, SPADEConfig
+from piti.networks.weights import load
+from piti.scenes import CLASSES
+from piti.store.files import failure
 from piti.train.gan import GANObjective
 from piti.train.loop import Stopped
 from piti.train.run import Run
@@ -30,7 +30,7 @@ STEPS = 6
 @pytest.fixture(scope="module")
 def pairs(tmp_path_factory):
     """Scenes at 72 px, which OASIS's 64 px are cut from (the others: 32)."""
-    from piti.data import scenes
+    from piti import scenes
     from piti.data.shards import write
 
     folder, count, side = tmp_path_factory.mktemp("pairs"), 6, 72

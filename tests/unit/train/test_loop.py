@@ -7,8 +7,8 @@ import pytest
 import torch
 from tests.unit.train import tiny
 
-from piti.files import failure
-from piti.train import state
+from piti.store import checkpoint as state
+from piti.store.files import failure
 from piti.train.run import Run
 
 

@@ -8,11 +8,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from tests.unit.train import tiny
 
-from piti.data.conditions.mask import colour_map
+from piti.conditions.mask import colour_map
 from piti.data.shards import Shards, write
 from piti.devices import Place
 from piti.networks.unet import UNet
-from piti.train import state
+from piti.store import checkpoint as state
 from piti.train.diffusion import DiffusionObjective
 from piti.train.row import Files, initial_model, training_batches
 

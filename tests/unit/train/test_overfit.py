@@ -17,8 +17,8 @@ from piti.data.shards import Shards
 from piti.devices import Place
 from piti.diffusion import samplers
 from piti.diffusion.gaussian import GaussianDiffusion
-from piti.diffusion.noise import generator
 from piti.networks.glide import GLIDE
+from piti.seeds import generator
 from piti.train.diffusion import DiffusionObjective
 from piti.train.row import initial_model
 from piti.train.run import Run

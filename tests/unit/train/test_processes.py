@@ -18,15 +18,15 @@ from tests.unit.train import tiny
 from tests.unit.train.test_gan import card as gan_card
 from torch.utils.data import DataLoader
 
+from piti import scenes
 from piti.baselines.layers import SpectralConv2d
 from piti.cards import EstimatorConfig, TrainCard
-from piti.data import scenes
 from piti.data.layouts import _show_depth, _show_normal
 from piti.data.shards import write
 from piti.devices import place
-from piti.files import InputError, exclusive, failure, read_json, write_json
-from piti.launch import TORCHRUN
-from piti.train import state
+from piti.run.launch import TORCHRUN
+from piti.store import checkpoint as state
+from piti.store.files import InputError, exclusive, failure, read_json, write_json
 from piti.train.row import Files, Work, initial_model, objective, train_row, training_batches
 
 BATCH, COUNT, SIDE = 4, 8, 72

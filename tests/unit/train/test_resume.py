@@ -13,10 +13,10 @@ import torch
 from safetensors.torch import save_file
 from tests.unit.train import tiny
 
-from piti.files import InputError
 from piti.networks.unet import UNet
-from piti.provenance import code_digest
-from piti.train import state
+from piti.store import checkpoint as state
+from piti.store.files import InputError
+from piti.store.provenance import code_digest
 from piti.train.loop import Stopped
 from piti.train.run import Run
 

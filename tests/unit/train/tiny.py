@@ -11,9 +11,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from piti.card import digest
+from piti import scenes
 from piti.cards import EncoderConfig, TextConfig, TrainCard, TrainingConfig, UNetConfig
-from piti.data import scenes
+from piti.cards.base import digest
 from piti.data.resize import shrink
 from piti.data.shards import write
 from piti.train.row import Files, Work, train_row

@@ -10,8 +10,8 @@ from PIL import Image
 
 from piti.cards import StudyCard
 from piti.data.shards import Shards
-from piti.files import atomic_folder, failure, write_json
 from piti.report.study.pairs import Pair, draw
+from piti.store.files import atomic_folder, failure, write_json
 
 SITE = Path(__file__).with_name("site")  # the page's own files, the same for every study
 

@@ -11,8 +11,8 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from piti.cards import Comparison, TallyCard
-from piti.files import InputError, read_json, write_text
-from piti.tabular import About, write
+from piti.report.tabular import About, write
+from piti.store.files import InputError, read_json, write_text
 
 # Mechanical Turk's names for the columns of the page's own export.
 TURK = {"Input.pair": "pair", "Answer.choice": "choice", "WorkerId": "voter"}
