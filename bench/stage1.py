@@ -93,10 +93,13 @@ def deepest_gradient(optimizer: torch.optim.Optimizer, model: PITI) -> Tensor:
 def inputs(sizes: Sizes) -> dict[str, Tensor]:
     draw = torch.Generator().manual_seed(0)
 
-    def uniform(channels: int, side: int) -> Tensor:
-        return torch.rand(sizes.stage1_batch, channels, side, side, generator=draw) * 2 - 1
+    def uniform(channels: int, resolution: int) -> Tensor:
+        return torch.rand(sizes.stage1_batch, channels, resolution, resolution, generator=draw) * 2 - 1
 
-    return {"image": uniform(3, sizes.base_side), "condition": uniform(sizes.encoder.in_channels, sizes.encoder.side)}
+    return {
+        "image": uniform(3, sizes.base_resolution),
+        "condition": uniform(sizes.encoder.in_channels, sizes.encoder.resolution),
+    }
 
 
 def card(sizes: Sizes, precision: str) -> TrainCard:
@@ -115,8 +118,8 @@ def card(sizes: Sizes, precision: str) -> TrainCard:
         images="",
         condition="mask",
         conditions="",
-        image_side=sizes.encoder.side,
-        base_side=sizes.base_side,
+        image_resolution=sizes.encoder.resolution,
+        base_resolution=sizes.base_resolution,
         unet=sizes.unet,
         encoder=sizes.encoder,
     )

@@ -41,7 +41,7 @@ rule draw_scenes:
     input:
         unpack(files("draw_scenes")),
     output:
-        directory(path("data", "drawn")),
+        directory(path("data", "synthetic")),
     log:
         log_of("draw_scenes"),
     benchmark:

@@ -74,8 +74,10 @@ def score(pictures: Pictures, photographs: Pictures, metric: str = "fid_c", *, p
         raise InputError(f"metric: found {metric!r}, expected {', '.join(config.extractors)}")
     plan, name = Plan(config), config.extractors[metric]
     extractor = load_extractor(name, make(plan, weights_of(plan, name)))
-    side = config.networks.image_side
-    return scored(_features(photographs, extractor, side), _features(pictures, extractor, side), config.min_images)
+    resolution = config.networks.image_resolution
+    return scored(
+        _features(photographs, extractor, resolution), _features(pictures, extractor, resolution), config.min_images
+    )
 
 
 def table(path: Path | str) -> "pd.DataFrame":
@@ -85,7 +87,7 @@ def table(path: Path | str) -> "pd.DataFrame":
     return pd.read_csv(Path(path).with_suffix(".long.csv"))
 
 
-def _features(given: Pictures, extractor, side: int):
+def _features(given: Pictures, extractor, resolution: int):
     from piti.data import gathering, listing
     from piti.evaluate.extractors import extract
     from piti.evaluate.features import Features
@@ -96,7 +98,7 @@ def _features(given: Pictures, extractor, side: int):
         if faults:
             raise InputError(faults[0])
     images = [
-        gathering.sized(one, side) if isinstance(one, np.ndarray) else gathering.read(Path(one), side)
+        gathering.sized(one, resolution) if isinstance(one, np.ndarray) else gathering.read(Path(one), resolution)
         for one in given.values()
     ]
     return Features(extract(extractor, np.stack(images)), tuple(given), extractor.spec)

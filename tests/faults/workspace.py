@@ -23,17 +23,17 @@ CONFIG = {
     "min_images": 6,
     "shard_size": 4,  # several shards: an interruption may come between two
     "datasets": {
-        "coco": {"scenes": {"seed": 2, "side": 32}, "train": 6, "test": 6},
-        "diode": {"scenes": {"seed": 4, "side": 32}, "train": 6, "test": 6},
-        "web": {"scenes": {"seed": 5, "side": 32, "style": "web"}, "train": 6, "test": 1},
+        "coco": {"scenes": {"seed": 2, "resolution": 32}, "train": 6, "test": 6},
+        "diode": {"scenes": {"seed": 4, "resolution": 32}, "train": 6, "test": 6},
+        "web": {"scenes": {"seed": 5, "resolution": 32, "style": "web"}, "train": 6, "test": 1},
     },
     "networks": {
-        "image_side": 32,
-        "hed_side": 32,
-        "load_side": 36,
+        "image_resolution": 32,
+        "hed_resolution": 32,
+        "load_resolution": 36,
         "base": {"model_channels": 8, "num_head_channels": 8},
         "upsampler": {"model_channels": 8, "num_head_channels": 8},
-        "encoder": {"side": 32, "layers": 1},
+        "encoder": {"resolution": 32, "layers": 1},
         "text": {"layers": 1},
         "pix2pixhd": {"ngf": 4, "n_blocks": 1, "ndf": 4},
     },
@@ -58,7 +58,7 @@ CONFIG = {
         "others": {
             "title": "Other conditions",
             "tasks": ["coco_sketch", "diode_geometry"],
-            "columns": ["condition", "photograph"],
+            "columns": ["condition", "real_image"],
         },
     },
     "claims": {
@@ -125,7 +125,7 @@ def make(folder: Path, artefact: Artefact) -> Job:
 
 def extraction(folder: Path) -> Job:
     """Two archives, of either kind, unpacked: what a downloaded data set goes through."""
-    drawn = next((folder / "results/data").glob("diode/*/drawn"))
+    drawn = next((folder / "results/data").glob("diode/*/synthetic"))
     archives = []
     for kind in ("zip", "gztar"):
         archives.append(Path(shutil.make_archive(str(folder / f"given/archive-{kind}"), kind, drawn, "val")))

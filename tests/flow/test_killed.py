@@ -83,7 +83,10 @@ def made(folder: Path) -> dict[str, bytes]:
     results = folder / "results/smoke"
     kinds = ("*.csv", "*.md", "*.safetensors", "*.h5", "score.json", "figure.png")
     return {
-        str(p.relative_to(results)): p.read_bytes() for k in kinds for p in results.rglob(k) if "state-" not in str(p)
+        str(p.relative_to(results)): p.read_bytes()
+        for k in kinds
+        for p in results.rglob(k)
+        if "checkpoint-" not in str(p)
     }
 
 

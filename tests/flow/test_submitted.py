@@ -30,7 +30,7 @@ def test_a_submitted_job_does_its_work_under_another_configuration(tmp_path):
     drawn = next(a for a in plan.artefacts.values() if a.step == "draw_scenes" and a.name == "ade20k")
     done = job(drawn, runs.remember(plan), "--config", "preset=paper", f"results={tmp_path}/others")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert len(list((tmp_path / "results").glob(f"data/ade20k/{drawn.digest}/drawn/*/images/training/*.jpg"))) == 3
+    assert len(list((tmp_path / "results").glob(f"data/ade20k/{drawn.digest}/synthetic/*/images/training/*.jpg"))) == 3
     assert not (tmp_path / "others").exists()
 
 
@@ -42,7 +42,7 @@ def test_code_that_has_changed_since_does_the_work_that_was_submitted(tmp_path):
     object.__setattr__(plan.config, "code_in_card", True)  # the job's Snakemake plans with code, this one did without
     done = job(drawn, runs.remember(plan), "--config", "preset=paper")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert (tmp_path / f"results/data/ade20k/{drawn.digest}/drawn").is_dir()
+    assert (tmp_path / f"results/data/ade20k/{drawn.digest}/synthetic").is_dir()
 
 
 @pytest.mark.parametrize("by_then", ["preset: [smoke", "presett: smoke", None])
@@ -59,4 +59,4 @@ def test_a_submitted_job_does_not_ask_the_configuration_file(tmp_path, by_then):
         (root / "config/config.yaml").write_text(by_then)
     done = job(drawn, runs.remember(plan), root=root)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert (tmp_path / f"results/data/ade20k/{drawn.digest}/drawn").is_dir()
+    assert (tmp_path / f"results/data/ade20k/{drawn.digest}/synthetic").is_dir()

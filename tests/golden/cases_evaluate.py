@@ -25,13 +25,13 @@ def fid(case: Case) -> dict[str, np.ndarray]:
             outputs[f"kid_{name}"] = np.float64(kid.subset_distance(x, y, np.random.RandomState(0), subsets, size))
     for output in case.entry["outputs"]:
         if match := re.fullmatch(r"img(\d+)_(\D*)(\d+)", output):
-            number, mode, side = match.groups()
+            number, mode, resolution = match.groups()
             image = torch.from_numpy(case.input(f"image{number}")).permute(2, 0, 1)[None]
             # the legacy mode is torch's own resize, which no extractor here uses
             resized = (
-                F.interpolate(image.float(), int(side), mode="bilinear")
+                F.interpolate(image.float(), int(resolution), mode="bilinear")
                 if mode == "legacy"
-                else bicubic_float(image, int(side))
+                else bicubic_float(image, int(resolution))
             )
             outputs[output] = resized[0].permute(1, 2, 0).numpy()
     return outputs

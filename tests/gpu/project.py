@@ -136,25 +136,25 @@ def stand_in(artefact: Artefact, reader: Card, folder: Path) -> Path:
         made.parent.mkdir(parents=True, exist_ok=True)
         match artefact.step:
             case "pack":
-                pictures(made.parent, artefact.card.kind, artefact.card.shrunk_side or artefact.card.side)
+                pictures(made.parent, artefact.card.kind, artefact.card.shrunk_resolution or artefact.card.resolution)
             case "draw_sketches":
-                pictures(made.parent, "sketch", artefact.card.side)
+                pictures(made.parent, "sketch", artefact.card.resolution)
             case "sample" | "upsample" | "generate":
-                pictures(made.parent, "images", artefact.card.side)
+                pictures(made.parent, "images", artefact.card.resolution)
             case _:
                 weights(made, artefact, reader)
     return made
 
 
-def pictures(folder: Path, kind: str, side: int) -> None:
+def pictures(folder: Path, kind: str, resolution: int) -> None:
     """Shards of dark pictures; of a label map i the upper part is class i + 1, which is enough to edit it."""
-    stored = np.zeros((PICTURES, *shards.KINDS[kind].item(side)), np.uint8)
+    stored = np.zeros((PICTURES, *shards.KINDS[kind].item(resolution)), np.uint8)
     if kind == "geometry":
         stored[..., 3:] = colormaps["jet"](0, bytes=True)[:3]  # a depth
     if kind == "mask":
-        stored[:, : side // 4] = np.arange(1, PICTURES + 1)[:, None, None]
+        stored[:, : resolution // 4] = np.arange(1, PICTURES + 1)[:, None, None]
     ids = [f"{i:02}" for i in range(PICTURES)]
-    shards.write(folder, kind, ids, lambda wanted: stored[[int(i) for i in wanted]], PICTURES, side)
+    shards.write(folder, kind, ids, lambda wanted: stored[[int(i) for i in wanted]], PICTURES, resolution)
 
 
 def weights(path: Path, artefact: Artefact, reader: Card) -> None:

@@ -167,7 +167,7 @@ def watch(results: Path, seen: dict[str, set[tuple]], over: threading.Event) -> 
     while not over.wait(0.5):
         for name, evidence in running():
             seen.setdefault(name, set()).add(evidence)
-            if name in todo and list(results.glob(f"models/{name}*/state-*/state.safetensors")):
+            if name in todo and list(results.glob(f"models/{name}*/checkpoint-*/checkpoint.safetensors")):
                 todo.pop(name)(evidence[0])
 
 

@@ -195,11 +195,11 @@ def test_a_missing_key_is_named():
 def test_what_a_card_refuses_itself_names_the_place():
     @dataclass(frozen=True)
     class Even:
-        side: int
+        resolution: int
 
         def __post_init__(self):
-            if self.side % 2:
-                raise ValueError(f"side: found {self.side}, expected an even number")
+            if self.resolution % 2:
+                raise ValueError(f"side: found {self.resolution}, expected an even number")
 
     with pytest.raises(InputError, match=r"^networks: side: found 3, expected an even number$"):
-        from_dict(Even, {"side": 3}, "networks")
+        from_dict(Even, {"resolution": 3}, "networks")

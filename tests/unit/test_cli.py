@@ -198,7 +198,7 @@ def test_translate_refuses_in_one_line(piti, capsys, tmp_path):
     own = ("--condition", tmp_path / "empty", "--out", tmp_path / "out")
     assert "--method: unknown" in refused(capsys, piti, "translate", "--method", "our", "--task", "coco_mask", *own)
     assert "not there yet" in refused(capsys, piti, "translate", "--method", "ours", "--task", "coco_mask", *own)
-    given = ("--method", "photographs", "--task", "coco_mask")
+    given = ("--method", "real_images", "--task", "coco_mask")
     assert "expected one that makes pictures" in refused(capsys, piti, "translate", *given, *own)
     assert "expected either" in refused(capsys, piti, "translate", *own)
     (tmp_path / "w.safetensors").write_text("no weights")

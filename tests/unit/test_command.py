@@ -20,7 +20,7 @@ from piti.store.files import InputError, failure, write_failure
 
 @dataclass(frozen=True, kw_only=True)
 class ToyCard:
-    side: int
+    resolution: int
     label: str = ""
 
 
@@ -40,7 +40,7 @@ def call(monkeypatch, tmp_path):
 
 def write(card, output, **_):
     output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(f"{card.side}")
+    output.write_text(f"{card.resolution}")
 
 
 def refused(capsys, call, *arguments, run=write, **how) -> str:
@@ -100,8 +100,8 @@ def test_card_json_says_what_was_made(call, tmp_path):
     output = call(run, "--real", tmp_path / "a", inputs=["real"], optional=["spare"])
     about = json.loads((output.parent / "card.json").read_text())
     assert about["step"] == "score"
-    assert about["card"] == {"side": 4}
-    assert about["digest"] == digest(ToyCard(side=4))
+    assert about["card"] == {"resolution": 4}
+    assert about["digest"] == digest(ToyCard(resolution=4))
     assert about["inputs"] == {"real": [str(tmp_path / "a")]}
     assert about["made"]["images"] == 7
     assert about["made"].keys() >= {"code", "seconds", "python", "libraries", "commit"}
@@ -223,7 +223,7 @@ def test_a_failure_is_handed_on_without_work(call, tmp_path):
     output = call(run, "--model", tmp_path / "weights", inputs=["model"], siblings=["curve.csv"])
     assert failure(output) == "diverged"
     assert failure(output.with_name("curve.csv")) == "diverged"
-    assert json.loads(output.with_name("card.json").read_text())["card"] == {"side": 4}
+    assert json.loads(output.with_name("card.json").read_text())["card"] == {"resolution": 4}
 
 
 def test_a_table_receives_failures_to_print_them(call, tmp_path):

@@ -203,7 +203,7 @@ def test_a_finished_training_speaks_for_its_precision_and_compile_alone(tmp_path
 def test_saved_steps_and_what_is_there_need_no_more(tmp_path):
     costs, _ = planned(preset="smoke", results=str(tmp_path))
     trained = next(iter(trainings(costs, "two_stage").values()))
-    state = Path(trained.path).parent.with_name(f"state-{trained.card.identity}")
+    state = Path(trained.path).parent.with_name(f"checkpoint-{trained.card.identity}")
     write_json(state / "progress.json", {"saved": 5})
     one = {trained.path: trained}
     assert costs.left(one) == pytest.approx(costs.total(one) * 15 / 20)
@@ -234,7 +234,7 @@ def test_a_trainings_estimate_is_what_it_takes(tmp_path):
     card = replace(tiny.card(steps=1), unet=replace(tiny.UNET, model_channels=64, num_head_channels=64))
     shards = tiny.data(tmp_path / "data", 4)
     weights = tiny.train(tmp_path / "models", card, shards)
-    state = weights.parent.with_name(f"state-{card.identity}") / "state.safetensors"
+    state = weights.parent.with_name(f"checkpoint-{card.identity}") / "checkpoint.safetensors"
     counted = count.count(card)
     assert weights.stat().st_size == pytest.approx(4 * counted["weights"], rel=0.05)
     assert state.stat().st_size == pytest.approx(4 * (3 * counted["optimized"] + counted["averaged"]), rel=0.05)

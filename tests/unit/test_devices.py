@@ -87,8 +87,11 @@ def test_compiled_networks_draw_the_dropout_that_they_draw_uncompiled():
     for network in (plain, fast):
         network.load_state_dict(weights)
     compiled(fast)
-    side, channels = card.base_side, CONDITIONS[card.condition].channels
-    x, condition = torch.randn(2, 3, side, side), torch.randn(2, channels, card.encoder.side, card.encoder.side)
+    resolution, channels = card.base_resolution, CONDITIONS[card.condition].channels
+    x, condition = (
+        torch.randn(2, 3, resolution, resolution),
+        torch.randn(2, channels, card.encoder.resolution, card.encoder.resolution),
+    )
     outputs = []
     for seed in (1, 2):
         for network in (plain, fast):

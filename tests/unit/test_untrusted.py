@@ -220,6 +220,6 @@ def test_names_that_leave_the_results(name):
 
 def test_an_index_of_shards_names_its_own(tmp_path):
     shard = {"file": "../outside.h5", "count": 1, "bytes": 1}
-    index = {"kind": "mask", "count": 1, "side": 4, "attributes": {}, "shards": [shard]}
+    index = {"kind": "mask", "count": 1, "resolution": 4, "attributes": {}, "shards": [shard]}
     write_json(tmp_path / "index.json", index)
     refused("index.json: file: found '../outside.h5'", Shards, tmp_path / "index.json")

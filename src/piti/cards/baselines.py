@@ -15,7 +15,7 @@ class Pix2PixHDConfig:
     """Pix2PixHD (facts 3.1). The release has no setting for ADE20K or COCO at 256 px: these are its defaults."""
 
     condition_channels: int = 151  # ADE20K; COCO 184 with instance boundaries, sketch 1, geometry 6
-    side: int = 256  # px
+    resolution: int = 256  # px
     ngf: int = 64  # generator's first width
     n_downsampling: int = 4
     n_blocks: int = 9  # residual blocks at the lowest resolution
@@ -33,7 +33,7 @@ class Pix2PixHDConfig:
     decay: float = 0.0  # last part of the training in which the learning rate falls linearly to 0
 
     def __post_init__(self):
-        require_multiple(self.side, 2 ** (self.n_downsampling + self.n_local_enhancers))
+        require_multiple(self.resolution, 2 ** (self.n_downsampling + self.n_local_enhancers))
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,10 @@ class SPADEConfig:
     """SPADE (facts 3.2), deterministic as released (no VAE)."""
 
     condition_channels: int = 151  # ADE20K; COCO 184 with instance boundaries, sketch 1, geometry 6
-    side: int = 256  # px
+    resolution: int = 256  # px
     ngf: int = 64  # generator's last width
     nhidden: int = 128  # width between the condition and its gamma and beta
-    num_upsampling_layers: Literal["normal", "more"] = "normal"  # 5 or 6 doublings from the latent to the side
+    num_upsampling_layers: Literal["normal", "more"] = "normal"  # 5 or 6 doublings from the latent to the resolution
     ndf: int = 64  # discriminator's first width
     num_D: int = 2  # scales of the discriminator
     n_layers_D: int = 4  # layers of each scale before the logits
@@ -57,7 +57,7 @@ class SPADEConfig:
     decay: float = 0.0  # last part of the training in which the learning rate falls linearly to 0
 
     def __post_init__(self):
-        require_multiple(self.side, 64 if self.num_upsampling_layers == "more" else 32)
+        require_multiple(self.resolution, 64 if self.num_upsampling_layers == "more" else 32)
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class OASISConfig:
     """OASIS (facts 3.3). Needs class labels: channel 0 is void, no instance boundaries."""
 
     condition_channels: int = 151  # ADE20K; COCO 183
-    side: int = 256  # px
+    resolution: int = 256  # px
     channels_G: int = 64  # generator's last width
     nhidden: int = 128  # width between the condition and its gamma and beta
     channels_D: int = 128  # discriminator's first width
@@ -78,10 +78,10 @@ class OASISConfig:
     decay: float = 0.0  # last part of the training in which the learning rate falls linearly to 0
 
     def __post_init__(self):
-        require_multiple(self.side, 2**self.num_res_blocks)
+        require_multiple(self.resolution, 2**self.num_res_blocks)
 
 
-def require_multiple(side: int, factor: int) -> None:
-    """Raise ValueError unless `side` can be halved as often as the networks do."""
-    if side % factor:
-        raise ValueError(f"side: found {side}, expected a multiple of {factor}")
+def require_multiple(resolution: int, factor: int) -> None:
+    """Raise ValueError unless `resolution` can be halved as often as the networks do."""
+    if resolution % factor:
+        raise ValueError(f"resolution: found {resolution}, expected a multiple of {factor}")

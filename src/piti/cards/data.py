@@ -16,7 +16,7 @@ class ScenesCard(Card):
 
     layout: str
     seed: int
-    side: int
+    resolution: int
     style: str
     train: int
     test: int
@@ -63,11 +63,11 @@ class PackCard(Card):
     dataset: str  # its name
     layout: str
     version: str = ""
-    drawn: str = ""  # digest of the drawn data set, if it is drawn
+    synthetic: str = ""  # digest of the synthetic data set, if it is one
     split: Literal["train", "test"]
     kind: Literal["images", "mask", "geometry", "caption", "instances"]
-    side: int
-    shrunk_side: int = 0  # photographs resized once more, for the base model (facts 1.3)
+    resolution: int
+    shrunk_resolution: int = 0  # photographs resized once more, for the base model (facts 1.3)
     train: int = 0  # of the folder layout alone, whose split is made of the two counts
     test: int = 0
     num_classes: int = 0
@@ -89,7 +89,7 @@ class SketchCard(Card):
 
     images: str
     hed: str
-    side: int
-    hed_side: int
+    resolution: int
+    hed_resolution: int
     threshold: float = 0.6
     shard_size: int = apart(4096)

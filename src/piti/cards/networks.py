@@ -28,8 +28,8 @@ class EncoderConfig:
     """PITI's condition encoder (facts 1.4). The defaults are the released one for masks at 256 px."""
 
     in_channels: int = 3  # of the condition: 3 mask, 1 sketch, 6 geometry
-    side: int = 256  # side of the condition, px
-    strides: int = 4  # number of stride-2 convolutions; (side >> strides) ** 2 tokens
+    resolution: int = 256  # resolution of the condition, px
+    strides: int = 4  # number of stride-2 convolutions; (resolution >> strides) ** 2 tokens
     width: int = 512
     layers: int = 8
     heads: int = 8

@@ -34,7 +34,7 @@ class SampleCard(Card):
     conditions: str
     sampling: SamplingConfig
     seed: int
-    side: int  # px of the pictures
+    resolution: int  # px of the pictures
     unet: UNetConfig
     encoder: EncoderConfig
     noise_schedule: str
@@ -95,7 +95,7 @@ class GenerateCard(Card):
     model: str
     conditions: str
     seed: int
-    side: int
+    resolution: int
     gan: GANConfig
     num_classes: int = 0
     sketch_input: str = ""
@@ -109,5 +109,5 @@ class GatherCard(Card):
 
     content: str  # digest of the names, sizes and times of its files
     images: str  # digest of the packed test images that they are joined to
-    side: int
+    resolution: int
     shard_size: int = apart(4096)

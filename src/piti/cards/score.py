@@ -35,7 +35,7 @@ class AlignmentCard(Card):
     network: str  # digest of its weights
     min_images: int
     estimator: EstimatorConfig | None = None
-    hed_side: int = 0
+    hed_resolution: int = 0
     threshold: float = 0.6
 
 

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 from piti.cards.base import Card, check_range, digest
@@ -55,8 +56,8 @@ class TrainCard(Card):
     images: str
     condition: str  # mask | sketch | geometry | caption
     conditions: str  # digest of its shards
-    image_side: int
-    base_side: int
+    image_resolution: int
+    base_resolution: int
     unet: UNetConfig | None = None
     encoder: EncoderConfig | None = None
     text: TextConfig | None = None
@@ -77,6 +78,10 @@ class TrainCard(Card):
 
     @property
     def identity(self) -> str:
-        """Names the saved state. The number of steps is left out, so that a training can be extended, except where
+        """Names the checkpoint. The number of steps is left out, so that a training can be extended, except where
         the learning rate depends on it."""
         return digest(self if self.gan else replace(self, training=replace(self.training, steps=0)))
+
+    def checkpoint(self, weights: Path) -> Path:
+        """The folder of the checkpoint that the training resumes from, beside that of its weights."""
+        return weights.parent.with_name(f"checkpoint-{self.identity}")

@@ -23,7 +23,7 @@ from piti.sample.diffusion import Sampler
 from piti.sample.translate import Translator
 from piti.store.files import InputError
 
-CANVAS = 512  # px, a multiple of every model's side
+CANVAS = 512  # px, a multiple of every model's resolution
 ID = "image"  # of the picture on the page, as of the file that a browser saves: `piti translate` draws the same
 LOADED = 2  # models kept in memory
 LOOK = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}  # nothing from the network

@@ -45,7 +45,7 @@ def run(arguments: Namespace, config: Config) -> None:
     results = Path(config.results)
     rows = [row for file in sorted(results.glob("models/*/*/card.json")) if (row := read(file, finished))]
     over = {(row.training, row.identity, row.step) for row in rows}
-    for file in sorted(results.glob("models/*/state-*/progress.json")):
+    for file in sorted(results.glob("models/*/checkpoint-*/progress.json")):
         row = read(file, lambda file: under_way(file, config.machine.log_every))
         if row and (row.training, row.identity, row.step) not in over:
             rows.append(row)
@@ -67,7 +67,7 @@ def run(arguments: Namespace, config: Config) -> None:
 
 def read(file: Path, how) -> Row | None:
     """The row that a file tells of; None where it has just been removed."""
-    name, identity = file.parent.parent.name, file.parent.name.removeprefix("state-")
+    name, identity = file.parent.parent.name, file.parent.name.removeprefix("checkpoint-")
     try:
         return how(file)
     except (InputError, OSError, KeyError, TypeError, ValueError, IndexError) as error:
@@ -96,7 +96,7 @@ def under_way(file: Path, log_every: int) -> Row:
     did = piece["to"] - piece["from"]
     row = Row(
         file.parent.parent.name,
-        file.parent.name.removeprefix("state-"),
+        file.parent.name.removeprefix("checkpoint-"),
         step=f"{piece['to']:,} of {steps:,}" if piece["to"] < steps else f"{steps:,}",
         rate=rate(did, piece["seconds"]),
         loss=loss(said["losses"][-1]) if said["losses"] else "",

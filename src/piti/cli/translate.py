@@ -3,10 +3,10 @@
 After `make reproduce` these run as they stand:
 
   piti translate --method ours --task coco_mask --out pictures/ --config preset=smoke \\
-      --condition results/smoke/data/coco/*/drawn/stuffthingmaps/val2017
+      --condition results/smoke/data/coco/*/synthetic/stuffthingmaps/val2017
   piti translate --model results/smoke/models/two_stage-coco_mask/*/ --out pictures/ --config preset=smoke \\
       --upsampler results/smoke/models/upsampler-coco_mask/*/ --task coco_mask \\
-      --condition results/smoke/data/coco/*/drawn/stuffthingmaps/val2017
+      --condition results/smoke/data/coco/*/synthetic/stuffthingmaps/val2017
 
 A model is named as in the tables (--method, --task, --config preset=...), or by its weights, which carry their card.
 The authors' weights carry none: set `weights.released_TASK_base.path` and `..._upsampler.path`, then --method released.
@@ -114,7 +114,7 @@ def planned(config: Config, method: str, task: str) -> list[Stage]:
         if name not in among:
             raise InputError(unknown_key(name, among, where))
     entry = config.methods[method]
-    if entry.photographs or entry.pictures:
+    if entry.real or entry.pictures:
         raise InputError(f"--method: found {method}, expected one that makes pictures")
     plan, stages = Plan(config), []
     try:

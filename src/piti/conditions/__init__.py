@@ -43,6 +43,8 @@ def encoder(kind: str, void: int = 0) -> Callable[[np.ndarray], np.ndarray]:
     return partial(mask.encode, void=void) if kind == "mask" and void else CONDITIONS[kind].encode
 
 
-def null(condition: Condition, count: int, side: int) -> np.ndarray:
-    """The condition that says nothing, for classifier-free guidance: ones, count x channels x side x side."""
-    return np.ones((count, condition.channels, side, side), np.float32)
+def null(condition: Condition, count: int, resolution: int) -> np.ndarray:
+    """The condition that says nothing, for classifier-free guidance: ones, count x channels x resolution x
+    resolution.
+    """
+    return np.ones((count, condition.channels, resolution, resolution), np.float32)

@@ -27,7 +27,7 @@ class Scenes:
     """Draw the data set instead of downloading it."""
 
     seed: int = 0
-    side: int = 64  # px of the drawn photographs
+    resolution: int = 64  # px of the drawn photographs
     style: Literal["web", "task"] = "task"
 
 
@@ -71,9 +71,9 @@ class Weights:
 class Networks:
     """Sizes of everything that is built: the only place where presets differ in architecture."""
 
-    image_side: int = 256  # photographs, conditions, final samples
-    base_side: int = 64  # the base model's pictures
-    hed_side: int = 256  # side at which HED looks at the photographs
+    image_resolution: int = 256  # photographs, conditions, final samples
+    base_resolution: int = 64  # the base model's pictures
+    hed_resolution: int = 256  # resolution at which HED looks at the photographs
     hed: str = "hed"  # weights entry
     base: UNetConfig = UNetConfig()
     upsampler: UNetConfig = UNetConfig(
@@ -82,7 +82,7 @@ class Networks:
     encoder: EncoderConfig = EncoderConfig()
     text: TextConfig = TextConfig()
     perceptual: str = "vgg19"  # weights entry behind perceptual losses
-    load_side: int = 286  # px; the baselines train on random crops of image_side out of it
+    load_resolution: int = 286  # px; the baselines train on random crops of image_resolution out of it
     pix2pixhd: Pix2PixHDConfig = Pix2PixHDConfig()
     spade: SPADEConfig = SPADEConfig()
     oasis: OASISConfig = OASISConfig()
@@ -126,7 +126,7 @@ class Method:
     generator: str = ""  # a baseline, in place of base and upsampler
     sampling: SamplingConfig = SamplingConfig()  # where it differs from `sampling`
     pictures: dict[str, str] = field(default_factory=dict)  # task -> folder of pictures that a method made elsewhere
-    photographs: bool = False  # the test photographs themselves: the best that a measure can say
+    real: bool = False  # the real test images themselves: the best that a measure can say
     best_of: tuple[str, ...] = ()  # other methods, of which each cell takes the best score: selection on the test set
     conditions: tuple[str, ...] = ("mask", "sketch", "geometry")  # its other cells read "-"
 
@@ -162,7 +162,7 @@ class Figure:
 
     title: str
     tasks: tuple[str, ...]
-    columns: tuple[str, ...]  # methods, and condition, photograph, low_res (what the last method's base model makes)
+    columns: tuple[str, ...]  # methods, and condition, real_image, low_res (what the last method's base model makes)
     headings: dict[str, str] = field(default_factory=dict)  # column -> heading, where the method's label will not do
     images: int = 4  # of each task
     page: int = 0  # figures with the same tasks and number of images but other pages show other images
@@ -172,7 +172,7 @@ class Figure:
     worst: str = ""  # a measure of alignment: show the images that the last method follows worst
     curves: bool = False  # below, the deviation and saturation of its methods' pictures over w
     wrap: int = 0  # columns a line; 0: all
-    crop: float = 0.0  # part of the side shown enlarged under each picture; 0: none
+    crop: float = 0.0  # part of the resolution shown enlarged under each picture; 0: none
 
 
 @dataclass(frozen=True)
@@ -220,7 +220,7 @@ class Machine:
     log_every: int = 200  # training steps
     save_every: int = 5000  # training steps between saved states
     margin: float = 10  # minutes before the limit of its SLURM job at which a training saves and leaves
-    keep_states: bool = False  # whether `piti gc` leaves the states of trainings whose weights were exported
+    keep_checkpoints: bool = False  # whether `piti gc` leaves the states of trainings whose weights were exported
     requeue: bool = True  # whether such a job queues itself again (`scontrol requeue`), or leaves that to `retries`
 
 
@@ -258,4 +258,4 @@ class Config:
     machine: Machine = Machine()
 
 
-SHOWN = {"condition": "Condition", "photograph": "GT", "low_res": "Low resolution"}  # columns beside methods
+SHOWN = {"condition": "Condition", "real_image": "GT", "low_res": "Low resolution"}  # columns beside methods

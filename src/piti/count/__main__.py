@@ -89,10 +89,10 @@ def train_step(card: TrainCard, precision: str, images: int) -> list[Kernel]:
         for optimizer in made.optimizers.values():
             optimizer.step = lambda: None  # fused, it knows no such device; the plan adds what it moves
         upsampler = card.training.kind.endswith("upsampler")
-        side = card.image_side if upsampler or card.gan or card.estimator else card.base_side
-        batch = {"image": torch.empty(images, 3, side, side)} | condition(card)
+        resolution = card.image_resolution if upsampler or card.gan or card.estimator else card.base_resolution
+        batch = {"image": torch.empty(images, 3, resolution, resolution)} | condition(card)
         if upsampler:
-            batch["low_res"] = torch.empty(images, 3, card.base_side, card.base_side)
+            batch["low_res"] = torch.empty(images, 3, card.base_resolution, card.base_resolution)
         with traced() as kernels:
             made.update(batch, card.training.image_losses_from)
     return kernels
@@ -120,15 +120,15 @@ def condition(card: TrainCard) -> dict[str, torch.Tensor]:
     if card.text:
         return {"condition": torch.empty(images, card.text.context, dtype=torch.int64)}
     if card.estimator:
-        labels = torch.empty(images, card.image_side, card.image_side, dtype=torch.uint8)
-        maps = torch.empty(images, card.estimator.out_channels, card.image_side, card.image_side)
+        labels = torch.empty(images, card.image_resolution, card.image_resolution, dtype=torch.uint8)
+        maps = torch.empty(images, card.estimator.out_channels, card.image_resolution, card.image_resolution)
         return {"condition": labels if card.condition == "mask" else maps}
     if not card.gan:
-        return {"condition": torch.empty(images, 3, card.encoder.side, card.encoder.side)}
-    side, channels = card.image_side, semantic_channels(card.gan)
+        return {"condition": torch.empty(images, 3, card.encoder.resolution, card.encoder.resolution)}
+    resolution, channels = card.image_resolution, semantic_channels(card.gan)
     if not card.num_classes:
-        return {"condition": torch.empty(images, channels, side, side)}
-    labels = {"condition": torch.empty(images, side, side, dtype=torch.uint8)}
+        return {"condition": torch.empty(images, channels, resolution, resolution)}
+    labels = {"condition": torch.empty(images, resolution, resolution, dtype=torch.uint8)}
     return labels | ({"instances": labels["condition"].clone()} if channels > card.num_classes else {})
 
 
@@ -160,9 +160,9 @@ def sampling(card: SampleCard, precision: str, images: int) -> tuple[list[Kernel
     with meta(), torch.inference_mode():
         dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
         model = PITI(card.unet, card.encoder).requires_grad_(False).to(dtype)
-        seen = torch.empty(images, card.encoder.in_channels, card.encoder.side, card.encoder.side)
-        low_res = torch.empty(images, 3, card.side // 4, card.side // 4) if card.low_res else None
-        x, t = torch.empty(images, 3, card.side, card.side), torch.empty(images)
+        seen = torch.empty(images, card.encoder.in_channels, card.encoder.resolution, card.encoder.resolution)
+        low_res = torch.empty(images, 3, card.resolution // 4, card.resolution // 4) if card.low_res else None
+        x, t = torch.empty(images, 3, card.resolution, card.resolution), torch.empty(images)
         with traced() as encode:
             encoded = model.encode(seen)
         with traced() as denoise:
@@ -173,7 +173,7 @@ def sampling(card: SampleCard, precision: str, images: int) -> tuple[list[Kernel
 def drawing(card: SketchCard, images: int) -> list[Kernel]:
     """Edges of photographs."""
     with meta(), torch.inference_mode():
-        network, seen = HED(), torch.empty(images, 3, card.hed_side, card.hed_side)
+        network, seen = HED(), torch.empty(images, 3, card.hed_resolution, card.hed_resolution)
         with traced() as kernels:
             network(seen)
     return kernels
@@ -183,7 +183,7 @@ def generating(card: GenerateCard, images: int) -> list[Kernel]:
     """Pictures of a baseline's generator."""
     with meta():
         baseline = build(card.gan).requires_grad_(False)
-        seen = torch.empty(images, semantic_channels(card.gan), card.side, card.side)
+        seen = torch.empty(images, semantic_channels(card.gan), card.resolution, card.resolution)
         drawn = {k: v.to(META) for k, v in baseline.draw(torch.Generator(), images).items()}
         with traced() as kernels:
             baseline.generate(seen, drawn)

@@ -205,14 +205,18 @@ def _companion(files: dict[str, Path], name: str, image: Path, kind: str, faults
 # -- reading ---------------------------------------------------------------------------------------------------------
 
 
-def read_image(record: Record, side: int) -> np.ndarray:
-    """The photograph as uint8 side×side×3 RGB: one bicubic resize, aspect ratio not kept, no crop (facts 1.3)."""
+def read_image(record: Record, resolution: int) -> np.ndarray:
+    """The photograph as uint8 resolution×resolution×3 RGB: one bicubic resize, aspect ratio not kept, no crop (facts
+    1.3).
+    """
     image = pictures.colours(record.image, GROUND, record.upright)
-    return np.asarray(image.resize((side, side), Image.Resampling.BICUBIC))
+    return np.asarray(image.resize((resolution, resolution), Image.Resampling.BICUBIC))
 
 
-def read_labels(record: Record, side: int, layout: str, num_classes: int) -> np.ndarray:
-    """The label map as stored ids, uint8 side×side, by nearest neighbour. The whole map is checked, not the sample."""
+def read_labels(record: Record, resolution: int, layout: str, num_classes: int) -> np.ndarray:
+    """The label map as stored ids, uint8 resolution×resolution, by nearest neighbour. The whole map is checked, not
+    the sample.
+    """
     if record.labels is None:
         raise InputError(f"{record.image}: has no labels (expected a folder of label maps, layout {layout})")
     size = pictures.size(record.image, record.upright)
@@ -222,11 +226,12 @@ def read_labels(record: Record, side: int, layout: str, num_classes: int) -> np.
     if stored.max() >= num_classes:
         found = int(stored[stored >= num_classes][0]) - LABEL_SHIFT[layout]
         raise InputError(f"{record.labels}: found label {found}, expected {num_classes - 1} classes ({layout})")
-    return _nearest(stored, side)
+    return _nearest(stored, resolution)
 
 
-def read_instances(record: Record, side: int) -> np.ndarray:
-    """The instance map, uint8 side×side, by nearest neighbour: 0 none, 1, 2, … as annotated, a later one on top.
+def read_instances(record: Record, resolution: int) -> np.ndarray:
+    """The instance map, uint8 resolution×resolution, by nearest neighbour: 0 none, 1, 2, … as annotated, a later one
+    on top.
 
     A photograph that is listed without annotations has none; one that is not listed is refused.
     """
@@ -245,21 +250,21 @@ def read_instances(record: Record, side: int) -> np.ndarray:
         drawn = instances.draw(annotated.segmentations, size)
     except ValueError as error:
         raise InputError(f"{record.instances}: {record.image.name}: {error}") from None
-    return _nearest(drawn, side)
+    return _nearest(drawn, resolution)
 
 
-def read_geometry(record: Record, side: int, unit: str = "m") -> np.ndarray:
-    """Normal and depth as they are shown: uint8 side×side×6, normal RGB then depth RGB (facts 1.3).
+def read_geometry(record: Record, resolution: int, unit: str = "m") -> np.ndarray:
+    """Normal and depth as they are shown: uint8 resolution×resolution×6, normal RGB then depth RGB (facts 1.3).
 
-    Depth, mask and normals are brought to `side` by nearest neighbour first. Depth, in `unit`, is clipped to
+    Depth, mask and normals are brought to `resolution` by nearest neighbour first. Depth, in `unit`, is clipped to
     [0.5 m, min(300 m, 99th percentile)], its logarithm coloured by jet from 0 to ln(max + 1.01), invalid pixels black,
     those that are not finite among them. Normals are shown as (n - min) / 2, zero vectors black.
     """
     size = pictures.size(record.image)
     stored = _array(record.depth, size, 1) if record.depth.suffix == ".npy" else _depth_picture(record.depth, size)
-    depth = _nearest(stored, side) * METRES[unit]
-    valid = _nearest(_array(record.depth_mask, size, 1), side) > 0 if record.depth_mask else depth > 0
-    normal = _nearest(_array(record.normal, size, 3), side)
+    depth = _nearest(stored, resolution) * METRES[unit]
+    valid = _nearest(_array(record.depth_mask, size, 1), resolution) > 0 if record.depth_mask else depth > 0
+    normal = _nearest(_array(record.normal, size, 3), resolution)
     valid &= np.isfinite(depth)
     median = float(np.median(depth[valid])) if valid.any() else PLAUSIBLE[0]
     if not PLAUSIBLE[0] <= median <= PLAUSIBLE[1]:
@@ -296,9 +301,9 @@ def _show_normal(normal: np.ndarray) -> np.ndarray:
     return np.clip((normal - low) / 2 * 255, 0, 255).astype(np.uint8)  # truncated, as matplotlib writes floats
 
 
-def _nearest(array: np.ndarray, side: int) -> np.ndarray:
+def _nearest(array: np.ndarray, resolution: int) -> np.ndarray:
     """Pixel centres by nearest neighbour: the same pixels as PIL's NEAREST."""
-    rows, columns = (((np.arange(side) + 0.5) * n / side).astype(int) for n in array.shape[:2])
+    rows, columns = (((np.arange(resolution) + 0.5) * n / resolution).astype(int) for n in array.shape[:2])
     return np.ascontiguousarray(array[rows[:, None], columns])
 
 

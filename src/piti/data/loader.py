@@ -24,7 +24,7 @@ ORDER, AUGMENT, DEGRADE, CROP = range(4)  # what a generator is for; part of its
 class Batches(torch.utils.data.Dataset):
     """Training batches of b = batch_size / world pairs, by step.
 
-    images: photographs at the model's own side S. The base model's small ones are shards of their own
+    images: photographs at the model's own resolution S. The base model's small ones are shards of their own
         (piti.data.resize.shrink), because shrinking commutes with the flip.
     condition: mask, sketch or geometry, or captions; joined to the images by id. None: images only.
     indices: the rows of `images` to train on; all when not given.

@@ -1,4 +1,4 @@
-"""From a data set on disk to shards: every record read once, checked, brought to its side."""
+"""From a data set on disk to shards: every record read once, checked, brought to its resolution."""
 
 import itertools
 import sys
@@ -40,11 +40,11 @@ def pack(card: PackCard, root: Path, output: Path) -> None:
 
     def make(ids: list[str]) -> np.ndarray:
         items = np.stack([read(by_id[i]) for i in ids])
-        return shrink(items, card.shrunk_side) if card.shrunk_side else items
+        return shrink(items, card.shrunk_resolution) if card.shrunk_resolution else items
 
     attributes = {"num_classes": card.num_classes} if card.kind == "mask" else {}
     attributes |= {"remarks": remarks} if remarks else {}
-    side = scenes.LENGTH if card.kind == "caption" else card.shrunk_side or card.side
+    resolution = scenes.LENGTH if card.kind == "caption" else card.shrunk_resolution or card.resolution
     with tqdm(total=len(records), desc=f"{card.split} {card.kind}", unit="image") as bar:
         try:
             shards.write(
@@ -53,7 +53,7 @@ def pack(card: PackCard, root: Path, output: Path) -> None:
                 list(by_id),
                 make,
                 card.shard_size,
-                side,
+                resolution,
                 attributes,
                 progress=bar.update,
                 sources=Sources(records, card.kind),
@@ -99,9 +99,9 @@ def reader(card: PackCard) -> Callable[[Record], np.ndarray]:
             raise InputError(f"{record.caption}: {error}") from None
 
     return {
-        "images": lambda r: layouts.read_image(r, card.side),
-        "mask": lambda r: layouts.read_labels(needs(r, "labels"), card.side, card.layout, card.num_classes),
-        "instances": lambda r: layouts.read_instances(needs(r, "instances"), card.side),
-        "geometry": lambda r: layouts.read_geometry(needs(r, "depth", "normal"), card.side, card.depth_unit),
+        "images": lambda r: layouts.read_image(r, card.resolution),
+        "mask": lambda r: layouts.read_labels(needs(r, "labels"), card.resolution, card.layout, card.num_classes),
+        "instances": lambda r: layouts.read_instances(needs(r, "instances"), card.resolution),
+        "geometry": lambda r: layouts.read_geometry(needs(r, "depth", "normal"), card.resolution, card.depth_unit),
         "caption": lambda r: read_tokens(needs(r, "caption")),
     }[card.kind]

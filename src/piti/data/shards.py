@@ -2,10 +2,10 @@
 
 An artefact is a folder of shard files and, written last, its `index.json`:
 
-    {"kind": "mask", "count": 2000, "side": 256, "attributes": {"num_classes": 151},
+    {"kind": "mask", "count": 2000, "resolution": 256, "attributes": {"num_classes": 151},
      "shards": [{"file": "shard-00000.h5", "count": 1000, "bytes": 1234}, ...]}
 
-A shard file holds `ids` (UTF-8) and one uint8 data set, named by the kind. S is the side in pixels:
+A shard file holds `ids` (UTF-8) and one uint8 data set, named by the kind. S is the resolution in pixels:
 
     kind       data set   item as written and read                                in the file
     images     images     S x S x 3, RGB                                          the same
@@ -13,7 +13,7 @@ A shard file holds `ids` (UTF-8) and one uint8 data set, named by the kind. S is
     instances  instances  S x S, 0 = none, 1, 2, .. = COCO's things               compressed
     sketch     bits       S x S, 1 = edge, 0 = none                               8 pixels a byte (numpy.packbits)
     geometry   maps       S x S x 6, normal RGB then depth RGB                    the same
-    caption    tokens     S token ids, 0 = padding (here the side is the length)  the same
+    caption    tokens     S token ids, 0 = padding (here the resolution is the length)  the same
 
 HDF5 keeps a checksum of every item (the filter Fletcher-32), of the ids and of its own structures (format 1.10): a
 flipped bit is an error when it is read, never another picture.
@@ -38,17 +38,17 @@ class Kind(NamedTuple):
     """How one kind is stored."""
 
     dataset: str
-    item: Callable[[int], tuple[int, ...]]  # side -> shape of one item, as written and read
+    item: Callable[[int], tuple[int, ...]]  # resolution -> shape of one item, as written and read
     compression: str | None = None
 
 
 KINDS = {
-    "images": Kind("images", lambda side: (side, side, 3)),
-    "mask": Kind("labels", lambda side: (side, side), "lzf"),
-    "instances": Kind("instances", lambda side: (side, side), "lzf"),
-    "sketch": Kind("bits", lambda side: (side, side)),
-    "geometry": Kind("maps", lambda side: (side, side, 6)),
-    "caption": Kind("tokens", lambda side: (side,)),
+    "images": Kind("images", lambda resolution: (resolution, resolution, 3)),
+    "mask": Kind("labels", lambda resolution: (resolution, resolution), "lzf"),
+    "instances": Kind("instances", lambda resolution: (resolution, resolution), "lzf"),
+    "sketch": Kind("bits", lambda resolution: (resolution, resolution)),
+    "geometry": Kind("maps", lambda resolution: (resolution, resolution, 6)),
+    "caption": Kind("tokens", lambda resolution: (resolution,)),
 }
 
 
@@ -58,7 +58,7 @@ def write(
     ids: Sequence[str],
     make: Callable[[list[str]], np.ndarray],
     shard_size: int,
-    side: int,
+    resolution: int,
     attributes: Mapping[str, object] | None = None,
     batch_size: int = 64,
     progress: Callable[[int], object] = lambda items: None,
@@ -83,11 +83,11 @@ def write(
     shards = []
     for number, start in enumerate(range(0, len(ids), shard_size)):
         path, part = folder / f"shard-{number:05d}.h5", list(ids[start : start + shard_size])
-        if _is_whole(path, kind, part, side) and (sources is None or _fits(path, sources)):
+        if _is_whole(path, kind, part, resolution) and (sources is None or _fits(path, sources)):
             progress(len(part))
         else:
             stamps = sources.stamps(part) if sources else None  # before they are read: a change after that is seen
-            _write_shard(path, kind, part, make, side, batch_size, progress)
+            _write_shard(path, kind, part, make, resolution, batch_size, progress)
             if sources:
                 sources.remember(path, stamps)
         shards.append({"file": path.name, "count": len(part), "bytes": path.stat().st_size})
@@ -96,24 +96,24 @@ def write(
         if left.name.partition(".")[0] not in kept:
             left.unlink()
     index = folder / "index.json"
-    head = {"kind": kind, "count": len(ids), "side": side, "attributes": dict(attributes or {})}
+    head = {"kind": kind, "count": len(ids), "resolution": resolution, "attributes": dict(attributes or {})}
     write_json(index, head | {"shards": shards})
     return index
 
 
-def _write_shard(path: Path, kind: str, ids: list[str], make, side: int, batch_size: int, progress) -> None:
+def _write_shard(path: Path, kind: str, ids: list[str], make, resolution: int, batch_size: int, progress) -> None:
     name, item, compression = KINDS[kind]
     with atomic(path) as temporary, h5py.File(temporary, "w", libver=("v110", "v110")) as file:
         names = [i.encode() for i in ids]
         width = h5py.string_dtype("utf-8", max(map(len, names)))
         file.create_dataset("ids", data=np.array(names, width), chunks=(len(ids),), fletcher32=True)
-        shape = (len(ids), *_in_file(kind, side))
+        shape = (len(ids), *_in_file(kind, resolution))
         chunks = (1, *shape[1:])
         data = file.create_dataset(name, shape, "uint8", chunks=chunks, compression=compression, fletcher32=True)
         for start in range(0, len(ids), batch_size):
             batch_ids = ids[start : start + batch_size]
             batch = np.asarray(make(batch_ids))
-            expected = (len(batch_ids), *item(side))
+            expected = (len(batch_ids), *item(resolution))
             if batch.shape != expected or batch.dtype not in (np.uint8, np.bool_):
                 raise ValueError(f"{kind}: make returned {batch.dtype} {batch.shape}, expected uint8 {expected}")
             data[start : start + batch_size] = np.packbits(batch, axis=-1) if kind == "sketch" else batch
@@ -131,11 +131,11 @@ def _fits(path: Path, sources: Sources) -> bool:
     return not changed
 
 
-def _is_whole(path: Path, kind: str, ids: list[str], side: int) -> bool:
+def _is_whole(path: Path, kind: str, ids: list[str], resolution: int) -> bool:
     """Whether `path` is a shard with just these ids and items of the right shape, every one readable."""
     try:
         with h5py.File(path, "r", locking=False) as file:
-            data, shape = file[KINDS[kind].dataset], (len(ids), *_in_file(kind, side))
+            data, shape = file[KINDS[kind].dataset], (len(ids), *_in_file(kind, resolution))
             if data.shape != shape or file["ids"].asstr()[:].tolist() != ids:
                 return False
             for row in range(len(ids)):
@@ -145,10 +145,10 @@ def _is_whole(path: Path, kind: str, ids: list[str], side: int) -> bool:
         return False
 
 
-def _in_file(kind: str, side: int) -> tuple[int, ...]:
+def _in_file(kind: str, resolution: int) -> tuple[int, ...]:
     """Shape of one item in the file."""
-    item = KINDS[kind].item(side)
-    return (*item[:-1], -(-side // 8)) if kind == "sketch" else item
+    item = KINDS[kind].item(resolution)
+    return (*item[:-1], -(-resolution // 8)) if kind == "sketch" else item
 
 
 def _first_repeat(ids: Sequence[str]) -> str:
@@ -176,7 +176,7 @@ class Shards:
         if reason := failure(self.index):
             raise InputError(f"{self.index}: found a failure record ({reason}), expected shards")
         try:
-            self.kind, self.side, self.attributes = entry["kind"], entry["side"], entry["attributes"]
+            self.kind, self.resolution, self.attributes = entry["kind"], entry["resolution"], entry["attributes"]
             self._files = [(self.index.parent / s["file"], s["count"], s["bytes"]) for s in entry["shards"]]
             count = entry["count"]
             if strange := [s["file"] for s in entry["shards"] if Path(s["file"]).name != s["file"]]:
@@ -223,13 +223,13 @@ class Shards:
         wanted = np.atleast_1d(np.asarray(rows, dtype=np.int64))
         if wanted.size and not (wanted.min() >= 0 and wanted.max() < len(self)):
             raise IndexError(f"{self.index}: rows {wanted.min()} .. {wanted.max()} of {len(self)}")
-        out = np.empty((len(wanted), *_in_file(self.kind, self.side)), np.uint8)
-        numbers = np.searchsorted(self._starts, wanted, side="right") - 1
+        out = np.empty((len(wanted), *_in_file(self.kind, self.resolution)), np.uint8)
+        numbers = np.searchsorted(self._starts, wanted, resolution="right") - 1
         for place, (row, number) in enumerate(zip(wanted, numbers, strict=True)):
             with self._reading(number) as data:
                 data.read_direct(out, np.s_[row - self._starts[number]], np.s_[place])
         if self.kind == "sketch":
-            out = np.unpackbits(out, axis=-1, count=self.side)
+            out = np.unpackbits(out, axis=-1, count=self.resolution)
         return out[0] if np.ndim(rows) == 0 else out
 
     @contextlib.contextmanager
@@ -248,7 +248,7 @@ class Shards:
             path, count, _ = self._files[number]
             file = h5py.File(path, "r", locking=False)
             data = file[KINDS[self.kind].dataset]
-            found, expected = (len(file["ids"]), *data.shape), (count, count, *_in_file(self.kind, self.side))
+            found, expected = (len(file["ids"]), *data.shape), (count, count, *_in_file(self.kind, self.resolution))
             if found != expected:
                 raise InputError(f"{path}: shapes of ids and items: found {found}, expected {expected}")
             self._opened[number] = data

@@ -22,7 +22,7 @@ from piti.networks import weights as checkpoint
 from piti.networks.perceptual import VGGFeatures
 from piti.store.files import InputError, file_digest
 
-Network = Callable[[torch.Tensor], torch.Tensor]  # N×3×side×side RGB float32 in 0..255 -> N×width
+Network = Callable[[torch.Tensor], torch.Tensor]  # N×3×resolution×resolution RGB float32 in 0..255 -> N×width
 CLIP_MODEL = "ViT-B-32-quickgelu"  # OpenAI's weights are wrong in the variant without QuickGELU
 
 
@@ -33,14 +33,14 @@ class Extractor:
     spec: Spec
     network: Network
     resize: Callable[[torch.Tensor, int], torch.Tensor]
-    side: int  # of the network's input, px
+    resolution: int  # of the network's input, px
     device: torch.device
 
     @torch.inference_mode()
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """images: N×S×S×3 uint8 RGB. Returns N×width float32."""
         pixels = torch.from_numpy(images).permute(0, 3, 1, 2).to(self.device)
-        return self.network(self.resize(pixels, self.side)).float().cpu().numpy()
+        return self.network(self.resize(pixels, self.resolution)).float().cpu().numpy()
 
 
 def load(name: str, weights: str | Path, device: str | torch.device = "cpu") -> Extractor:
@@ -58,9 +58,9 @@ def load(name: str, weights: str | Path, device: str | torch.device = "cpu") -> 
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(f"{weights}: found no readable weights ({reason}), expected those of {name}") from None
-    resize = f"{recipe.resize.__name__} {recipe.side}"
+    resize = f"{recipe.resize.__name__} {recipe.resolution}"
     spec = Spec(name, recipe.layer, recipe.width, resize, file_digest(weights))
-    return Extractor(spec, network, recipe.resize, recipe.side, device)
+    return Extractor(spec, network, recipe.resize, recipe.resolution, device)
 
 
 def extract(extractor: Extractor, images: Sequence, batch_size: int = 32) -> np.ndarray:
@@ -76,19 +76,19 @@ def extract(extractor: Extractor, images: Sequence, batch_size: int = 32) -> np.
 # -- resizing ----------------------------------------------------------------------------------------------------
 
 
-def bicubic_float(images: torch.Tensor, side: int) -> torch.Tensor:
+def bicubic_float(images: torch.Tensor, resolution: int) -> torch.Tensor:
     """clean-fid's resize ("clean"): antialiased bicubic per channel, clipped to 0..255, never rounded.
 
     In float64 torch agrees with Pillow to 2e-5 of a grey level (float32: 5e-3), in batches and on any device.
     """
-    size = (side, side)
+    size = (resolution, resolution)
     return F.interpolate(images.double(), size, mode="bicubic", antialias=True).clamp(0, 255).float()
 
 
-def bicubic_uint8(images: torch.Tensor, side: int) -> torch.Tensor:
+def bicubic_uint8(images: torch.Tensor, resolution: int) -> torch.Tensor:
     """Pillow's resize of 8-bit pictures, which CLIP's own preprocessing uses (for square pictures its crop is none)."""
     pixels = images.permute(0, 2, 3, 1).cpu().numpy()
-    resized = np.stack([Image.fromarray(p).resize((side, side), Image.Resampling.BICUBIC) for p in pixels])
+    resized = np.stack([Image.fromarray(p).resize((resolution, resolution), Image.Resampling.BICUBIC) for p in pixels])
     return torch.from_numpy(resized).permute(0, 3, 1, 2).to(images.device).float()
 
 
@@ -139,7 +139,7 @@ class _Recipe:
     layer: str
     width: int
     resize: Callable[[torch.Tensor, int], torch.Tensor]
-    side: int
+    resolution: int
     build: Callable[[str | Path, torch.device], Network]
 
 

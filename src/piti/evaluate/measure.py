@@ -64,7 +64,7 @@ def reader(card: AlignmentCard, weights: Path, device: torch.device) -> Reader:
     load(network, read(weights), str(weights))
     network.requires_grad_(False).eval().to(device, memory_format=torch.channels_last)
     if not card.estimator:
-        return lambda images: edges(network, images, card.hed_side or None) > card.threshold
+        return lambda images: edges(network, images, card.hed_resolution or None) > card.threshold
 
     @torch.inference_mode()
     def look(images: np.ndarray) -> np.ndarray:

@@ -19,7 +19,9 @@ def noise(image: np.ndarray, strength: float, rng: np.random.Generator) -> np.nd
 
 
 def blur(image: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
-    """Gaussian blur; strength: its standard deviation in sixteenths of the side, to look alike at any side."""
+    """Gaussian blur; strength: its standard deviation in sixteenths of the resolution, to look alike at any
+    resolution.
+    """
     return cv2.GaussianBlur(image, (0, 0), strength / 16 * len(image))
 
 

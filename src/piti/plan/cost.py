@@ -51,7 +51,7 @@ def sized(card: Card) -> Card | None:
         blank = dict.fromkeys(("code", "model", "conditions", "instances", "sketch_input"), "")
         return replace(card, seed=0, gan=_sized_gan(card.gan), **blank)
     if isinstance(card, SketchCard):
-        return SketchCard(images="", hed="", side=0, hed_side=card.hed_side)
+        return SketchCard(images="", hed="", resolution=0, hed_resolution=card.hed_resolution)
     return None
 
 
@@ -242,7 +242,7 @@ def saved_part(artefact: Artefact) -> float:
     """Which part of an unfinished training's steps is saved."""
     if not isinstance(artefact.card, TrainCard):
         return 0.0
-    state = Path(artefact.path).parent.with_name(f"state-{artefact.card.identity}")
+    state = artefact.card.checkpoint(Path(artefact.path))
     try:
         return min(1.0, read_json(state / "progress.json")["saved"] / artefact.card.training.steps)
     except (InputError, KeyError, TypeError):

@@ -15,12 +15,12 @@ def source_of(plan: Plan, name: str) -> Artefact | str:
         card = ScenesCard(
             layout=dataset.layout,
             seed=scenes.seed,
-            side=scenes.side,
+            resolution=scenes.resolution,
             style=scenes.style,
             train=dataset.train,
             test=dataset.test,
         )
-        return plan.add("draw_scenes", "data", name, "drawn", card)
+        return plan.add("draw_scenes", "data", name, "synthetic", card)
     if not dataset.archives:
         raise Unavailable("no source configured")
     downloads = [
@@ -46,22 +46,22 @@ def source_of(plan: Plan, name: str) -> Artefact | str:
 
 
 @once
-def packed(plan: Plan, name: str, split: str, kind: str, side: int = 0, shrunk: bool = False) -> Artefact:
-    """Shards of a split: photographs ("images", also shrunk to the base model's side), or a kind of condition."""
-    dataset, side = plan.config.datasets[name], side or plan.config.networks.image_side
+def packed(plan: Plan, name: str, split: str, kind: str, resolution: int = 0, shrunk: bool = False) -> Artefact:
+    """Shards of a split: photographs ("images", also shrunk to the base model's resolution), or a kind of condition."""
+    dataset, resolution = plan.config.datasets[name], resolution or plan.config.networks.image_resolution
     if kind == "sketch":
-        return sketches(plan, name, split, side)
+        return sketches(plan, name, split, resolution)
     source = source_of(plan, name)
     made, counted = isinstance(source, Artefact), dataset.layout == "folder"
     card = PackCard(
         dataset=name,
         layout=dataset.layout,
         version=dataset.version,
-        drawn=source.digest if made and source.step == "draw_scenes" else "",
+        synthetic=source.digest if made and source.step == "draw_scenes" else "",
         split=split,
         kind=kind,
-        side=side,
-        shrunk_side=plan.config.networks.base_side if shrunk else 0,
+        resolution=resolution,
+        shrunk_resolution=plan.config.networks.base_resolution if shrunk else 0,
         train=dataset.train if counted and split == "train" else 0,
         test=dataset.test if counted else 0,
         num_classes=dataset.num_classes if kind == "mask" else 0,
@@ -74,7 +74,7 @@ def packed(plan: Plan, name: str, split: str, kind: str, side: int = 0, shrunk: 
     return plan.add(
         "pack",
         "shards",
-        f"{name}-{split}-{kind}{plan.config.networks.base_side if shrunk else side}",
+        f"{name}-{split}-{kind}{plan.config.networks.base_resolution if shrunk else resolution}",
         "index.json",
         card,
         inputs={"root": [source]} if made else {},
@@ -82,19 +82,19 @@ def packed(plan: Plan, name: str, split: str, kind: str, side: int = 0, shrunk: 
     )
 
 
-def sketches(plan: Plan, name: str, split: str, side: int) -> Artefact:
-    images, hed = packed(plan, name, split, "images", side), weights_of(plan, plan.config.networks.hed)
+def sketches(plan: Plan, name: str, split: str, resolution: int) -> Artefact:
+    images, hed = packed(plan, name, split, "images", resolution), weights_of(plan, plan.config.networks.hed)
     card = SketchCard(
         images=images.digest,
         hed=hed.digest,
-        side=side,
-        hed_side=plan.config.networks.hed_side,
+        resolution=resolution,
+        hed_resolution=plan.config.networks.hed_resolution,
         shard_size=plan.config.shard_size,
     )
     return plan.add(
         "draw_sketches",
         "sketches",
-        f"{name}-{split}-sketch{side}",
+        f"{name}-{split}-sketch{resolution}",
         "index.json",
         card,
         {"images": [images], "weights": [hed]},

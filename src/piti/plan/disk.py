@@ -9,14 +9,14 @@ from piti.cards import DownloadCard, FeaturesCard, GatherCard, GenerateCard, Pac
 from piti.plan.core import Artefact
 from piti.plan.cost import Costs
 
-# Bytes of one stored item (piti.data.shards), by its side. Labels are compressed: theirs is an upper bound.
+# Bytes of one stored item (piti.data.shards), by its resolution. Labels are compressed: theirs is an upper bound.
 ITEM = {
-    "images": lambda side: 3 * side**2,
-    "mask": lambda side: side**2,
-    "instances": lambda side: side**2,
-    "sketch": lambda side: side**2 // 8,
-    "geometry": lambda side: 6 * side**2,
-    "caption": lambda side: side,
+    "images": lambda resolution: 3 * resolution**2,
+    "mask": lambda resolution: resolution**2,
+    "instances": lambda resolution: resolution**2,
+    "sketch": lambda resolution: resolution**2 // 8,
+    "geometry": lambda resolution: 6 * resolution**2,
+    "caption": lambda resolution: resolution,
 }
 FEATURE = 2048 * 4  # bytes of an image's features, at most
 
@@ -59,11 +59,11 @@ def expected(costs: Costs, artefact: Artefact) -> int | None:
     if artefact.step in ("draw_scenes", "convert_weights"):
         return None
     if isinstance(card, PackCard):
-        return ITEM[card.kind](card.shrunk_side or card.side) * costs.items(artefact)
+        return ITEM[card.kind](card.shrunk_resolution or card.resolution) * costs.items(artefact)
     if isinstance(card, SketchCard):
-        return ITEM["sketch"](card.side) * costs.items(artefact)
+        return ITEM["sketch"](card.resolution) * costs.items(artefact)
     if isinstance(card, SampleCard | GenerateCard | GatherCard):
-        return ITEM["images"](card.side) * costs.items(artefact)
+        return ITEM["images"](card.resolution) * costs.items(artefact)
     return FEATURE * costs.items(artefact) if isinstance(card, FeaturesCard) else 0
 
 
@@ -71,5 +71,5 @@ def on_disk(artefact: Artefact) -> int:
     """Bytes that an artefact takes now, a training's state with it."""
     places = [Path(artefact.path).parent]
     if isinstance(artefact.card, TrainCard):
-        places.append(places[0].with_name(f"state-{artefact.card.identity}"))
+        places.append(artefact.card.checkpoint(Path(artefact.path)))
     return sum(file.stat().st_size for place in places for file in place.rglob("*") if file.is_file())

@@ -96,7 +96,7 @@ def columns(plan: Plan, entry: Figure, task: str, name: str) -> list[Column]:
 def curve(plan: Plan, name: str) -> dict:
     """Which curve over w a column's pictures are measured for. The photographs are a level, the condition is none."""
     if name not in plan.config.methods:
-        return {"curve": SHOWN[name]} if name == "photograph" else {}
+        return {"curve": SHOWN[name]} if name == "real_image" else {}
     sampling = plan.config.methods[name].sampling
     return {"curve": "CF" if sampling.normalise == "none" else "NCF", "guidance": sampling.guidance}
 
@@ -106,7 +106,7 @@ def pictures(plan: Plan, entry: Figure, task: str, name: str) -> Artefact:
     config, seed = plan.config, plan.config.seeds[0]
     if name == "condition":
         return packed(plan, config.tasks[task].dataset, "test", config.tasks[task].condition)
-    if name == "photograph":
+    if name == "real_image":
         return packed(plan, config.tasks[task].dataset, "test", "images")
     if name == "low_res":
         return base_samples(plan, last_method(plan, entry), task, 1.0, seed)
@@ -146,7 +146,7 @@ def edited(plan: Plan, entry: Figure, task: str, method: str) -> Artefact:
     """Photographs edited by a method: everything that the figure shows of them."""
     base, upsampler, inputs = stages(plan, method, task)
     card = EditsCard(base=base, upsampler=upsampler, edits=entry.edits, seed=plan.config.seeds[0])
-    inputs["photographs"] = [pictures(plan, entry, task, "photograph")]
+    inputs["photographs"] = [pictures(plan, entry, task, "real_image")]
     return plan.add("edit_samples", "edited", inputs["model"][0].name, "index.json", card, inputs)
 
 

@@ -49,8 +49,8 @@ def _diffusion_card(
         images=images.digest,
         condition=condition,
         conditions=conditions.digest,
-        image_side=networks.image_side,
-        base_side=networks.base_side,
+        image_resolution=networks.image_resolution,
+        base_resolution=networks.base_resolution,
         unet=networks.upsampler if upsampler else networks.base,
         encoder=None if condition == "caption" else networks.encoder,
         text=networks.text if condition == "caption" else None,
@@ -70,8 +70,8 @@ def _estimator_card(
         images=images.digest,
         condition=condition,
         conditions=conditions.digest,
-        image_side=networks.image_side,
-        base_side=networks.base_side,
+        image_resolution=networks.image_resolution,
+        base_resolution=networks.base_resolution,
         estimator=estimator(plan, dataset, condition),
         fraction=fraction,
     )
@@ -87,7 +87,9 @@ def _baseline_card(
     plan: Plan, model: Model, dataset: str, condition: str, fraction: float, seed: int
 ) -> tuple[TrainCard, dict[str, list[Artefact]]]:
     networks, entry = plan.config.networks, plan.config.datasets[dataset]
-    images, conditions = (packed(plan, dataset, "train", kind, networks.load_side) for kind in ("images", condition))
+    images, conditions = (
+        packed(plan, dataset, "train", kind, networks.load_resolution) for kind in ("images", condition)
+    )
     inputs = {"images": [images], "conditions": [conditions]}
     gan, seen = baseline(plan, model, dataset, condition)
     training = _training(model)
@@ -100,15 +102,15 @@ def _baseline_card(
         images=images.digest,
         condition=condition,
         conditions=conditions.digest,
-        image_side=networks.image_side,
-        base_side=networks.base_side,
+        image_resolution=networks.image_resolution,
+        base_resolution=networks.base_resolution,
         gan=gan,
         fraction=fraction,
         epochs=0 if model.steps else model.epochs[dataset],
         **seen,
     )
     if dataset in model.instances and condition == "mask":
-        instances = packed(plan, dataset, "train", "instances", networks.load_side)
+        instances = packed(plan, dataset, "train", "instances", networks.load_resolution)
         card, inputs["instances"] = replace(card, instances=instances.digest), [instances]
     return card, inputs
 
@@ -121,7 +123,7 @@ def baseline(plan: Plan, model: Model, dataset: str, condition: str) -> tuple[GA
     sized = replace(
         getattr(networks, model.kind),
         condition_channels=channels,
-        side=networks.image_side,
+        resolution=networks.image_resolution,
         decay=model.decay.get(dataset, 0.0),
     )
     sketch = model.sketch_input if condition == "sketch" else ""

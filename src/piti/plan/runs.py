@@ -31,7 +31,7 @@ class Needed(NamedTuple):
     leg: str
     file: str
     addresses: tuple[Path, ...]  # the artefact's own; a training's state after it
-    keep_states: bool
+    keep_checkpoints: bool
 
 
 class Remembered(NamedTuple):
@@ -71,7 +71,7 @@ class Remembered(NamedTuple):
         machine = self.said.get("machine", {})
         for said in self.artefacts.values():
             addresses = tuple(map(Path, said["addresses"]))
-            yield Needed(said["leg"], Path(said["path"]).name, addresses, machine.get("keep_states", False))
+            yield Needed(said["leg"], Path(said["path"]).name, addresses, machine.get("keep_checkpoints", False))
 
     def __str__(self) -> str:
         day = time.strftime("%Y-%m-%d", time.localtime(self.last))
@@ -122,9 +122,9 @@ def addresses(artefact: Artefact) -> Iterator[Path]:
     parts = folder.parts[-2:] if artefact.leg == "downloads" else folder.parts[-3:]
     yield Path(*parts)
     if isinstance(artefact.card, TrainCard):
-        yield Path(*parts).with_name(f"state-{artefact.card.identity}")
+        yield artefact.card.checkpoint(Path(*parts, "weights"))
 
 
 def needed(artefact: Artefact, machine: Machine) -> Needed:
     """What a plan needs, as a run that is remembered says it."""
-    return Needed(artefact.leg, Path(artefact.path).name, tuple(addresses(artefact)), machine.keep_states)
+    return Needed(artefact.leg, Path(artefact.path).name, tuple(addresses(artefact)), machine.keep_checkpoints)

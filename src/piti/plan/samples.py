@@ -20,7 +20,7 @@ def samples_of(plan: Plan, method: str, task: str, fraction: float, seed: int) -
     if entry.pictures:
         return _gathered(plan, method, task)
     plan.refuse_left_out(task, method)
-    if entry.photographs:
+    if entry.real:
         return packed(plan, dataset, "test", "images")
     conditions = packed(plan, dataset, "test", condition)
     if entry.generator:
@@ -36,11 +36,14 @@ def _gathered(plan: Plan, method: str, task: str) -> Artefact:
     folder = plan.config.methods[method].pictures.get(task)
     if not folder:
         raise Unavailable("no pictures given")
-    images, side = packed(plan, plan.config.tasks[task].dataset, "test", "images"), plan.config.networks.image_side
+    images, resolution = (
+        packed(plan, plan.config.tasks[task].dataset, "test", "images"),
+        plan.config.networks.image_resolution,
+    )
     card = GatherCard(
         content=_contents(Path(folder)),
         images=images.digest,
-        side=side,
+        resolution=resolution,
         shard_size=plan.config.shard_size,
     )
     given = {"folder": folder}
@@ -68,7 +71,7 @@ def sampling(
         conditions=conditions.digest,
         sampling=entry.sampling,
         seed=seed,
-        side=networks.image_side if low_res else networks.base_side,
+        resolution=networks.image_resolution if low_res else networks.base_resolution,
         unet=networks.upsampler if low_res else networks.base,
         encoder=networks.encoder,
         noise_schedule=training.noise_schedule,
@@ -91,7 +94,7 @@ def _generated(plan: Plan, row: str, task: str, fraction: float, seed: int, cond
         model=model.digest,
         conditions=conditions.digest,
         seed=seed,
-        side=plan.config.networks.image_side,
+        resolution=plan.config.networks.image_resolution,
         gan=gan,
         instances=inputs["instances"][0].digest if "instances" in inputs else "",
         shard_size=plan.config.shard_size,

@@ -43,7 +43,7 @@ def _alignment(plan: Plan, run: Run, seed: int) -> Artefact:
     conditions = packed(plan, task.dataset, "test", task.condition)
     if task.condition == "sketch":
         network = weights_of(plan, networks.hed)
-        how = {"hed_side": networks.hed_side if networks.hed_side != networks.image_side else 0}
+        how = {"hed_resolution": networks.hed_resolution if networks.hed_resolution != networks.image_resolution else 0}
     else:
         network = trained(plan, plan.config.estimators[task.condition], run.task, 1.0, 0)
         how = {"estimator": estimator(plan, task.dataset, task.condition)}

@@ -44,7 +44,7 @@ def cell(plan: Plan, run: Run) -> tuple[Cell, list[Artefact]]:
         column="",
         extractor=config.extractors.get(run.metric, run.metric),
         run=f"{run.method}/{run.task}/{run.fraction or 1:.0%}",
-        ceiling=config.methods[run.method].photographs,
+        ceiling=config.methods[run.method].real,
         substitution="" if dataset.scenes and not dataset.path else dataset.substitution,
     )
     try:
@@ -53,7 +53,7 @@ def cell(plan: Plan, run: Run) -> tuple[Cell, list[Artefact]]:
             made = [plan.present(score_of(plan, replace(run, method=method), config.seeds[0])) for method in best_of]
             return replace(found, scores=tuple(s.digest for s in made), seeds=config.seeds[:1], selected=True), made
         entry = config.methods[run.method]
-        seeds = config.seeds[:1] if entry.photographs or entry.pictures else config.seeds
+        seeds = config.seeds[:1] if entry.real or entry.pictures else config.seeds
         made = [plan.present(score_of(plan, run, seed)) for seed in seeds]
     except Unavailable as reason:
         return replace(found, reason=str(reason)), []

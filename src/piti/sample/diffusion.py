@@ -39,19 +39,20 @@ class Sampler:
         self.diffusion = GaussianDiffusion(card.noise_schedule, card.diffusion_steps, respacing, self.device)
         self.ddim = (config.upsampler_sampler if self.upsampler else config.base_sampler) == "ddim"
         self.guidance = 0.0 if self.upsampler else config.guidance  # the upsampler is not guided
-        null = torch.ones(1, self.channels, card.encoder.side, card.encoder.side, device=self.device)
+        null = torch.ones(1, self.channels, card.encoder.resolution, card.encoder.resolution, device=self.device)
         with torch.inference_mode():
             self.null = self.model.encode(null) if self.guidance else None
 
     @torch.inference_mode()
     def __call__(self, ids: list[str], condition: torch.Tensor, low_res: torch.Tensor | None = None) -> torch.Tensor:
-        """condition: B x C x side x side, low_res: B x 3 x s x s, both in [-1, 1]. Returns B x 3 x S x S in [-1, 1].
+        """condition: B x C x resolution x resolution, low_res: B x 3 x s x s, both in [-1, 1]. Returns B x 3 x S x S
+        in [-1, 1].
 
         What an image gets depends on (seed, id) alone, whatever batch it is in.
         """
         config, card = self.card.sampling, self.card
         purpose = "upsample" if self.upsampler else "sample"
-        noise = ImageNoise(card.seed, purpose, ids, (3, card.side, card.side), self.device)
+        noise = ImageNoise(card.seed, purpose, ids, (3, card.resolution, card.resolution), self.device)
         x = noise() * (config.upsampler_temperature if self.upsampler else 1.0)
         denoiser = self.denoiser(condition, low_res)
         if self.ddim:
@@ -98,4 +99,4 @@ def sample(
     def make(ids: list[str]) -> np.ndarray:
         return sampler.draw(ids, stored[stored.rows(ids)], base[base.rows(ids)] if base else None)
 
-    write_pictures(output, stored.ids, make, card.side, card.shard_size, batch_size)
+    write_pictures(output, stored.ids, make, card.resolution, card.shard_size, batch_size)

@@ -31,7 +31,7 @@ class Generator:
 
     @torch.inference_mode()
     def draw(self, ids: list[str], stored: np.ndarray, instances: np.ndarray | None = None) -> np.ndarray:
-        """stored, instances: uint8 B x side x side [x 6]. Returns uint8 B x side x side x 3.
+        """stored, instances: uint8 B x resolution x resolution [x 6]. Returns uint8 B x resolution x resolution x 3.
 
         What an image gets depends on (seed, id) alone, whatever batch it is in.
         """
@@ -59,4 +59,4 @@ def generate(
     def make(ids: list[str]) -> np.ndarray:
         return baseline.draw(ids, stored[stored.rows(ids)], maps[maps.rows(ids)] if maps else None)
 
-    write_pictures(output, stored.ids, make, card.side, card.shard_size, batch_size)
+    write_pictures(output, stored.ids, make, card.resolution, card.shard_size, batch_size)

@@ -20,10 +20,10 @@ def draw_sketches(
     photographs, model = Shards(images, "images"), HED()
     load(model, read(weights), str(weights))
     model.eval().to(device, memory_format=torch.channels_last)
-    side = card.hed_side if card.hed_side != card.side else None
+    resolution = card.hed_resolution if card.hed_resolution != card.resolution else None
 
     def make(ids: list[str]) -> np.ndarray:
-        return edges(model, photographs[photographs.rows(ids)], side) > card.threshold
+        return edges(model, photographs[photographs.rows(ids)], resolution) > card.threshold
 
     with tqdm(total=len(photographs), desc="sketches", unit="image") as bar:
         shards.write(
@@ -32,7 +32,7 @@ def draw_sketches(
             photographs.ids,
             make,
             card.shard_size,
-            card.side,
+            card.resolution,
             {"threshold": card.threshold},
             batch_size,
             bar.update,

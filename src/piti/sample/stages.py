@@ -36,7 +36,7 @@ def stages_of(model: Path, upsampler: Path | None, sampling: SamplingConfig) -> 
     card = read_card(model)
     if card.gan:
         said = {key: getattr(card, key) for key in ("seed", "gan", "num_classes", "sketch_input", "instances")}
-        stage = GenerateCard(model="", conditions="", side=card.image_side, **said)
+        stage = GenerateCard(model="", conditions="", resolution=card.image_resolution, **said)
         return [Stage(stage, model)], card.condition
     stages = [Stage(sample_card(card, model, "base", sampling), model)]
     if upsampler:
@@ -68,7 +68,7 @@ def sample_card(card: TrainCard, weights: Path, kind: str, sampling: SamplingCon
         conditions="",
         sampling=sampling,
         seed=card.seed,
-        side=card.base_side if kind == "base" else card.image_side,
+        resolution=card.base_resolution if kind == "base" else card.image_resolution,
         unet=card.unet,
         encoder=card.encoder,
         noise_schedule=card.training.noise_schedule,

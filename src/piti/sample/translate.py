@@ -27,7 +27,7 @@ class Translator:
         """labels: of the data set that masks of ids are for; without them masks are taken in colours alone."""
         here = device()
         self.kind, self.labels, first = kind, labels, stages[0].card
-        self.side = first.encoder.side if isinstance(first, SampleCard) else first.side
+        self.resolution = first.encoder.resolution if isinstance(first, SampleCard) else first.resolution
         self.num_classes = labels.num_classes if labels else getattr(first, "num_classes", 0) or 255
         self.stages = [
             (Generator if isinstance(card, GenerateCard) else Sampler)(card, weights, kind, here)
@@ -42,11 +42,11 @@ class Translator:
     def read(self, path: Path) -> np.ndarray:
         """A condition as it is stored, from a file. Raises InputError for a file that is no such condition."""
         if self.kind == "mask":
-            return read_mask(path, self.side, self.num_classes, self.labels)
-        return {"sketch": read_sketch, "geometry": read_geometry}[self.kind](path, self.side)
+            return read_mask(path, self.resolution, self.num_classes, self.labels)
+        return {"sketch": read_sketch, "geometry": read_geometry}[self.kind](path, self.resolution)
 
     def __call__(self, ids: list[str], stored: np.ndarray) -> Iterator[np.ndarray]:
-        """stored: uint8 B x side x side [x 6]. Yields what each stage makes of it, uint8 B x S x S x 3.
+        """stored: uint8 B x resolution x resolution [x 6]. Yields what each stage makes of it, uint8 B x S x S x 3.
 
         What a condition becomes depends on (seed, id) alone, whatever batch it is in.
         """
@@ -78,10 +78,10 @@ def drawn(
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Name and picture, uint8 S x S x 3, of each condition: a file, or an array as it is stored.
 
-    Raises InputError for an array that is no condition of the model's side.
+    Raises InputError for an array that is no condition of the model's resolution.
     """
     ids = list(given)
-    shape = (translator.side, translator.side, *([6] if translator.kind == "geometry" else []))
+    shape = (translator.resolution, translator.resolution, *([6] if translator.kind == "geometry" else []))
 
     def stored(name: str) -> np.ndarray:
         one = given[name]
@@ -122,8 +122,8 @@ def find(path: Path, kind: str) -> dict[str, Path]:
     return found
 
 
-def read_mask(path: Path, side: int, num_classes: int, ids: Labels | None = None) -> np.ndarray:
-    """Stored labels uint8 side x side: 0 void, then the classes.
+def read_mask(path: Path, resolution: int, num_classes: int, ids: Labels | None = None) -> np.ndarray:
+    """Stored labels uint8 resolution x resolution: 0 void, then the classes.
 
     A mask is in the colours that the label colour map paints those in (the colour after the last class is void too, as
     SPADE counts it: it stays as it is painted), or in one channel of `ids`.
@@ -135,19 +135,19 @@ def read_mask(path: Path, side: int, num_classes: int, ids: Labels | None = None
     most = num_classes if found.ndim == 3 else num_classes - 1
     if stored.max() > most:
         raise InputError(f"{path}: found label {stored.max()}, expected 0 (void) to {num_classes - 1}")
-    return nearest(stored, side)
+    return nearest(stored, resolution)
 
 
-def read_sketch(path: Path, side: int) -> np.ndarray:
-    """Edges uint8 side x side, 1 where the picture is white."""
-    bits = nearest(pictures.colours(path, GROUND, upright=True).convert("L"), side) > 127
+def read_sketch(path: Path, resolution: int) -> np.ndarray:
+    """Edges uint8 resolution x resolution, 1 where the picture is white."""
+    bits = nearest(pictures.colours(path, GROUND, upright=True).convert("L"), resolution) > 127
     if bits.mean() > 0.5:
         raise InputError(f"{path}: found {bits.mean():.0%} white pixels, expected white edges on black")
     return bits.astype(np.uint8)
 
 
-def read_geometry(path: Path, side: int) -> np.ndarray:
-    """Normal and depth as colours, uint8 side x side x 6."""
+def read_geometry(path: Path, resolution: int) -> np.ndarray:
+    """Normal and depth as colours, uint8 resolution x resolution x 6."""
     depth = path.with_name(path.name.replace("_normal.", "_depth."))
     if depth == path:
         raise InputError(f"{path}: found no _normal in its name, expected NAME_normal.png beside NAME_depth.png")
@@ -155,10 +155,12 @@ def read_geometry(path: Path, side: int) -> np.ndarray:
         with pictures.opened(file) as image:
             if image.mode not in ("RGB", "RGBA", "P"):
                 raise InputError(f"{file}: found a picture of mode {image.mode}, expected one in colours (RGB)")
-    return np.concatenate([nearest(pictures.colours(file, GROUND, upright=True), side) for file in (path, depth)], -1)
+    return np.concatenate(
+        [nearest(pictures.colours(file, GROUND, upright=True), resolution) for file in (path, depth)], -1
+    )
 
 
-def nearest(picture: Image.Image | np.ndarray, side: int) -> np.ndarray:
-    """At the side that the model takes, by nearest neighbour (facts 1.3)."""
+def nearest(picture: Image.Image | np.ndarray, resolution: int) -> np.ndarray:
+    """At the resolution that the model takes, by nearest neighbour (facts 1.3)."""
     image = Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture
-    return np.asarray(image.resize((side, side), Image.Resampling.NEAREST))
+    return np.asarray(image.resize((resolution, resolution), Image.Resampling.NEAREST))

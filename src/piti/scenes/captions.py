@@ -40,14 +40,14 @@ def describe(moods: np.ndarray, classes: np.ndarray, depth: np.ndarray) -> np.nd
         classes: N×S×S own class ids.
         depth: N×S×S metres.
     """
-    n, side, _ = classes.shape
+    n, resolution, _ = classes.shape
     k = len(CLASSES)
     cells = (np.arange(n)[:, None, None] * k + classes).ravel()
-    columns = np.broadcast_to(np.arange(side, dtype=np.float32), classes.shape).ravel()
+    columns = np.broadcast_to(np.arange(resolution, dtype=np.float32), classes.shape).ravel()
     area, column, metres = (
         np.bincount(cells, weights, n * k).reshape(n, k) for weights in (None, columns, depth.ravel())
     )
-    column, metres = column / np.maximum(area, 1) / side, metres / np.maximum(area, 1)
+    column, metres = column / np.maximum(area, 1) / resolution, metres / np.maximum(area, 1)
     order = np.argsort(-area, axis=1, kind="stable")
     tokens = np.zeros((n, LENGTH), np.uint8)
     for i in range(n):
@@ -56,7 +56,7 @@ def describe(moods: np.ndarray, classes: np.ndarray, depth: np.ndarray) -> np.nd
             phrase = [CLASSES[c].name]
             if CLASSES[c].thing:
                 phrase += [DISTANCES[int(metres[i, c] > NEAR)], SIDES[int(column[i, c] * 3)]]
-            if area[i, c] >= LEAST * side * side and len(words) + len(phrase) <= LENGTH:
+            if area[i, c] >= LEAST * resolution * resolution and len(words) + len(phrase) <= LENGTH:
                 words += phrase
         tokens[i, : len(words)] = [_TOKEN[word] for word in words]
     return tokens

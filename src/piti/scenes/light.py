@@ -56,7 +56,7 @@ def _sky(g, w, zenith, horizon, sun, dull) -> np.ndarray:
     sky = horizon + (zenith - horizon) * up * (2 - up)
     night = w.light == NIGHT
     distance = np.hypot(g.x - np.tan(w.azimuth * 0.6) * w.focal * 0.8, g.y - np.tan(w.elevation) * w.focal * 0.6)
-    disc = np.clip((0.035 - distance) * g.side * 0.7, 0, 1)
+    disc = np.clip((0.035 - distance) * g.resolution * 0.7, 0, 1)
     halo = np.exp(-distance * np.where(night, _f(14), _f(7))) * np.where(night, _f(0.35), _f(0.6))
     sky = sky + (disc + halo) * (~w.behind * (1 - dull)) * np.where(night, _f(5), _f(0.9)) * sun
     stars = np.maximum(g.specks - 2.3, 0) * np.clip(g.y * 6, 0, 1) * (night * (1 - dull) * 0.5)
@@ -68,16 +68,16 @@ def _sky(g, w, zenith, horizon, sun, dull) -> np.ndarray:
 def _mirror(g, w, image, sky) -> None:
     """Lakes and rivers mirror the picture about the horizon, rippled; the sea mirrors plain sky, with waves."""
     wet = np.flatnonzero((g.classes >= SEA) & (g.classes <= RIVER))
-    scene, pixel = np.divmod(wet, g.side**2)
-    row, column = np.divmod(pixel, g.side)
+    scene, pixel = np.divmod(wet, g.resolution**2)
+    row, column = np.divmod(pixel, g.resolution)
     y = g.y[scene, row, 0]
     value, grain = g.texture.reshape(-1, 4)[wet][:, [noise.VALUE, noise.GRAIN]].T
     slope = g.texture.reshape(-1, 4)[wet, noise.SLOPE_Y]
     ripple = value * _f(0.012) + grain * _f(0.003)
-    row = np.floor((w.horizon[scene, 0, 0] + y - ripple) * g.side).astype(int)
-    inside = (row >= 0) & (row < g.side)
-    column = np.clip(column + (ripple * g.side * _f(0.4)).astype(int), 0, g.side - 1)
-    source = (scene * g.side + np.where(inside, row, 0)) * g.side + column
+    row = np.floor((w.horizon[scene, 0, 0] + y - ripple) * g.resolution).astype(int)
+    inside = (row >= 0) & (row < g.resolution)
+    column = np.clip(column + (ripple * g.resolution * _f(0.4)).astype(int), 0, g.resolution - 1)
+    source = (scene * g.resolution + np.where(inside, row, 0)) * g.resolution + column
     depth = g.depth.ravel()
     seen = inside & (depth[source] > depth[wet]) & (g.classes.ravel()[wet] != SEA)
     graze = np.clip(1 + y * 1.6, 0.3, 0.8)  # flat looks mirror, steep ones see the water

@@ -11,13 +11,13 @@ VALUE, SLOPE_X, SLOPE_Y, GRAIN = range(4)
 
 
 @cache
-def _atlas(side: int) -> tuple[np.ndarray, int]:
+def _atlas(resolution: int) -> tuple[np.ndarray, int]:
     """Texels×4: fractal noise, its two slopes, and a fine band-limited grain; each of unit variance.
 
     The spectrum is drawn once and cut off at the picture's own resolution, so that a scene keeps its texture at every
     side and nothing finer than a pixel is left to alias.
     """
-    texels = min(_FULL, 1 << (PERIOD * side - 1).bit_length())
+    texels = min(_FULL, 1 << (PERIOD * resolution - 1).bit_length())
     white = np.fft.fft2(np.random.default_rng(0).standard_normal((_FULL, _FULL)))
     keep = np.fft.fftfreq(texels, 1 / texels).astype(int)
     white = white[keep[:, None], keep]
@@ -30,9 +30,9 @@ def _atlas(side: int) -> tuple[np.ndarray, int]:
     return atlas.reshape(-1, 4), texels
 
 
-def texture(side: int, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+def texture(resolution: int, u: np.ndarray, v: np.ndarray) -> np.ndarray:
     """(…, 4) float32: VALUE, SLOPE_X, SLOPE_Y, GRAIN of the atlas at (u, v), in image widths."""
-    atlas, texels = _atlas(side)
+    atlas, texels = _atlas(resolution)
     scale = np.float32(texels / PERIOD)
     mask = texels - 1
     index = ((v * scale).astype(np.int32) & mask) * texels + ((u * scale).astype(np.int32) & mask)

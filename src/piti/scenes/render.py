@@ -21,21 +21,21 @@ class Scenes(NamedTuple):
     tokens: np.ndarray  # N×LENGTH uint8, words of the caption, padded with 0
 
 
-def render(seed: int, indices: np.ndarray, side: int, style: str = "task") -> Scenes:
+def render(seed: int, indices: np.ndarray, resolution: int, style: str = "task") -> Scenes:
     """Draw the scenes `indices`. A scene depends on (seed, index), side and style alone, not on its companions.
 
     Args:
         style: "web" for every way of photographing and a wide palette, "task" for a narrower, plain collection.
     """
     indices = np.asarray(indices)
-    batch = max(1, _PIXELS // side**2)
-    parts = [_render(seed, indices[i : i + batch], side, style) for i in range(0, len(indices), batch)]
+    batch = max(1, _PIXELS // resolution**2)
+    parts = [_render(seed, indices[i : i + batch], resolution, style) for i in range(0, len(indices), batch)]
     return Scenes(*(np.concatenate(p) for p in zip(*parts, strict=True)))
 
 
-def _render(seed: int, indices: np.ndarray, side: int, style: str) -> Scenes:
+def _render(seed: int, indices: np.ndarray, resolution: int, style: str) -> Scenes:
     w = world.draw(seed, indices, style)
-    g = terrain.terrain(w, side)
+    g = terrain.terrain(w, resolution)
     things.place(g, w)
     image = light.photograph(g, w)
     valid = g.depth < np.inf

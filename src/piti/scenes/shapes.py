@@ -25,9 +25,9 @@ def _rgb(*column: float) -> np.ndarray:
     return np.array(column, np.float32)[:, None]
 
 
-def _tree(f, side):
+def _tree(f, resolution):
     conifer = f.looks[7] < np.where(f.season == WINTER, 0.6, 0.4)
-    t = noise.texture(side, f.u, f.v)
+    t = noise.texture(resolution, f.u, f.v)
     ragged = t[:, noise.VALUE] * 0.12 + t[:, noise.GRAIN] * 0.10
     # broad crown: an ellipsoid with a ragged edge; conifer: a cone of tiers
     py, qy = f.p / 0.95, (f.q - 0.64) / 0.36
@@ -54,7 +54,7 @@ def _tree(f, side):
     return crown | trunk, bulge * f.width * 0.3, normal, albedo, np.zeros_like(f.p)
 
 
-def _house(f, side):
+def _house(f, resolution):
     flip = np.where(f.looks[7] < 0.5, 1, -1)
     p, q = f.p * flip, f.q
     corner, eaves = 0.05 + 0.4 * f.looks[6], 0.5 + 0.12 * f.looks[5]
@@ -83,7 +83,7 @@ def _house(f, side):
     return front | roof | wall, out, normal, albedo, np.where(window & ~door, 0.9, 0)
 
 
-def _skyscraper(f, side):
+def _skyscraper(f, resolution):
     corner = 0.2 + 0.5 * f.looks[4]
     flip = np.where(f.looks[7] < 0.5, 1, -1)
     p = f.p * flip
@@ -95,14 +95,14 @@ def _skyscraper(f, side):
     floors, bays = f.height / 6, f.width / 6
     window = (np.abs((f.q * floors) % 1 - 0.5) < 0.3) & (np.abs((p * bays) % 1 - 0.5) < 0.32)
     room_u, room_v = np.floor(p * bays) * 0.37 + 9 + f.looks[0] * 4, np.floor(f.q * floors) * 0.53 + f.looks[1] * 4
-    lit = window & (noise.texture(side, room_u, room_v)[:, noise.VALUE] > 0.2)
+    lit = window & (noise.texture(resolution, room_u, room_v)[:, noise.VALUE] > 0.2)
     tone = (0.6 + 0.9 * f.looks[6]) * (1 + (f.looks[2] - 0.5) * _rgb(0.5, 0.1, -0.4))
     albedo = np.where(window, _rgb(0.12, 0.17, 0.24), _rgb(0.30, 0.33, 0.38) * tone)
     return inside, np.where(facing, 3.0, 0.0), normal, albedo, np.where(window & lit, 0.55, 0)
 
 
-def _rock(f, side):
-    t = noise.texture(side, f.u, f.v)
+def _rock(f, resolution):
+    t = noise.texture(resolution, f.u, f.v)
     lean = (f.looks[4] - 0.5) * 0.6
     ball = (f.p - lean * f.q) ** 2 * 1.1 + (f.q * 1.02) ** 2
     inside = ball + 0.14 * t[:, noise.VALUE] < 1
@@ -113,9 +113,9 @@ def _rock(f, side):
     return inside, bulge * f.width * 0.4, normal, albedo, np.zeros_like(f.p)
 
 
-def _fence(f, side):
+def _fence(f, resolution):
     posts = np.maximum(np.round(f.width / 1.6), 2)
-    thick = np.maximum(0.12, 0.8 / (f.scale * side))  # metres, but never thinner than a pixel
+    thick = np.maximum(0.12, 0.8 / (f.scale * resolution))  # metres, but never thinner than a pixel
     post = np.abs((f.p + 1) / 2 * posts % 1 - 0.5) * f.width / posts < thick / 2 * 1.2
     rail = (np.abs(f.q - 0.42) * f.height < thick / 2) | (np.abs(f.q - 0.8) * f.height < thick / 2)
     normal = np.stack([np.zeros_like(f.p), np.full_like(f.p, 0.1), np.ones_like(f.p)])
@@ -123,9 +123,9 @@ def _fence(f, side):
     return post | rail, np.where(post, 0.1, 0.05), normal, wood * np.where(post, 1.0, 0.85), np.zeros_like(f.p)
 
 
-def _boat(f, side):
+def _boat(f, resolution):
     hull = (f.q < 0.17) & (np.abs(f.p) < 0.62 + f.q * 1.9)
-    mast = np.abs(f.p) < np.maximum(0.02, 0.6 / (f.width * f.scale * side))
+    mast = np.abs(f.p) < np.maximum(0.02, 0.6 / (f.width * f.scale * resolution))
     sail_right = (f.p > 0.03) & (f.q > 0.24) & (f.p < 0.75 * (1 - f.q) + 0.05)
     sail_left = (f.p < -0.03) & (f.q > 0.24) & (-f.p < 0.5 * (0.9 - f.q))
     sail = sail_right | sail_left
@@ -144,7 +144,7 @@ def _boat(f, side):
     return hull | sail | (mast & (f.q > 0.1)), np.where(hull, 0.8, 0.1), normal, albedo, np.zeros_like(f.p)
 
 
-def _car(f, side):
+def _car(f, resolution):
     p, q = f.p, f.q
     body = (q > 0.16) & (q < 0.62) & (np.abs(p) < 0.98 - np.maximum(q - 0.5, 0))
     cabin = (q >= 0.55) & (np.abs(p + 0.08) < 0.95 - 0.75 * q)

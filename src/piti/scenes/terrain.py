@@ -25,14 +25,14 @@ _TEXTURE[[MOUNTAIN, HILL, GRASS, SAND, ROAD, FLOWER]] = [
 ]
 
 
-def terrain(w: SimpleNamespace, side: int) -> SimpleNamespace:
+def terrain(w: SimpleNamespace, resolution: int) -> SimpleNamespace:
     """Geometry buffer of the land, N×S×S: classes, depth (inf in the sky), and three planes of normal and albedo."""
-    x = ((np.arange(side, dtype=np.float32) + 0.5) / side - 0.5)[None, None, :]
-    y = w.horizon - ((np.arange(side, dtype=np.float32) + 0.5) / side)[None, :, None]
+    x = ((np.arange(resolution, dtype=np.float32) + 0.5) / resolution - 0.5)[None, None, :]
+    y = w.horizon - ((np.arange(resolution, dtype=np.float32) + 0.5) / resolution)[None, :, None]
     n = len(w.horizon)
-    g = SimpleNamespace(side=side, x=x, y=y)
-    g.classes = np.full((n, side, side), SKY, np.uint8)
-    g.depth = np.full((n, side, side), np.inf, np.float32)
+    g = SimpleNamespace(resolution=resolution, x=x, y=y)
+    g.classes = np.full((n, resolution, resolution), SKY, np.uint8)
+    g.depth = np.full((n, resolution, resolution), np.inf, np.float32)
 
     z, far = _ridges(g, w, x, y)
     ground = _ground(g, w, x, y, z, far)
@@ -42,7 +42,7 @@ def terrain(w: SimpleNamespace, side: int) -> SimpleNamespace:
     root = np.sqrt(np.minimum(g.depth, FARTHEST))
     u = np.where(ground, x * root * 0.8, x * 1.7) + w.offset_u + 4
     v = np.where(ground, root * 0.7, y * 1.7) + w.offset_v + 4
-    g.texture = noise.texture(side, u, v)
+    g.texture = noise.texture(resolution, u, v)
     _flowers(g, w, x, z)
     _surface(g, w, ground)
     return g
@@ -58,7 +58,7 @@ def _ridges(g: SimpleNamespace, w: SimpleNamespace, x: np.ndarray, y: np.ndarray
         _raise(g, y, crest, w.mountains & (inland > 0), MOUNTAIN, w.mountain_far * shrink, w)
         far = np.where(w.mountains & (w.headland > 1), w.mountain_far * shrink, far)
     shape = noise.profile((x + 1) * w.hill_pitch + w.hill_phase, 3)
-    g.hill_slope = np.gradient(shape, axis=2) * g.side * w.hill_height
+    g.hill_slope = np.gradient(shape, axis=2) * g.resolution * w.hill_height
     _raise(g, y, w.hill_height * (0.2 + shape), w.hills, HILL, w.hill_far, w)
     far = np.where(w.hills, w.hill_far, far)
     z = w.focal * w.eye / np.maximum(-y, 1e-4)
@@ -94,7 +94,7 @@ def _ground(g, w, x, y, z, far) -> np.ndarray:
 def _clouds(g, w, x, y) -> None:
     """A sheet of cloud seen in perspective; where it is dense the sky is labelled clouds."""
     near = 1 / (np.maximum(y, 0) + 0.12)
-    field = noise.texture(g.side, x * near * 0.35 + w.offset_u + 8, near * 0.3 + w.offset_v)
+    field = noise.texture(g.resolution, x * near * 0.35 + w.offset_u + 8, near * 0.3 + w.offset_v)
     threshold = np.select(
         [w.weather == FAIR, w.weather == OVERCAST, w.weather == SNOW, w.weather == FOG], [w.cover, -1.4, -1.6, 0.4], 9
     )
@@ -140,4 +140,4 @@ def _surface(g, w, ground) -> None:
     g.glow = np.zeros_like(g.depth)
     g.sunlit = np.ones_like(g.depth)
     g.snowy = ((c < SEA) | (c > RIVER)).astype(np.float32)
-    g.specks = noise.texture(g.side, g.x * 2.3 + w.offset_v, g.y * 2.3 + w.offset_u + 4)[..., noise.GRAIN]
+    g.specks = noise.texture(g.resolution, g.x * 2.3 + w.offset_v, g.y * 2.3 + w.offset_u + 4)[..., noise.GRAIN]

@@ -23,13 +23,13 @@ def place(g: SimpleNamespace, w: SimpleNamespace) -> None:
 
     Adds `g.instances`: 0 where there is no thing, else 1 + its place in the scene's list of things.
     """
-    side, n = g.side, len(w.horizon)
+    resolution, n = g.resolution, len(w.horizon)
     t = w.things
     scene = np.broadcast_to(np.arange(n)[:, None], t.kind.shape)
     foot = -w.focal[:, :, 0] * w.eye[:, :, 0] / t.z  # height of the foot in the picture
     centre = w.focal[:, :, 0] * t.x / t.z
-    row = np.clip(((w.horizon[:, :, 0] - foot) * side).astype(int), 0, side - 1)
-    column = np.clip(((centre + 0.5) * side).astype(int), 0, side - 1)
+    row = np.clip(((w.horizon[:, :, 0] - foot) * resolution).astype(int), 0, resolution - 1)
+    column = np.clip(((centre + 0.5) * resolution).astype(int), 0, resolution - 1)
     below = g.classes[scene, row, column]
     stands = t.kind == SKYSCRAPER
     for kind, ground in _STANDS_ON.items():
@@ -46,7 +46,7 @@ def place(g: SimpleNamespace, w: SimpleNamespace) -> None:
     o.season = w.season[o.scene, 0, 0]
     _shadows(g, w, o)
 
-    parts = [_drawn(o, kind, side) for kind in SHAPES]
+    parts = [_drawn(o, kind, resolution) for kind in SHAPES]
     pixel, thing, depth, normal, albedo, glow = (np.concatenate(p, axis=-1) for p in zip(*parts, strict=True))
     nearest = g.depth.reshape(-1)
     np.minimum.at(nearest, pixel, depth)
@@ -63,32 +63,32 @@ def place(g: SimpleNamespace, w: SimpleNamespace) -> None:
     g.snowy.reshape(-1)[pixel] = _HOLDS_SNOW[kind - TREE]
 
 
-def _drawn(o: SimpleNamespace, kind: int, side: int) -> tuple[np.ndarray, ...]:
+def _drawn(o: SimpleNamespace, kind: int, resolution: int) -> tuple[np.ndarray, ...]:
     """Pixel, thing (place in `o`), depth, normal, albedo and glow of every fragment of one kind of thing."""
-    f = _fragments(o, np.flatnonzero(o.kind == kind), side)
-    inside, out, normal, albedo, glow = SHAPES[kind](f, side)
+    f = _fragments(o, np.flatnonzero(o.kind == kind), resolution)
+    inside, out, normal, albedo, glow = SHAPES[kind](f, resolution)
     keep = np.flatnonzero(inside)
     depth = (f.z - out).astype(np.float32)[keep]
     return f.pixel[keep], f.index[keep], depth, normal[:, keep], albedo[:, keep], glow[keep]
 
 
-def _fragments(o: SimpleNamespace, which: np.ndarray, side: int) -> SimpleNamespace:
+def _fragments(o: SimpleNamespace, which: np.ndarray, resolution: int) -> SimpleNamespace:
     """Every pixel of the things' bounding boxes, with its place p, q in the thing's frame."""
     half, tall = o.width[which] * o.scale[which] / 2, o.height[which] * o.scale[which]
-    left = np.clip(np.floor((o.centre[which] - half + 0.5) * side), 0, side).astype(int)
-    right = np.clip(np.ceil((o.centre[which] + half + 0.5) * side), 0, side).astype(int)
-    top = np.clip(np.floor((o.horizon[which] - o.foot[which] - tall) * side), 0, side).astype(int)
-    bottom = np.clip(np.ceil((o.horizon[which] - o.foot[which]) * side), 0, side).astype(int)
+    left = np.clip(np.floor((o.centre[which] - half + 0.5) * resolution), 0, resolution).astype(int)
+    right = np.clip(np.ceil((o.centre[which] + half + 0.5) * resolution), 0, resolution).astype(int)
+    top = np.clip(np.floor((o.horizon[which] - o.foot[which] - tall) * resolution), 0, resolution).astype(int)
+    bottom = np.clip(np.ceil((o.horizon[which] - o.foot[which]) * resolution), 0, resolution).astype(int)
     columns, rows = np.maximum(right - left, 0), np.maximum(bottom - top, 0)
     count = columns * rows
     it = np.repeat(np.arange(len(which)), count)
     within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
     row, column = np.divmod(within, np.maximum(columns, 1)[it])
     row, column = row + top[it], column + left[it]
-    f = SimpleNamespace(pixel=(o.scene[which][it] * side + row) * side + column)
+    f = SimpleNamespace(pixel=(o.scene[which][it] * resolution + row) * resolution + column)
     thing = which[it]
-    f.p = (((column + 0.5) / side - 0.5 - o.centre[thing]) / half[it]).astype(np.float32)
-    f.q = ((o.horizon[thing] - (row + 0.5) / side - o.foot[thing]) / tall[it]).astype(np.float32)
+    f.p = (((column + 0.5) / resolution - 0.5 - o.centre[thing]) / half[it]).astype(np.float32)
+    f.q = ((o.horizon[thing] - (row + 0.5) / resolution - o.foot[thing]) / tall[it]).astype(np.float32)
     for name in ("z", "height", "width", "season", "scale"):
         setattr(f, name, getattr(o, name)[thing])
     f.looks = o.looks[thing].T
@@ -112,10 +112,10 @@ def _shadows(g: SimpleNamespace, w: SimpleNamespace, o: SimpleNamespace) -> None
     box.foot = o.foot * o.z / near
     box.height = (o.foot * o.z / far - box.foot) / o.scale
     box.width = (o.width + 4 * np.abs(along_x) * reach) * o.z / near
-    f = _fragments(box, np.arange(len(o.z)), g.side)
+    f = _fragments(box, np.arange(len(o.z)), g.resolution)
 
-    scene, pixel = np.divmod(f.pixel, g.side**2)
-    row, column = np.divmod(pixel, g.side)
+    scene, pixel = np.divmod(f.pixel, g.resolution**2)
+    row, column = np.divmod(pixel, g.resolution)
     i = f.index
     z = focal[i] * w.eye[scene, 0, 0] / np.maximum(-g.y[scene, row, 0], 1e-3)
     x = g.x[0, 0, column] * z / focal[i]

@@ -23,7 +23,7 @@ _CROWD = 0.002  # part of the picture up to which a thing is annotated as COCO d
 
 
 def write(
-    folder: str | Path, layout: str, seed: int, counts: Mapping[str, int], side: int, style: str = "task"
+    folder: str | Path, layout: str, seed: int, counts: Mapping[str, int], resolution: int, style: str = "task"
 ) -> None:
     """Write a drawn data set into `folder`, complete or not at all.
 
@@ -36,14 +36,14 @@ def write(
         tqdm(total=sum(counts.values()), desc=f"scenes ({layout})", disable=None) as bar,
     ):
         for split, count in counts.items():
-            WRITERS[layout](root, split, _drawn(seed, split, count, side, style, bar))
+            WRITERS[layout](root, split, _drawn(seed, split, count, resolution, style, bar))
 
 
-def _drawn(seed: int, split: str, count: int, side: int, style: str, bar: tqdm) -> Iterator[tuple[int, Scenes]]:
+def _drawn(seed: int, split: str, count: int, resolution: int, style: str, bar: tqdm) -> Iterator[tuple[int, Scenes]]:
     """The scenes of a split one by one, each with its index."""
     for start in range(0, count, _BATCH):
         indices = np.arange(start, min(start + _BATCH, count))
-        scenes = render(len(SPLITS) * seed + SPLITS.index(split), indices, side, style)
+        scenes = render(len(SPLITS) * seed + SPLITS.index(split), indices, resolution, style)
         for row, index in enumerate(indices):
             yield int(index), Scenes(*(part[row] for part in scenes))
         bar.update(len(indices))

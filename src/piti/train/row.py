@@ -70,7 +70,7 @@ def train_row(card: TrainCard, output: Path, files: Files, work: Work) -> dict:
     training can be extended, except where the learning rate depends on it.
     """
     training = card.training
-    folder = output.parent.with_name(f"state-{card.identity}")
+    folder = card.checkpoint(output)
     with place(work.gpus) as here, exclusive(folder) if here.first else contextlib.nullcontext():
         here.wait()  # for the first: only now is the state that of whoever had the folder before
         batches = training_batches(card, files, here)
@@ -159,7 +159,7 @@ def training_batches(card: TrainCard, files: Files, here: Place) -> Batches:
         flip=card.condition != "caption" and not mirrored,
         condition_dropout=training.condition_dropout,
         instances=Shards(files.instances, "instances") if files.instances else None,
-        crop=card.image_side if card.gan else 0,
+        crop=card.image_resolution if card.gan else 0,
         low_res=low_res(card) if training.kind.endswith("upsampler") else None,
         rank=here.rank,
         world=here.world,
@@ -168,19 +168,19 @@ def training_batches(card: TrainCard, files: Files, here: Place) -> Batches:
 
 def low_res(card: TrainCard) -> Callable[[np.ndarray, np.random.Generator], np.ndarray]:
     """What makes the upsampler's small input of a photograph; no closure, for the loader must be picklable."""
-    return functools.partial(degraded if card.training.degradation else shrunk, side=card.base_side)
+    return functools.partial(degraded if card.training.degradation else shrunk, resolution=card.base_resolution)
 
 
-def shrunk(image: np.ndarray, rng: np.random.Generator, side: int) -> np.ndarray:
-    """A photograph at the base model's side."""
-    return shrink(image[None], side)[0]
+def shrunk(image: np.ndarray, rng: np.random.Generator, resolution: int) -> np.ndarray:
+    """A photograph at the base model's resolution."""
+    return shrink(image[None], resolution)[0]
 
 
-def degraded(image: np.ndarray, rng: np.random.Generator, side: int) -> np.ndarray:
+def degraded(image: np.ndarray, rng: np.random.Generator, resolution: int) -> np.ndarray:
     """The same, as poor as pictures of a base model may be."""
     from piti.data.degradation import degrade  # its SciPy takes a second to import
 
-    return degrade(image, len(image) // side, rng)
+    return degrade(image, len(image) // resolution, rng)
 
 
 def perceptual_loss(card: TrainCard, weights: Path | None) -> PerceptualLoss | None:

@@ -46,7 +46,7 @@ class Run:
     """
 
     def __init__(self, objective: Objective, place: Place, folder: Path, identity: str, steps: int, ema_rate: float):
-        self.objective, self.place, self.path = objective, place, folder / "state.safetensors"
+        self.objective, self.place, self.path = objective, place, folder / "checkpoint.safetensors"
         self.identity, self.steps, self.ema_rate = identity, steps, ema_rate
         self.names = {p: f"{m}.{n}" for m, module in objective.modules.items() for n, p in module.named_parameters()}
         self.trained = {n: p for n, p in objective.model.named_parameters() if p.requires_grad}

@@ -302,7 +302,7 @@ def test_names_of_other_systems_are_joined(tmp_path, image, label):
         save(tmp_path / folder / "x.png", RAW)
         os.rename(tmp_path / folder / "x.png", os.fsencode(tmp_path / folder) + b"/" + name + b".png")
     card = PackCard(
-        dataset="d", layout="folder", split="train", kind="mask", side=4, train=1, expected=1, num_classes=183
+        dataset="d", layout="folder", split="train", kind="mask", resolution=4, train=1, expected=1, num_classes=183
     )
     pack(card, tmp_path, tmp_path / "packed/index.json")
     assert Shards(tmp_path / "packed/index.json").ids == [COMPOSED]
@@ -392,7 +392,7 @@ def card(kind="images", split="train", train=9, test=0):
         layout="folder",
         split=split,
         kind=kind,
-        side=8,
+        resolution=8,
         expected=train if split == "train" else test,
         train=train,
         test=test,

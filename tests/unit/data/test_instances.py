@@ -133,9 +133,9 @@ def coco(root, *, size=SIZE, annotations=None, text=None):
 def test_reading_brings_the_map_to_its_side_like_labels(tmp_path):
     records = coco(tmp_path)
     whole = Image.fromarray(drawn([SQUARE]))
-    for side in (4, 6, 16):
-        expected = np.asarray(whole.resize((side, side), Image.Resampling.NEAREST))
-        np.testing.assert_array_equal(layouts.read_instances(records[0], side), expected)
+    for resolution in (4, 6, 16):
+        expected = np.asarray(whole.resize((resolution, resolution), Image.Resampling.NEAREST))
+        np.testing.assert_array_equal(layouts.read_instances(records[0], resolution), expected)
     assert not layouts.read_instances(records[1], 6).any()  # without annotations: no instances
 
 
@@ -236,7 +236,7 @@ def test_every_thing_of_a_scene_is_an_instance(made):
 
 def test_packing_instances(made, tmp_path):
     card = PackCard(
-        dataset="coco", layout="coco_stuff", split="test", kind="instances", side=32, expected=32, shard_size=20
+        dataset="coco", layout="coco_stuff", split="test", kind="instances", resolution=32, expected=32, shard_size=20
     )
     pack(card, made[0], tmp_path / "packed/index.json")
     shards = Shards(tmp_path / "packed/index.json", "instances")

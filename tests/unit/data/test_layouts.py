@@ -113,10 +113,10 @@ def test_image_is_resized_whole(tmp_path):
 
 
 @pytest.mark.parametrize("size, side", [((640, 427), 256), ((100, 37), 64), ((13, 8), 32), ((64, 64), 64)])
-def test_nearest_is_pils_nearest(size, side):
+def test_nearest_is_pils_nearest(size, resolution):
     array = RNG.integers(0, 256, size[::-1], np.uint8)
-    expected = Image.fromarray(array).resize((side, side), Image.Resampling.NEAREST)
-    np.testing.assert_array_equal(layouts._nearest(array, side), np.asarray(expected))
+    expected = Image.fromarray(array).resize((resolution, resolution), Image.Resampling.NEAREST)
+    np.testing.assert_array_equal(layouts._nearest(array, resolution), np.asarray(expected))
 
 
 def test_labels_follow_one_convention(tmp_path):

@@ -25,15 +25,15 @@ def test_a_scene_depends_on_seed_and_index_alone():
 
 
 def test_shapes_and_types(many):
-    n, side = 192, 32
+    n, resolution = 192, 32
     found = [(part.shape, part.dtype) for part in many]
     assert found == [
-        ((n, side, side, 3), np.uint8),
-        ((n, side, side), np.uint8),
-        ((n, side, side), np.uint8),
-        ((n, side, side), np.float32),
-        ((n, side, side), bool),
-        ((n, side, side, 3), np.float32),
+        ((n, resolution, resolution, 3), np.uint8),
+        ((n, resolution, resolution), np.uint8),
+        ((n, resolution, resolution), np.uint8),
+        ((n, resolution, resolution), np.float32),
+        ((n, resolution, resolution), bool),
+        ((n, resolution, resolution, 3), np.float32),
         ((n, scenes.LENGTH), np.uint8),
     ]
 
@@ -54,7 +54,7 @@ def test_geometry_is_exact(many):
 
 def test_a_scene_is_the_same_at_every_side():
     """Labels at 32 px are those at 96 px, seen at the same pixel centres, up to outlines and the finest texture."""
-    small, large = (scenes.render(1, np.arange(48), side) for side in (32, 96))
+    small, large = (scenes.render(1, np.arange(48), resolution) for resolution in (32, 96))
     assert (small.classes == large.classes[:, 1::3, 1::3]).mean() > 0.95
 
 

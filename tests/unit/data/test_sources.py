@@ -16,7 +16,14 @@ from piti.store.files import InputError
 
 COUNT = 7
 CARD = PackCard(
-    dataset="own", layout="folder", split="train", kind="images", side=8, train=COUNT, expected=COUNT, shard_size=3
+    dataset="own",
+    layout="folder",
+    split="train",
+    kind="images",
+    resolution=8,
+    train=COUNT,
+    expected=COUNT,
+    shard_size=3,
 )
 
 

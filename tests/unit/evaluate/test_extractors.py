@@ -86,12 +86,12 @@ def test_clip_equals_its_own_preprocessing(weights, small_clip):
     assert not np.allclose(np.linalg.norm(expected, axis=1), 1)  # not normalised
 
 
-@pytest.mark.parametrize("side", [17, 40, 75])
-def test_bicubic_float_is_pillow_without_rounding(side):
-    got = extractors.bicubic_float(torch.from_numpy(IMAGES).permute(0, 3, 1, 2), side)
+@pytest.mark.parametrize("resolution", [17, 40, 75])
+def test_bicubic_float_is_pillow_without_rounding(resolution):
+    got = extractors.bicubic_float(torch.from_numpy(IMAGES).permute(0, 3, 1, 2), resolution)
     for channel in range(3):
         plane = Image.fromarray(IMAGES[1, :, :, channel].astype(np.float32))
-        expected = np.asarray(plane.resize((side, side), Image.Resampling.BICUBIC)).clip(0, 255)
+        expected = np.asarray(plane.resize((resolution, resolution), Image.Resampling.BICUBIC)).clip(0, 255)
         np.testing.assert_allclose(got[1, channel], expected, atol=1e-3)
 
 

@@ -8,8 +8,8 @@ from piti.networks.adversarial import LOSSES, gradient_penalty, wgan_gp_discrimi
 from piti.networks.patch_discriminator import PatchDiscriminator
 
 
-def images(batch=3, side=32, seed=0):
-    return torch.rand(batch, 3, side, side, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+def images(batch=3, resolution=32, seed=0):
+    return torch.rand(batch, 3, resolution, resolution, generator=torch.Generator().manual_seed(seed)) * 2 - 1
 
 
 def test_full_size():
@@ -23,9 +23,9 @@ def test_full_size():
 @pytest.mark.parametrize("n_layers", [1, 2, 3, 4])
 def test_patch_grid_down_to_the_smallest_side(n_layers):
     network = PatchDiscriminator(ndf=4, n_layers=n_layers)
-    for side in (3 * 2**n_layers, 64):
-        patches = side // 2**n_layers - 2
-        assert network(images(2, side)).shape == (2, 1, patches, patches)
+    for resolution in (3 * 2**n_layers, 64):
+        patches = resolution // 2**n_layers - 2
+        assert network(images(2, resolution)).shape == (2, 1, patches, patches)
 
 
 def test_samples_are_judged_alone():
@@ -44,7 +44,7 @@ def test_gradient_penalty_of_a_linear_discriminator(norm):
         score = (x * direction).sum(dim=(1, 2, 3))
         return torch.stack([0.25 * score, 0.75 * score], dim=1)
 
-    torch.testing.assert_close(gradient_penalty(linear, images(side=8)), torch.tensor((norm - 1) ** 2))
+    torch.testing.assert_close(gradient_penalty(linear, images(resolution=8)), torch.tensor((norm - 1) ** 2))
 
 
 def test_gradient_penalty_is_taken_between_fake_and_real():

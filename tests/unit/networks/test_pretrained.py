@@ -127,7 +127,7 @@ def test_glide_drops_what_piti_drops(model, tmp_path):
 
 
 def test_a_released_checkpoint(tmp_path):
-    model = PITI(UNET, EncoderConfig(side=32, strides=3, width=32, layers=1, heads=1))
+    model = PITI(UNET, EncoderConfig(resolution=32, strides=3, width=32, layers=1, heads=1))
     expected = randomised(model)
     same(convert(save(expected, tmp_path / "piti.pt"), "piti"), expected)
     with pytest.raises(InputError, match=r"found cls_token, expected names that begin with encoder\. or decoder\."):

@@ -22,14 +22,14 @@ def unet(seed=0, **changes):
     return model
 
 
-def inputs(side=16, batch=2, channels=3, tokens=5):
+def inputs(resolution=16, batch=2, channels=3, tokens=5):
     generator = torch.Generator().manual_seed(1)
 
     def draw(*shape):
         return torch.randn(*shape, generator=generator)
 
     return (
-        draw(batch, channels, side, side),
+        draw(batch, channels, resolution, resolution),
         torch.tensor([751.0, 3.5])[:batch],
         draw(batch, tokens, 24),
         draw(batch, 24),

@@ -217,7 +217,7 @@ def test_a_table_without_its_card_is_refused(tmp_path):
 
 
 def test_chain_holds_each_artefact_once(tmp_path):
-    data = made(tmp_path / "data/d/0000000000/drawn", "draw_scenes", {})
+    data = made(tmp_path / "data/d/0000000000/synthetic", "draw_scenes", {})
     left, right = (made(tmp_path / f"x/{n}/{n * 10}/f", "pack", {}, {"root": [data]}) for n in "12")
     own = tmp_path / "photographs"
     top = made(tmp_path / "scores/s/3333333333/score.json", "score", {}, {"real": [left, own], "fake": [right]})

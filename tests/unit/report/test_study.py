@@ -40,7 +40,7 @@ def samples(tmp_path):
     def grey(method):
         return lambda ids: np.full((len(ids), 4, 4, 3), COLOUR[method], np.uint8)
 
-    return {m: shards.write(tmp_path / m, "images", IDS, grey(m), shard_size=8, side=4) for m in COLOUR}
+    return {m: shards.write(tmp_path / m, "images", IDS, grey(m), shard_size=8, resolution=4) for m in COLOUR}
 
 
 # -- pairs -------------------------------------------------------------------------------------------------------------
@@ -85,8 +85,8 @@ def test_the_page_shows_what_the_key_says_and_names_nobody(samples, tmp_path):
     assert len(key["pairs"]) == 12
     for token, pair in key["pairs"].items():
         other = {"left": "right", "right": "left"}[pair["ours"]]
-        for side, method in ((pair["ours"], "ours"), (other, pair["over"])):
-            assert np.unique(Image.open(page / "images" / f"{token}-{side}.png")).tolist() == [COLOUR[method]]
+        for resolution, method in ((pair["ours"], "ours"), (other, pair["over"])):
+            assert np.unique(Image.open(page / "images" / f"{token}-{resolution}.png")).tolist() == [COLOUR[method]]
     files = [file for file in page.rglob("*") if file.is_file()]
     assert len(files) == 24 + len(["index.html", "study.css", "study.js", "pairs.js", "amt.html", "amt.csv"])
     for file in files:

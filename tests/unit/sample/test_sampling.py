@@ -23,7 +23,7 @@ def card(name="base", shard_size=3, **config):
         conditions="",
         sampling=SamplingConfig(**{"base_respacing": "3", "upsampler_respacing": "3"} | config),
         seed=4,
-        side=tiny.SIDE if upsampler else tiny.BASE_SIDE,
+        resolution=tiny.SIDE if upsampler else tiny.BASE_SIDE,
         unet=tiny.UPSAMPLER if upsampler else tiny.UNET,
         encoder=ENCODER,
         noise_schedule="squaredcos_cap_v2",

@@ -50,8 +50,8 @@ def card(condition: str, **training) -> TrainCard:
         images="",
         condition=condition,
         conditions="",
-        image_side=SIDE,
-        base_side=16,
+        image_resolution=SIDE,
+        base_resolution=16,
         estimator=EstimatorConfig("small_unet", 8, OUT[condition]),
     )
 

@@ -33,11 +33,11 @@ def pairs(tmp_path_factory):
     from piti import scenes
     from piti.data.shards import write
 
-    folder, count, side = tmp_path_factory.mktemp("pairs"), 6, 72
-    drawn, ids = scenes.render(5, list(range(count)), side), [f"scene-{i}" for i in range(count)]
+    folder, count, resolution = tmp_path_factory.mktemp("pairs"), 6, 72
+    drawn, ids = scenes.render(5, list(range(count)), resolution), [f"scene-{i}" for i in range(count)]
     stored = {"images": drawn.image, "mask": drawn.classes + 1}
     return {
-        kind: write(folder / kind, kind, ids, lambda w, a=array: a[[ids.index(i) for i in w]], 4, side)
+        kind: write(folder / kind, kind, ids, lambda w, a=array: a[[ids.index(i) for i in w]], 4, resolution)
         for kind, array in stored.items()
     }
 
@@ -50,8 +50,8 @@ def card(kind: str, **training) -> TrainCard:
         images="",
         condition="mask",
         conditions="",
-        image_side=GANS[kind].side,
-        base_side=16,
+        image_resolution=GANS[kind].resolution,
+        base_resolution=16,
         gan=GANConfig(**{kind: GANS[kind]}),
         num_classes=CHANNELS,
     )

@@ -24,7 +24,7 @@ def test_an_infinite_loss_is_a_record_and_the_last_state_is_finite(shards, tmp_p
     assert children.step(card, shards, weights, save_every=1, log_every=3).join() == 0
     assert records(weights) == "diverged: mse is not finite at step 2; last good state: step 1"
     assert json.loads(weights.with_name("card.json").read_text())["made"]["history"][-1]["to"] == 2
-    (path,) = tmp_path.glob("state-*/state.safetensors")
+    (path,) = tmp_path.glob("checkpoint-*/checkpoint.safetensors")
     groups, about = state.load(path)
     assert about["step"] == 1
     assert all(tensor.isfinite().all() for tensors in groups.values() for tensor in tensors.values())
@@ -33,7 +33,7 @@ def test_an_infinite_loss_is_a_record_and_the_last_state_is_finite(shards, tmp_p
 def test_the_first_bad_step_is_named_though_it_is_seen_later(shards, tmp_path):
     weights = tiny.train(tmp_path, tiny.card(lr=1e30, steps=6), shards, log_every=4)
     assert records(weights) == "diverged: mse is not finite at step 2; last good state: step 0"
-    assert not list(tmp_path.glob("state-*/state.safetensors"))
+    assert not list(tmp_path.glob("checkpoint-*/checkpoint.safetensors"))
 
 
 def test_weights_that_only_the_last_update_spoils(shards, tmp_path, monkeypatch):

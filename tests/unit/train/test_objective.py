@@ -47,7 +47,7 @@ def test_a_frozen_decoder_stays_as_it_came_and_only_the_encoder_learns(shards, t
     for name, tensor in before.items():
         silent = name.startswith("encoder.cnn.conv") and name.endswith(".bias")  # before an instance norm
         assert torch.equal(tensor, after[name]) == name.startswith("decoder.") or silent, name
-    (path,) = tmp_path.glob("state-*/state.safetensors")
+    (path,) = tmp_path.glob("checkpoint-*/checkpoint.safetensors")
     groups, _ = state.load(path)
     kept = [name for tensors in groups.values() for name in tensors]
     assert any("encoder.cnn.conv1.weight" in name for name in kept)

@@ -45,9 +45,9 @@ def learn(kind: str, shards, folder, steps: int, lr: float) -> tuple[Run, dict]:
     """Train on the four pairs, unmirrored; the run and a batch of the four. The upsampler sees no condition."""
     upsampler = kind == "upsampler"
     made = tiny.card(kind, batch=8, lr=lr, ema_rate=0.97, dropout=0.0, steps=steps)
-    encoder = made.encoder and replace(made.encoder, side=SIDE)
+    encoder = made.encoder and replace(made.encoder, resolution=SIDE)
     card = replace(made, unet=replace(UNET, in_channels=6 if upsampler else 3, patch_size=2 if upsampler else 1))
-    card = replace(card, encoder=encoder, image_side=SIDE, base_side=BASE_SIDE)
+    card = replace(card, encoder=encoder, image_resolution=SIDE, base_resolution=BASE_SIDE)
     images, conditions = tiny.inputs(card, shards)
     batches = Batches(
         Shards(images, "images"),

@@ -35,7 +35,9 @@ UPSAMPLER = {"adversarial": "log_gan", "discriminator_width": 8, "image_losses_f
 
 
 def estimator_card(condition: str) -> TrainCard:
-    card = replace(tiny.card("estimator", batch=BATCH), condition=condition, unet=None, encoder=None, image_side=SIDE)
+    card = replace(
+        tiny.card("estimator", batch=BATCH), condition=condition, unet=None, encoder=None, image_resolution=SIDE
+    )
     channels = len(scenes.CLASSES) if condition == "mask" else 4
     return replace(card, estimator=EstimatorConfig("small_unet", 8, channels))
 
@@ -153,7 +155,7 @@ def test_processes_that_wait_for_another_job_resume_from_what_it_has_saved(shard
     steps = [replace(card, training=replace(card.training, steps=n)) for n in (2, 4)]
     found, outputs = files(card, shards, tmp_path), [tmp_path / name / "weights.safetensors" for name in "ab"]
     train_row(steps[0], tmp_path / "before/weights.safetensors", found, WORK)
-    saved = tmp_path / f"state-{card.identity}/state.safetensors"
+    saved = tmp_path / f"checkpoint-{card.identity}/checkpoint.safetensors"
     saved.rename(tmp_path / "saved")
     with exclusive(saved.parent):
         both = [

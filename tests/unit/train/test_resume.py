@@ -52,7 +52,7 @@ def stop_during(monkeypatch, step):
 
 def saved_state(folder):
     """Every tensor of the one state below `folder`, its step and its curve."""
-    (path,) = folder.glob("state-*/state.safetensors")
+    (path,) = folder.glob("checkpoint-*/checkpoint.safetensors")
     groups, about = state.load(path)
     return groups, {key: about[key] for key in ("step", "counts", "curve")}
 
@@ -125,7 +125,7 @@ def saved(shards, tmp_path):
     """A card, and the state file of its training."""
     card = tiny.card(steps=2)
     tiny.train(tmp_path, card, shards)
-    (path,) = tmp_path.glob("state-*/state.safetensors")
+    (path,) = tmp_path.glob("checkpoint-*/checkpoint.safetensors")
     return card, path
 
 
@@ -157,10 +157,12 @@ def test_the_state_of_another_card_is_refused(saved, shards, tmp_path):
     card, path = saved
     other = replace(card, seed=2)
     tiny.train(tmp_path, other, shards)
-    (others,) = set(tmp_path.glob("state-*/state.safetensors")) - {path}
+    (others,) = set(tmp_path.glob("checkpoint-*/checkpoint.safetensors")) - {path}
     others.write_bytes(path.read_bytes())
     message = refusal(other, shards, tmp_path)
-    assert message.startswith(f"{others}: card: found the state of {path.parent.name.removeprefix('state-')}, expected")
+    assert message.startswith(
+        f"{others}: card: found the state of {path.parent.name.removeprefix('checkpoint-')}, expected"
+    )
 
 
 def test_a_state_beyond_the_last_step_is_refused(saved, shards, tmp_path):
@@ -173,7 +175,7 @@ def test_a_state_beyond_the_last_step_is_refused(saved, shards, tmp_path):
 
 
 def wait_for_state(folder: Path, process) -> None:
-    while not list(folder.glob("state-*/state.safetensors")):
+    while not list(folder.glob("checkpoint-*/checkpoint.safetensors")):
         assert process.is_alive(), "ended before its first state"
         time.sleep(0.01)
 
@@ -229,7 +231,7 @@ def test_sigkill_at_random_moments(shards, tmp_path, children):
         time.sleep(rng.uniform(0.1, 0.6))
         child.kill()
         child.join()
-        if list(tmp_path.glob("parts/state-*/state.safetensors")):
+        if list(tmp_path.glob("parts/checkpoint-*/checkpoint.safetensors")):
             step = saved_state(tmp_path / "parts")[1]["step"]
             assert step >= last
             last = step
