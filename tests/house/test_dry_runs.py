@@ -105,7 +105,7 @@ def test_the_steps_hear_how_many_gpus_their_job_has(resources, setting, launched
     printed = dry_run("-p", "--profile", str(tmp_path), "table1", "--config", *settings)
     said = {step: re.findall(rf"python -m piti.steps.{step} --card .*", printed) for step in ("train", "sample")}
     assert all(said.values())
-    assert set(re.findall(r"piti\.launch .*?--gpus (\d+) .*?piti\.steps\.train", printed)) == {launched}
+    assert set(re.findall(r"piti\.run\.launch .*?--gpus (\d+) .*?piti\.steps\.train", printed)) == {launched}
     for step, expected in (("train", trained), ("sample", sampled)):
         assert {n for line in said[step] for n in re.findall(r" --gpus (\d+)", line) or [None]} == {expected}
 

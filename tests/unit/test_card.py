@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from piti.cards.base import digest, dumps, from_dict, to_dict, unknown_key
+from piti.cards.base import digest, dumps, from_dict, to_dict
+from piti.registry import unknown_key
 from piti.store.files import InputError
 
 
@@ -199,7 +200,7 @@ def test_what_a_card_refuses_itself_names_the_place():
 
         def __post_init__(self):
             if self.resolution % 2:
-                raise ValueError(f"side: found {self.resolution}, expected an even number")
+                raise ValueError(f"resolution: found {self.resolution}, expected an even number")
 
-    with pytest.raises(InputError, match=r"^networks: side: found 3, expected an even number$"):
+    with pytest.raises(InputError, match=r"^networks: resolution: found 3, expected an even number$"):
         from_dict(Even, {"resolution": 3}, "networks")

@@ -22,6 +22,7 @@ from piti.data.shards import write
 from piti.evaluate.features import Features, Spec, write_features
 from piti.networks.piti import PITI
 from piti.plan import Plan, resolve
+from piti.plan.data import packed
 from piti.plan.samples import samples_of
 from piti.plan.scores import features_of
 from piti.sample.stages import Labels
@@ -217,7 +218,7 @@ def scored(tmp_path, monkeypatch):
     (tmp_path / "mine").mkdir()
     ids = [f"ADE_val_{i:08d}" for i in range(20)]
     rng = np.random.default_rng(0)
-    photographs = Plan(config).packed("ade20k", "test", "images")
+    photographs = packed(Plan(config), "ade20k", "test", "images")
     write(Path(photographs.path).parent, "images", ids, lambda i: np.zeros((len(i), 64, 64, 3), np.uint8), 32, 64)
     for i in ids:
         save(tmp_path / f"mine/{i}.png", rng.integers(0, 256, (32, 32, 3)))

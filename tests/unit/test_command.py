@@ -28,7 +28,7 @@ class ToyCard:
 def call(monkeypatch, tmp_path):
     """Run a step in this process: call(run, *arguments, **how) -> the output's path."""
 
-    def run_step(run, *arguments, card='{"side": 4}', **how):
+    def run_step(run, *arguments, card='{"resolution": 4}', **how):
         output = tmp_path / "made" / "output.txt"
         monkeypatch.setattr(sys, "argv", ["step", "--card", str(card), "--output", str(output), *map(str, arguments)])
         # any real step's name will do: the digest of its code goes into card.json
@@ -115,7 +115,7 @@ def test_a_written_card_runs_the_step_again(call):
 
 def test_a_written_card_that_has_changed_is_refused(capsys, call):
     path = call(write).with_name("card.json")
-    path.write_text(path.read_text().replace('"side": 4', '"side": 5'))
+    path.write_text(path.read_text().replace('"resolution": 4', '"resolution": 5'))
     path.with_name("output.txt").unlink()
     with pytest.raises(SystemExit):
         call(write, card=path)
@@ -133,9 +133,9 @@ def test_missing_input_file(capsys, call, tmp_path):
     [
         ('{"side": ', "error: --card: not JSON ("),
         ("nowhere.json", "error: nowhere.json: no such file"),
-        ('{"sidee": 4}', "error: unknown key 'sidee'; nearest valid key: side"),
-        ('{"side": "big"}', "error: side: found 'big', expected a whole number"),
-        ("{}", "error: side: missing (expected a whole number)"),
+        ('{"resolutionn": 4}', "error: unknown key 'resolutionn'; nearest valid key: resolution"),
+        ('{"resolution": "big"}', "error: resolution: found 'big', expected a whole number"),
+        ("{}", "error: resolution: missing (expected a whole number)"),
     ],
 )
 def test_bad_card(capsys, call, tmp_path, card, line):

@@ -14,6 +14,7 @@ from piti.conditions.mask import colour_map
 from piti.config import Run, load
 from piti.plan import Plan
 from piti.plan.samples import samples_of
+from piti.plan.scores import score_of
 from piti.sample.translate import read_mask
 from piti.store.files import InputError, write_json
 
@@ -47,7 +48,7 @@ def test_the_models_that_are_there_are_offered(trained):
     assert one.worth == f"{said}Not scored yet"
     again = replace(trained, methods=trained.methods | {"again": replace(trained.methods["spade"], label="2")})
     assert list(demo.choices(ASKED, again)) == found  # the same weights, sampled another way
-    score = Plan(trained).score(Run(method="oasis", task="coco_mask", metric="fid_c"), 0)
+    score = score_of(Plan(trained), Run(method="oasis", task="coco_mask", metric="fid_c"), 0)
     write_json(score.path, {"value": 12.34, "interval": [10, 14.06], "n": 24})
     (one,) = demo.choices(Namespace(**vars(ASKED) | {"method": "oasis"}), trained)
     assert one.worth == f"{said}FD EfficientNet-Lite0 ↓ 12.3 (10.0 to 14.1), n = 24"

@@ -213,7 +213,7 @@ def test_one_estimator_a_task_whatever_is_measured_and_by_which_seed(preset):
 
 def test_photographs_are_measured_once():
     cells = resolve(load({"preset": "smoke", "seeds": [0, 1]}, SHIPPED))[1]["alignment"].card.cells
-    assert {len(cell.scores) for cell in cells if cell.row == "Photographs"} == {1}
+    assert {len(cell.scores) for cell in cells if cell.row == "Real images"} == {1}
     assert {len(cell.scores) for cell in cells if cell.row == "Ours"} == {2}
 
 

@@ -13,6 +13,7 @@ import types
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from piti.registry import unknown_key
 from piti.store.files import InputError
 
 T = TypeVar("T")
@@ -56,13 +57,6 @@ def from_dict(cls: type[T], data: Any, where: str = "", base: T | None = None) -
         return cls(**values)
     except ValueError as error:
         raise InputError(f"{where or cls.__name__}: {error}") from None
-
-
-def unknown_key(key: str, known: Any, where: str = "") -> str:
-    """The one line that refuses a key, with the nearest valid one."""
-    near = difflib.get_close_matches(str(key), list(known), n=1, cutoff=0.0)
-    hint = f"; nearest valid key: {near[0]}" if near else ""
-    return f"{where + ': ' if where else ''}unknown key {key!r}{hint}"
 
 
 def check_range(card: Any, **bounds: tuple[float, float]) -> None:

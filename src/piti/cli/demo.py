@@ -15,12 +15,13 @@ from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
-from piti.cards.base import unknown_key
 from piti.cli.translate import planned
 from piti.config import Config, Run
 from piti.evaluate.measures import DISTANCES
 from piti.plan import Plan, Unavailable
+from piti.plan.data import packed
 from piti.plan.scores import score_of
+from piti.registry import unknown_key
 from piti.sample.stages import Stage, read_card, stages_of
 from piti.scenes.classes import CLASSES
 from piti.store.files import InputError, read_json
@@ -94,7 +95,7 @@ def choices(arguments: Namespace, config: Config) -> Iterator[Choice]:
                 continue
             offered.add(weights)
             said, label = config.tasks[task], config.methods[method].label
-            examples = Path(Plan(config).packed(said.dataset, "test", said.condition).path)
+            examples = Path(packed(Plan(config), said.dataset, "test", said.condition).path)
             named = f"--method {method} --task {task} --config preset={config.preset}"
             note = f": {config.note}" if config.note else ""
             worth = f"Preset {config.preset}{note}. {about(stages)}. {scored(config, method, task)}"

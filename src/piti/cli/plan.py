@@ -14,13 +14,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from piti.cards import Card, DownloadCard, TrainCard
-from piti.cards.base import unknown_key
 from piti.config import Config
 from piti.plan import Artefact, report, resolve
 from piti.plan.cost import CPU, Costs, sized
 from piti.plan.disk import folders
 from piti.plan.gpu import GPUS
 from piti.plan.memory import fits, peak, remedies
+from piti.registry import unknown_key
 from piti.store.files import InputError
 
 # The order of the journey.

@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from piti.cards.base import unknown_key
 from piti.cli.making import make
 from piti.config import Config, Method, Run
 from piti.evaluate.measures import DISTANCES, MEASURES
@@ -22,6 +21,7 @@ from piti.plan import Plan, Unavailable
 from piti.plan.data import packed
 from piti.plan.samples import samples_of
 from piti.plan.scores import features_of, score_of
+from piti.registry import unknown_key
 from piti.store.files import InputError, read_json
 
 NAME = "pictures"  # of the method whose pictures they are

@@ -25,11 +25,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from piti.cards import SampleCard, SamplingConfig
-from piti.cards.base import from_dict, unknown_key
+from piti.cards.base import from_dict
 from piti.cli.making import make
 from piti.config import Config
 from piti.plan import Plan, Unavailable
 from piti.plan.samples import samples_of
+from piti.registry import unknown_key
 from piti.sample.stages import Labels, Stage, stages_of
 from piti.store.files import InputError
 

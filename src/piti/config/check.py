@@ -1,9 +1,9 @@
 """Names that one entry of a configuration uses for another must exist, and fit."""
 
-from piti.cards.base import unknown_key
 from piti.config.model import SHOWN, Config
 from piti.diffusion.respacing import kept_steps
 from piti.evaluate.measures import DISTANCES, MEASURES
+from piti.registry import unknown_key
 from piti.store.files import InputError
 
 

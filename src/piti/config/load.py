@@ -10,9 +10,10 @@ from typing import Any, get_type_hints
 
 import yaml
 
-from piti.cards.base import from_dict, unknown_key
+from piti.cards.base import from_dict
 from piti.config.check import check_names
 from piti.config.model import Config
+from piti.registry import unknown_key
 from piti.store.files import InputError
 
 MOST_VALUES = 100_000  # of one file; all that ships is two thousand

@@ -224,7 +224,7 @@ class Shards:
         if wanted.size and not (wanted.min() >= 0 and wanted.max() < len(self)):
             raise IndexError(f"{self.index}: rows {wanted.min()} .. {wanted.max()} of {len(self)}")
         out = np.empty((len(wanted), *_in_file(self.kind, self.resolution)), np.uint8)
-        numbers = np.searchsorted(self._starts, wanted, resolution="right") - 1
+        numbers = np.searchsorted(self._starts, wanted, side="right") - 1
         for place, (row, number) in enumerate(zip(wanted, numbers, strict=True)):
             with self._reading(number) as data:
                 data.read_direct(out, np.s_[row - self._starts[number]], np.s_[place])

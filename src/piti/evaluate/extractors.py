@@ -15,11 +15,11 @@ from PIL import Image
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from piti.cards.base import unknown_key
 from piti.evaluate.efficientnet import Trunk
 from piti.evaluate.features import Spec
 from piti.networks import weights as checkpoint
 from piti.networks.perceptual import VGGFeatures
+from piti.registry import unknown_key
 from piti.store.files import InputError, file_digest
 
 Network = Callable[[torch.Tensor], torch.Tensor]  # N×3×resolution×resolution RGB float32 in 0..255 -> N×width

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from piti.cards.base import unknown_key
 from piti.networks.hed import GROUPS, HED
 from piti.networks.perceptual import DEPTHS, VGGFeatures
 from piti.networks.weights import load, strip_text
+from piti.registry import unknown_key
 from piti.store.files import InputError
 
 StateDict = dict[str, Tensor]

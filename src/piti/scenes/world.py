@@ -43,7 +43,7 @@ def draw(seed: int, indices: np.ndarray, style: str) -> SimpleNamespace:
 
     def choice(*odds: float) -> np.ndarray:
         edges = np.cumsum(odds, dtype=np.float32) / np.float32(sum(odds))
-        return np.minimum(np.searchsorted(edges, next(columns), resolution="right"), len(odds) - 1)[:, None, None]
+        return np.minimum(np.searchsorted(edges, next(columns), side="right"), len(odds) - 1)[:, None, None]
 
     def chance(probability: float | np.ndarray) -> np.ndarray:
         return uniform() < probability

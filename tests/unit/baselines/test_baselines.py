@@ -229,6 +229,6 @@ def test_released_coco_weights_read_our_label_maps():
 
 
 def test_side_that_cannot_be_halved_is_refused():
-    with pytest.raises(InputError, match="side: found 100, expected a multiple of 32"):
+    with pytest.raises(InputError, match="resolution: found 100, expected a multiple of 32"):
         from_dict(SPADEConfig, {"resolution": 100})
     assert from_dict(SPADEConfig, {"resolution": "64"}).resolution == 64

@@ -64,5 +64,5 @@ def test_five_blocks_serve_a_side_of_32():
     assert logits.shape == (2, CLASSES + 1, 32, 32)
     logits.square().mean().backward()
     assert not [name for name, p in model.named_parameters() if p.grad is None]
-    with pytest.raises(ValueError, match="side: found 32, expected a multiple of 64"):
+    with pytest.raises(ValueError, match="resolution: found 32, expected a multiple of 64"):
         OASISConfig(CLASSES, 32)

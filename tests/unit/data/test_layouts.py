@@ -112,7 +112,7 @@ def test_image_is_resized_whole(tmp_path):
         np.testing.assert_array_equal(layouts.read_image(Record("x", path), 16), np.asarray(expected))
 
 
-@pytest.mark.parametrize("size, side", [((640, 427), 256), ((100, 37), 64), ((13, 8), 32), ((64, 64), 64)])
+@pytest.mark.parametrize("size, resolution", [((640, 427), 256), ((100, 37), 64), ((13, 8), 32), ((64, 64), 64)])
 def test_nearest_is_pils_nearest(size, resolution):
     array = RNG.integers(0, 256, size[::-1], np.uint8)
     expected = Image.fromarray(array).resize((resolution, resolution), Image.Resampling.NEAREST)

@@ -172,7 +172,7 @@ def miscount_shard(folder):
         (miscount, "count: found 11 items in its shards, expected 12"),
         (miscount_shard, r"shard-00001.h5: shapes of ids and items: found \(4, 4"),
         (lambda folder: (folder / "index.json").unlink(), "no such file"),
-        (lambda folder: (folder / "index.json").write_text('{"kind": "images"}'), "key 'side': not found"),
+        (lambda folder: (folder / "index.json").write_text('{"kind": "images"}'), "key 'resolution': not found"),
         (lambda folder: write_failure([folder / "index.json"], "diverged"), r"failure record \(diverged\)"),
     ],
 )

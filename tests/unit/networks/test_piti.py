@@ -61,7 +61,7 @@ def test_full_size_prior_gives_the_decoder(name, unet):
     assert {key: tuple(value.shape) for key, value in kept.items()} == shapes(decoder)
 
 
-@pytest.mark.parametrize("side, strides, channels", [(64, 3, 3), (64, 3, 1), (32, 2, 6), (128, 4, 3)])
+@pytest.mark.parametrize("resolution, strides, channels", [(64, 3, 3), (64, 3, 1), (32, 2, 6), (128, 4, 3)])
 def test_encoder_sizes(resolution, strides, channels):
     config = EncoderConfig(in_channels=channels, resolution=resolution, strides=strides, width=32, layers=2, heads=4)
     tokens, pooled = ConditionEncoder(config)(torch.randn(2, channels, resolution, resolution))
