@@ -12,12 +12,12 @@ from bench.measure import Line, compare
 from bench.sizes import Sizes
 from piti import scenes
 from piti.cards import PackCard
-from piti.conditions.mask import colour_map
-from piti.data import layouts
-from piti.data.layouts import Record
 from piti.data.loader import Batches
 from piti.data.packing import pack
 from piti.data.shards import Shards
+from piti.datasets import layouts
+from piti.datasets.colours import colour_map
+from piti.datasets.layouts import Record
 
 CLASSES = 151
 
@@ -28,7 +28,7 @@ def loader(sizes: Sizes, device: torch.device, repeat: int) -> Iterator[Line]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         scenes.write(folder / "scenes", "ade20k", 0, {"train": count}, sizes.scene_resolution)
-        records = {record.id: record for record in layouts.scan("ade20k", folder / "scenes", "train")}
+        records = {record.id: record for record in layouts.survey("ade20k", folder / "scenes", "train").records}
         colour(records)
         images = shards(sizes, folder, "images", count, shrunk_resolution=sizes.base_resolution)
         masks = shards(sizes, folder, "mask", count, num_classes=CLASSES)
@@ -70,11 +70,11 @@ def colour(records: dict[str, Record]) -> None:
     """Write the colour maps that the release prepares beforehand."""
     colours = colour_map(CLASSES)
     for record in records.values():
-        Image.fromarray(colours[np.asarray(Image.open(record.labels))]).save(coloured(record))
+        Image.fromarray(colours[np.asarray(Image.open(record.parts["labels"]))]).save(coloured(record))
 
 
 def coloured(record: Record) -> Path:
-    return record.labels.with_suffix(".colour.png")
+    return record.parts["labels"].with_suffix(".colour.png")
 
 
 def shards(sizes: Sizes, folder: Path, kind: str, count: int, **options: int) -> Shards:

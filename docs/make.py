@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from piti.conditions import mask
 from piti.data.degradation import degrade
 from piti.data.grid import grid
+from piti.datasets import colours
 from piti.scenes import CLASSES, render
 
 HERE = Path(__file__).parent
@@ -17,7 +17,7 @@ HEADING = 16  # px above a sheet for the names of its columns
 def scenes(count: int = 10, resolution: int = 96) -> np.ndarray:
     """Drawn scenes, one a row, twice beside each other: photograph, labels, depth (near is light), normals."""
     drawn = render(7, np.arange(count), resolution)
-    labels = mask.colour_map(256)[np.array([c.ade20k for c in CLASSES])][drawn.classes]
+    labels = colours.colour_map(256)[np.array([c.ade20k for c in CLASSES])][drawn.classes]
     depth = 255 / (1 + drawn.depth / 20)
     depth = np.repeat(np.where(drawn.valid, depth, 0).astype(np.uint8)[..., None], 3, axis=-1)
     normals = np.where(drawn.valid[..., None], (drawn.normal + 1) * 127.5, 0).astype(np.uint8)

@@ -59,7 +59,7 @@ def draw(
     """
     from piti.sample.translate import drawn, find
 
-    given = conditions if isinstance(conditions, Mapping) else find(Path(conditions), model.kind)
+    given = conditions if isinstance(conditions, Mapping) else find(Path(conditions), model.condition)
     files = {name: one if isinstance(one, np.ndarray) else Path(one) for name, one in given.items()}
     return dict(drawn(model, files, batch))
 
@@ -88,7 +88,8 @@ def table(path: Path | str) -> "pd.DataFrame":
 
 
 def _features(given: Pictures, extractor, resolution: int):
-    from piti.data import gathering, listing
+    from piti.data import gathering
+    from piti.datasets import listing
     from piti.evaluate.extractors import extract
     from piti.evaluate.features import Features
 

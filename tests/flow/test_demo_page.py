@@ -25,9 +25,9 @@ from tests.house import ROOT
 from piti.baselines import build
 from piti.cards import SampleCard
 from piti.conditions import CONDITIONS
-from piti.conditions.mask import colour_map
 from piti.config import load
 from piti.data import shards
+from piti.datasets.colours import colour_map
 from piti.networks.piti import PITI
 from piti.plan import Plan
 from piti.plan.data import packed

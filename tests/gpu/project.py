@@ -17,6 +17,7 @@ import torchvision
 from matplotlib import colormaps
 
 import piti
+from piti import conditions
 from piti.baselines import build
 from piti.cards import Card, TrainCard
 from piti.cards.base import digest
@@ -148,7 +149,7 @@ def stand_in(artefact: Artefact, reader: Card, folder: Path) -> Path:
 
 def pictures(folder: Path, kind: str, resolution: int) -> None:
     """Shards of dark pictures; of a label map i the upper part is class i + 1, which is enough to edit it."""
-    stored = np.zeros((PICTURES, *shards.KINDS[kind].item(resolution)), np.uint8)
+    stored = np.zeros((PICTURES, *conditions.stored(kind).shape(resolution)), np.uint8)
     if kind == "geometry":
         stored[..., 3:] = colormaps["jet"](0, bytes=True)[:3]  # a depth
     if kind == "mask":

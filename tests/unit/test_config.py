@@ -152,7 +152,7 @@ def test_numbers_that_cannot_be_meant(user, words):
         ({"comparable": "perhaps"}, "comparable: found 'perhaps', expected true or false"),
         (
             {"tasks": {"ade20k_mask": {"condition": "msk"}}},
-            "tasks.ade20k_mask.condition: found 'msk', expected one of mask, ",
+            "tasks.ade20k_mask.condition: unknown key 'msk'; nearest valid key: mask",
         ),
     ],
 )

@@ -15,13 +15,13 @@ import torch
 from PIL import Image
 from safetensors.numpy import save_file
 
+from piti.conditions import CONDITIONS
 from piti.config import load, parse_yaml
-from piti.data import instances, pictures
 from piti.data.shards import Shards
+from piti.datasets import instances, pictures
 from piti.networks.pretrained import convert
 from piti.plan import resolve
 from piti.sample.stages import read_card
-from piti.sample.translate import read_sketch
 from piti.store.files import InputError, read_json, write_json
 
 TESTS = Path(__file__).parent
@@ -136,14 +136,14 @@ def test_a_card_inside_weights(tmp_path, card):
 def test_a_users_own_picture_has_the_same_limit(tmp_path, monkeypatch):
     Image.new("L", (20, 20)).save(tmp_path / "a.png")
     monkeypatch.setattr(pictures, "MAX_PIXELS", 399)
-    refused("found 20×20 pixels, expected at most 399", read_sketch, tmp_path / "a.png", 4)
+    refused("found 20×20 pixels, expected at most 399", CONDITIONS["sketch"].open, tmp_path / "a.png", 4)
 
 
 def test_a_picture_is_never_a_program(tmp_path):
     """PIL would run Ghostscript on PostScript, whatever the file is called."""
     (tmp_path / "a.jpg").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n%%EOF\n")
     assert Image.open(tmp_path / "a.jpg").format == "EPS"
-    refused("a.jpg: not a whole image .cannot identify", read_sketch, tmp_path / "a.jpg", 4)
+    refused("a.jpg: not a whole image .cannot identify", CONDITIONS["sketch"].open, tmp_path / "a.jpg", 4)
 
 
 @pytest.mark.parametrize(

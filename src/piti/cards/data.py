@@ -65,22 +65,17 @@ class PackCard(Card):
     version: str = ""
     synthetic: str = ""  # digest of the synthetic data set, if it is one
     split: Literal["train", "test"]
-    kind: Literal["images", "mask", "geometry", "caption", "instances"]
+    kind: str  # of its items (`piti.conditions.stored`)
     resolution: int
     shrunk_resolution: int = 0  # photographs resized once more, for the base model (facts 1.3)
-    train: int = 0  # of the folder layout alone, whose split is made of the two counts
+    train: int = 0  # of a layout without splits of its own, which are made of the two counts
     test: int = 0
     num_classes: int = 0
     exclude: tuple[str, ...] = ()
     depth_unit: Literal["m", "cm", "mm"] = "m"  # of the depth files, for geometry
-    expected: int = apart(0)  # photographs in this split: of the folder layout at most, of others as published
+    expected: int = apart(0)  # photographs in this split: without splits of its own at most, else as published
     archives: tuple[str, ...] = apart(())  # "file digest" of those that state one
     shard_size: int = apart(4096)
-
-    @property
-    def limit(self) -> int | None:
-        """Photographs taken at most. The layouts of published data sets have splits of their own, taken whole."""
-        return self.expected if self.layout == "folder" else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +83,7 @@ class SketchCard(Card):
     """Binarised HED edges of packed photographs (facts 5)."""
 
     images: str
+    kind: str
     hed: str
     resolution: int
     hed_resolution: int

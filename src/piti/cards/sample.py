@@ -98,7 +98,7 @@ class GenerateCard(Card):
     resolution: int
     gan: GANConfig
     num_classes: int = 0
-    sketch_input: str = ""
+    view: str = ""
     instances: str = ""
     shard_size: int = apart(4096)
 

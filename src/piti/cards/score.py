@@ -27,13 +27,13 @@ class ScoreCard(Card):
 
 @dataclass(frozen=True, kw_only=True)
 class AlignmentCard(Card):
-    """How well pictures follow their conditions, read back from them by an estimator, sketches by HED."""
+    """How well pictures follow their conditions, predicted from them by an estimator, sketches by HED."""
 
     measure: str  # a key of piti.evaluate.measures.MEASURES
     images: str
     conditions: str
-    network: str  # digest of its weights
     min_images: int
+    network: str = ""  # digest of the weights of what predicts, if it has any
     estimator: EstimatorConfig | None = None
     hed_resolution: int = 0
     threshold: float = 0.6

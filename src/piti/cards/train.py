@@ -54,7 +54,7 @@ class TrainCard(Card):
     training: TrainingConfig
     seed: int
     images: str
-    condition: str  # mask | sketch | geometry | caption
+    condition: str  # kind of its shards
     conditions: str  # digest of its shards
     image_resolution: int
     base_resolution: int
@@ -64,7 +64,7 @@ class TrainCard(Card):
     gan: GANConfig | None = None
     estimator: EstimatorConfig | None = None
     num_classes: int = 0  # of a baseline's one-hot labels
-    sketch_input: str = ""  # of a baseline: binary | distance
+    view: str = ""  # how a baseline sees its condition (Condition.views)
     instances: str = ""  # digest of the instance maps whose boundaries a baseline sees
     fraction: float = 1.0  # share of the training pairs
     epochs: int = 0  # of a baseline, from which its steps follow

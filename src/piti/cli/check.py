@@ -37,7 +37,8 @@ def said_at_start(plan: Plan) -> None:
 
 def remarks(plan: Plan) -> Iterator[str]:
     """What is not as declared or not as meant."""
-    from piti.data import layouts, packing
+    from piti.data import packing
+    from piti.datasets import layouts
 
     yield from averages(plan)
     for card, root in own(plan):

@@ -6,13 +6,13 @@ It is said before work begins and by `piti status`. Nothing is made again for it
 import shlex
 from collections import defaultdict
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 from piti.cards import PackCard, TrainCard
-from piti.data import layouts
+from piti.data import packing
 from piti.data.sources import Sources, beside, same, size_and_time
+from piti.datasets import listing
 from piti.plan import Artefact, Plan
 from piti.store.files import InputError, read_json
 
@@ -26,7 +26,7 @@ class Drift(NamedTuple):
 
 def drifts(plan: Plan) -> Iterator[Drift]:
     """A line for each data set, and for each file of weights, that is no longer what it was."""
-    packs, seen = defaultdict(list), cache(layouts.scan)
+    packs = defaultdict(list)
     for artefact in plan.artefacts.values():
         if Path(artefact.path).exists():
             if isinstance(artefact.card, PackCard):
@@ -35,12 +35,12 @@ def drifts(plan: Plan) -> Iterator[Drift]:
                 yield from converted(artefact)
     for name, artefacts in packs.items():
         yield from archived(name, artefacts)
-        yield from packed(name, artefacts, seen, plan)
+        yield from packed(name, artefacts, plan)
 
 
-def packed(name: str, artefacts: list[Artefact], seen, plan: Plan) -> Iterator[Drift]:
+def packed(name: str, artefacts: list[Artefact], plan: Plan) -> Iterator[Drift]:
     """A data set on the user's own disk: which files are others than were packed."""
-    found, changed, gone, root, stats = {}, [], set(), "", {}
+    found, changed, gone, root, stats, seen = {}, [], set(), "", {}, {}
     for artefact in (artefact for artefact in artefacts if artefact.given):
         root, folder = artefact.given["root"], Path(artefact.path).parent
         shards = [shard for shard in sorted(folder.glob("shard-*.h5")) if beside(shard).exists()]
@@ -48,11 +48,12 @@ def packed(name: str, artefacts: list[Artefact], seen, plan: Plan) -> Iterator[D
             continue  # packed by an earlier version, or kept on purpose
         try:
             card = artefact.card
-            records = seen(card.layout, root, card.split, card.exclude, card.limit, card.test)
-            sources, differ = Sources(records, card.kind, stats), {}
+            if card.split not in seen:
+                seen[card.split] = packing.survey(card, root).records
+            sources, differ = Sources(seen[card.split], card.kind, stats), {}
             for shard in shards:
                 differ |= sources.changed(shard)
-        except layouts.listing.Nothing as error:
+        except listing.Nothing as error:
             gone.add(f"datasets.{name}: {error}: it is gone; what was packed from it is used")
             continue
         except (InputError, OSError) as error:

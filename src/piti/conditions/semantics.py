@@ -1,35 +1,8 @@
-"""Conditions as the GAN baselines take them (facts 3), made from the stored items on the training device.
+"""Stored items as channels, on the device that they are trained on (facts 3)."""
 
-For sketches they may also take PITI's own distance map: then the loader's `condition` is used as it is.
-"""
-
-from collections.abc import Callable
-
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-
-from piti.conditions import CONDITIONS
-
-
-def semantics(stored: Tensor, num_classes: int, instances: Tensor | None = None) -> Tensor:
-    """What a baseline's networks are given, float32 N x C x S x S, for a batch of the loader's `condition`.
-
-    Label maps (num_classes > 0) become one-hot, with the boundaries of `instances` as a last channel where those are
-    given; sketches (uint8, no classes) 0 or 1; what is a float already stays: depth and normals, distance maps.
-    """
-    if stored.is_floating_point():
-        return stored
-    if not num_classes:
-        return binary(stored)
-    labels = one_hot(stored, num_classes)
-    return labels if instances is None else torch.cat([labels, boundary(stored, instances)], dim=1)
-
-
-def stored_as(kind: str, sketch_input: str) -> Callable[[np.ndarray], np.ndarray]:
-    """What the loader does to a baseline's stored items: nothing to labels and edges, for they grow on the device."""
-    return np.asarray if kind == "mask" or sketch_input == "binary" else CONDITIONS[kind].encode
 
 
 def one_hot(labels: Tensor, num_classes: int) -> Tensor:

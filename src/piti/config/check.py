@@ -1,6 +1,8 @@
 """Names that one entry of a configuration uses for another must exist, and fit."""
 
+from piti.conditions import CONDITIONS
 from piti.config.model import SHOWN, Config
+from piti.datasets.layouts import LAYOUTS
 from piti.diffusion.respacing import kept_steps
 from piti.evaluate.measures import DISTANCES, MEASURES
 from piti.registry import unknown_key
@@ -25,8 +27,11 @@ def check_names(config: Config) -> None:
         if model.init != "released":
             known(model.init, f"models.{name}.init", config.models)
         known(model.weights, f"models.{name}.weights", config.weights)
+    for name, dataset in config.datasets.items():
+        known(dataset.layout, f"datasets.{name}.layout", LAYOUTS)
     for name, task in config.tasks.items():
         known(task.dataset, f"tasks.{name}.dataset", config.datasets)
+        known(task.condition, f"tasks.{name}.condition", CONDITIONS)
     for name, method in config.methods.items():
         known(method.base, f"methods.{name}.base", config.models)
         known(method.upsampler, f"methods.{name}.upsampler", config.models)

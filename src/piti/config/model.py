@@ -35,7 +35,7 @@ class Scenes:
 class Dataset:
     """One entry of datasets.yaml."""
 
-    layout: Literal["ade20k", "coco_stuff", "diode", "folder"]
+    layout: str  # a key of piti.datasets.layouts.LAYOUTS
     train: int  # expected number of training pairs
     test: int
     num_classes: int = 0  # with 0 = void; 0 where there are no labels
@@ -103,7 +103,7 @@ class Model(TrainingConfig):
     epochs: dict[str, int] = field(default_factory=dict)  # data set -> epochs, where `steps` is 0
     decay: dict[str, float] = field(default_factory=dict)  # data set -> last part of a baseline's steps with falling lr
     instances: tuple[str, ...] = ()  # data sets whose instance boundaries a baseline sees
-    sketch_input: Literal["binary", "distance"] = "binary"  # how a baseline sees a sketch
+    views: dict[str, str] = field(default_factory=dict)  # kind of condition -> how a baseline sees it, of its `views`
     weights: str = ""  # the row is this entry of weights.yaml instead of being trained
 
 
@@ -113,7 +113,7 @@ class Task:
 
     label: str
     dataset: str
-    condition: Literal["mask", "sketch", "geometry"]
+    condition: str  # a key of piti.conditions.CONDITIONS
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class Method:
     pictures: dict[str, str] = field(default_factory=dict)  # task -> folder of pictures that a method made elsewhere
     real: bool = False  # the real test images themselves: the best that a measure can say
     best_of: tuple[str, ...] = ()  # other methods, of which each cell takes the best score: selection on the test set
-    conditions: tuple[str, ...] = ("mask", "sketch", "geometry")  # its other cells read "-"
+    conditions: tuple[str, ...] = ()  # that it takes, where not all; its other cells read "-"
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,11 @@ import numpy as np
 from PIL import Image
 
 from piti.cards import GatherCard
-from piti.data import listing, pictures, shards
+from piti.data import shards
 from piti.data.packing import refusal
 from piti.data.shards import Shards
+from piti.datasets import listing, pictures
 from piti.store.files import InputError, refuse
-
-GROUND = "white"  # under transparent pixels
 
 
 def gather(card: GatherCard, output: Path, folder: Path, images: Path) -> None:
@@ -65,7 +64,7 @@ def joined(ids: list[str], found: dict[str, Path]) -> dict[str, Path]:
 
 def read(path: Path, resolution: int) -> np.ndarray:
     """A picture as uint8 resolution×resolution×3."""
-    return sized(np.asarray(pictures.colours(path, GROUND, upright=True)), resolution)
+    return sized(np.asarray(pictures.colours(path, pictures.PAPER, upright=True)), resolution)
 
 
 def sized(picture: np.ndarray, resolution: int) -> np.ndarray:

@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from piti.conditions import CONDITIONS
 from piti.data.shards import Shards
 from piti.store.files import InputError
 
@@ -29,8 +28,8 @@ class Batches(torch.utils.data.Dataset):
     condition: mask, sketch or geometry, or captions; joined to the images by id. None: images only.
     indices: the rows of `images` to train on; all when not given.
     encode: stored items -> `condition`; PITI's encoding when not given. The baselines keep the stored items
-        (`numpy.asarray`) and encode them on the device (piti.conditions.semantics).
-    flip: mirror half of the pairs. Not with captions, which say left and right.
+        (`numpy.asarray`) and encode them on the device (piti.conditions).
+    flip: mirror half of the pairs.
     condition_dropout: share of the conditions replaced by the null condition (ones; for captions padding).
     instances: instance maps of the same data set (uint8), joined by id.
     crop: side of a random square cut out of image, condition and instances alike; 0 for none.
@@ -62,20 +61,19 @@ class Batches(torch.utils.data.Dataset):
         world: int = 1,
     ):
         """Join condition to images. Raises InputError where an image has no condition."""
-        captions = condition is not None and condition.kind == "caption"
-        if flip and captions:
+        if flip and condition is not None and len(condition.form.shape(1)) < 2:
             raise ValueError("flip: captions say left and right; expected flip=False")
         if batch_size % world:
             raise InputError(f"batch: found {batch_size}, expected a multiple of the {world} processes that share it")
         self.images, self.condition, self.low_res = images, condition, low_res
         self.seed, self.batch_size, self.flip = seed, batch_size, flip
-        self.condition_dropout, self.null = condition_dropout, 0 if captions else 1
+        self.condition_dropout = condition_dropout
         self.instances, self.crop = instances, crop
         self.rows = np.arange(len(images)) if indices is None else np.asarray(indices)
         self.ids = [images.ids[row] for row in self.rows]
         if condition is not None:
             self.condition_rows = condition.rows(self.ids)
-            self.encode = encode or (_tokens if captions else CONDITIONS[condition.kind].encode)
+            self.encode, self.null = encode or condition.form.encode, condition.form.null
         if instances is not None:
             self.instance_rows = instances.rows(self.ids)
         share = batch_size // world
@@ -143,7 +141,3 @@ def _to_range(images: np.ndarray) -> Tensor:
     """uint8 N x S x S x 3 -> float32 N x 3 x S x S in [-1, 1]."""
     planes = torch.from_numpy(images).permute(0, 3, 1, 2)
     return planes.to(torch.float32, memory_format=torch.contiguous_format).div_(127.5).sub_(1)
-
-
-def _tokens(stored: np.ndarray) -> np.ndarray:
-    return stored.astype(np.int64)

@@ -5,7 +5,8 @@ An artefact is a folder of shard files and, written last, its `index.json`:
     {"kind": "mask", "count": 2000, "resolution": 256, "attributes": {"num_classes": 151},
      "shards": [{"file": "shard-00000.h5", "count": 1000, "bytes": 1234}, ...]}
 
-A shard file holds `ids` (UTF-8) and one uint8 data set, named by the kind. S is the resolution in pixels:
+A shard file holds `ids` (UTF-8) and one uint8 data set, in the form that the kind declares (`piti.conditions`). S is
+the resolution in pixels; of those that ship:
 
     kind       data set   item as written and read                                in the file
     images     images     S x S x 3, RGB                                          the same
@@ -25,31 +26,13 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
 
 import h5py
 import numpy as np
 
+from piti.conditions import stored
 from piti.data.sources import Sources
 from piti.store.files import InputError, atomic, failure, read_json, write_json
-
-
-class Kind(NamedTuple):
-    """How one kind is stored."""
-
-    dataset: str
-    item: Callable[[int], tuple[int, ...]]  # resolution -> shape of one item, as written and read
-    compression: str | None = None
-
-
-KINDS = {
-    "images": Kind("images", lambda resolution: (resolution, resolution, 3)),
-    "mask": Kind("labels", lambda resolution: (resolution, resolution), "lzf"),
-    "instances": Kind("instances", lambda resolution: (resolution, resolution), "lzf"),
-    "sketch": Kind("bits", lambda resolution: (resolution, resolution)),
-    "geometry": Kind("maps", lambda resolution: (resolution, resolution, 6)),
-    "caption": Kind("tokens", lambda resolution: (resolution,)),
-}
 
 
 def write(
@@ -102,21 +85,23 @@ def write(
 
 
 def _write_shard(path: Path, kind: str, ids: list[str], make, resolution: int, batch_size: int, progress) -> None:
-    name, item, compression = KINDS[kind]
+    form = stored(kind)
     with atomic(path) as temporary, h5py.File(temporary, "w", libver=("v110", "v110")) as file:
         names = [i.encode() for i in ids]
         width = h5py.string_dtype("utf-8", max(map(len, names)))
         file.create_dataset("ids", data=np.array(names, width), chunks=(len(ids),), fletcher32=True)
-        shape = (len(ids), *_in_file(kind, resolution))
+        shape = (len(ids), *form.shape_in_file(resolution))
         chunks = (1, *shape[1:])
-        data = file.create_dataset(name, shape, "uint8", chunks=chunks, compression=compression, fletcher32=True)
+        data = file.create_dataset(
+            form.dataset, shape, "uint8", chunks=chunks, compression=form.compression, fletcher32=True
+        )
         for start in range(0, len(ids), batch_size):
             batch_ids = ids[start : start + batch_size]
             batch = np.asarray(make(batch_ids))
-            expected = (len(batch_ids), *item(resolution))
+            expected = (len(batch_ids), *form.shape(resolution))
             if batch.shape != expected or batch.dtype not in (np.uint8, np.bool_):
                 raise ValueError(f"{kind}: make returned {batch.dtype} {batch.shape}, expected uint8 {expected}")
-            data[start : start + batch_size] = np.packbits(batch, axis=-1) if kind == "sketch" else batch
+            data[start : start + batch_size] = np.packbits(batch, axis=-1) if form.bits else batch
             progress(len(batch_ids))
 
 
@@ -135,7 +120,8 @@ def _is_whole(path: Path, kind: str, ids: list[str], resolution: int) -> bool:
     """Whether `path` is a shard with just these ids and items of the right shape, every one readable."""
     try:
         with h5py.File(path, "r", locking=False) as file:
-            data, shape = file[KINDS[kind].dataset], (len(ids), *_in_file(kind, resolution))
+            form = stored(kind)
+            data, shape = file[form.dataset], (len(ids), *form.shape_in_file(resolution))
             if data.shape != shape or file["ids"].asstr()[:].tolist() != ids:
                 return False
             for row in range(len(ids)):
@@ -143,12 +129,6 @@ def _is_whole(path: Path, kind: str, ids: list[str], resolution: int) -> bool:
             return True
     except (OSError, KeyError):
         return False
-
-
-def _in_file(kind: str, resolution: int) -> tuple[int, ...]:
-    """Shape of one item in the file."""
-    item = KINDS[kind].item(resolution)
-    return (*item[:-1], -(-resolution // 8)) if kind == "sketch" else item
 
 
 def _first_repeat(ids: Sequence[str]) -> str:
@@ -183,8 +163,12 @@ class Shards:
                 raise InputError(f"{self.index}: file: found {strange[0]!r}, expected a name in the same folder")
         except (KeyError, TypeError) as error:
             raise InputError(f"{self.index}: key {error}: not found, expected an index of shards") from None
-        if self.kind not in KINDS or kind not in (None, self.kind):
-            raise InputError(f"{self.index}: kind: found {self.kind!r}, expected {kind or ' or '.join(KINDS)!r}")
+        if kind not in (None, self.kind):
+            raise InputError(f"{self.index}: kind: found {self.kind!r}, expected {kind!r}")
+        try:
+            self.form = stored(self.kind)
+        except InputError as error:
+            raise InputError(f"{self.index}: {error}") from None
         self._starts = np.cumsum([0] + [n for _, n, _ in self._files])
         if self._starts[-1] != count:
             raise InputError(f"{self.index}: count: found {self._starts[-1]} items in its shards, expected {count}")
@@ -223,12 +207,12 @@ class Shards:
         wanted = np.atleast_1d(np.asarray(rows, dtype=np.int64))
         if wanted.size and not (wanted.min() >= 0 and wanted.max() < len(self)):
             raise IndexError(f"{self.index}: rows {wanted.min()} .. {wanted.max()} of {len(self)}")
-        out = np.empty((len(wanted), *_in_file(self.kind, self.resolution)), np.uint8)
+        out = np.empty((len(wanted), *self.form.shape_in_file(self.resolution)), np.uint8)
         numbers = np.searchsorted(self._starts, wanted, side="right") - 1
         for place, (row, number) in enumerate(zip(wanted, numbers, strict=True)):
             with self._reading(number) as data:
                 data.read_direct(out, np.s_[row - self._starts[number]], np.s_[place])
-        if self.kind == "sketch":
+        if self.form.bits:
             out = np.unpackbits(out, axis=-1, count=self.resolution)
         return out[0] if np.ndim(rows) == 0 else out
 
@@ -247,8 +231,8 @@ class Shards:
         if number not in self._opened:
             path, count, _ = self._files[number]
             file = h5py.File(path, "r", locking=False)
-            data = file[KINDS[self.kind].dataset]
-            found, expected = (len(file["ids"]), *data.shape), (count, count, *_in_file(self.kind, self.resolution))
+            data = file[self.form.dataset]
+            found, expected = (len(file["ids"]), *data.shape), (count, count, *self.form.shape_in_file(self.resolution))
             if found != expected:
                 raise InputError(f"{path}: shapes of ids and items: found {found}, expected {expected}")
             self._opened[number] = data

@@ -40,7 +40,7 @@ def sized(card: Card) -> Card | None:
             adversarial=row.adversarial,
             discriminator_width=row.discriminator_width if row.adversarial else 64,
         )
-        blank = dict.fromkeys(("code", "images", "conditions", "init", "perceptual", "instances", "sketch_input"), "")
+        blank = dict.fromkeys(("code", "images", "conditions", "init", "perceptual", "instances", "view"), "")
         kept = {"condition": "mask" if card.encoder else card.condition, "gan": _sized_gan(card.gan)}
         return replace(card, training=training, seed=0, fraction=1.0, epochs=0, **blank, **kept)
     if isinstance(card, SampleCard):
@@ -48,10 +48,10 @@ def sized(card: Card) -> Card | None:
         low_res = "given" if card.low_res else ""
         return replace(card, seed=0, sampling=type(card.sampling)(), low_res=low_res, **blank)
     if isinstance(card, GenerateCard):
-        blank = dict.fromkeys(("code", "model", "conditions", "instances", "sketch_input"), "")
+        blank = dict.fromkeys(("code", "model", "conditions", "instances", "view"), "")
         return replace(card, seed=0, gan=_sized_gan(card.gan), **blank)
     if isinstance(card, SketchCard):
-        return SketchCard(images="", hed="", resolution=0, hed_resolution=card.hed_resolution)
+        return SketchCard(images="", kind="", hed="", resolution=0, hed_resolution=card.hed_resolution)
     return None
 
 

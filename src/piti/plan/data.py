@@ -1,6 +1,8 @@
 """Data and published weights: what is downloaded, drawn or given, and packed into shards."""
 
 from piti.cards import DownloadCard, ExtractCard, PackCard, ScenesCard, SketchCard, WeightsCard
+from piti.conditions import stored
+from piti.datasets.layouts import LAYOUTS
 from piti.plan.core import Artefact, Plan, Unavailable, once
 
 
@@ -49,10 +51,11 @@ def source_of(plan: Plan, name: str) -> Artefact | str:
 def packed(plan: Plan, name: str, split: str, kind: str, resolution: int = 0, shrunk: bool = False) -> Artefact:
     """Shards of a split: photographs ("images", also shrunk to the base model's resolution), or a kind of condition."""
     dataset, resolution = plan.config.datasets[name], resolution or plan.config.networks.image_resolution
-    if kind == "sketch":
-        return sketches(plan, name, split, resolution)
+    form, layout = stored(kind), LAYOUTS[dataset.layout]
+    if form.drawn:
+        return drawn(plan, name, split, kind, resolution)
     source = source_of(plan, name)
-    made, counted = isinstance(source, Artefact), dataset.layout == "folder"
+    made, counted = isinstance(source, Artefact), not layout.own_splits
     card = PackCard(
         dataset=name,
         layout=dataset.layout,
@@ -64,12 +67,11 @@ def packed(plan: Plan, name: str, split: str, kind: str, resolution: int = 0, sh
         shrunk_resolution=plan.config.networks.base_resolution if shrunk else 0,
         train=dataset.train if counted and split == "train" else 0,
         test=dataset.test if counted else 0,
-        num_classes=dataset.num_classes if kind == "mask" else 0,
         exclude=tuple(sorted(set(dataset.exclude))),
         expected=dataset.train if split == "train" else dataset.test,
         archives=tuple(f"{file} {a.digest}" for file, a in dataset.archives.items() if a.digest),
-        depth_unit=dataset.depth_unit if kind == "geometry" else "m",
         shard_size=plan.config.shard_size,
+        **{key: getattr(dataset, key) for key in form.depends},
     )
     return plan.add(
         "pack",
@@ -82,10 +84,12 @@ def packed(plan: Plan, name: str, split: str, kind: str, resolution: int = 0, sh
     )
 
 
-def sketches(plan: Plan, name: str, split: str, resolution: int) -> Artefact:
+def drawn(plan: Plan, name: str, split: str, kind: str, resolution: int) -> Artefact:
+    """A condition that HED draws from packed photographs."""
     images, hed = packed(plan, name, split, "images", resolution), weights_of(plan, plan.config.networks.hed)
     card = SketchCard(
         images=images.digest,
+        kind=kind,
         hed=hed.digest,
         resolution=resolution,
         hed_resolution=plan.config.networks.hed_resolution,
@@ -94,7 +98,7 @@ def sketches(plan: Plan, name: str, split: str, resolution: int) -> Artefact:
     return plan.add(
         "draw_sketches",
         "sketches",
-        f"{name}-{split}-sketch{resolution}",
+        f"{name}-{split}-{kind}{resolution}",
         "index.json",
         card,
         {"images": [images], "weights": [hed]},

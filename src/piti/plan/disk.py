@@ -6,18 +6,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from piti.cards import DownloadCard, FeaturesCard, GatherCard, GenerateCard, PackCard, SampleCard, SketchCard, TrainCard
+from piti.conditions import stored
 from piti.plan.core import Artefact
 from piti.plan.cost import Costs
 
-# Bytes of one stored item (piti.data.shards), by its resolution. Labels are compressed: theirs is an upper bound.
-ITEM = {
-    "images": lambda resolution: 3 * resolution**2,
-    "mask": lambda resolution: resolution**2,
-    "instances": lambda resolution: resolution**2,
-    "sketch": lambda resolution: resolution**2 // 8,
-    "geometry": lambda resolution: 6 * resolution**2,
-    "caption": lambda resolution: resolution,
-}
 FEATURE = 2048 * 4  # bytes of an image's features, at most
 
 
@@ -59,11 +51,12 @@ def expected(costs: Costs, artefact: Artefact) -> int | None:
     if artefact.step in ("draw_scenes", "convert_weights"):
         return None
     if isinstance(card, PackCard):
-        return ITEM[card.kind](card.shrunk_resolution or card.resolution) * costs.items(artefact)
+        form = stored(card.kind)
+        return form.bytes(form.resolution(card)) * costs.items(artefact)
     if isinstance(card, SketchCard):
-        return ITEM["sketch"](card.resolution) * costs.items(artefact)
+        return stored(card.kind).bytes(card.resolution) * costs.items(artefact)
     if isinstance(card, SampleCard | GenerateCard | GatherCard):
-        return ITEM["images"](card.resolution) * costs.items(artefact)
+        return stored("images").bytes(card.resolution) * costs.items(artefact)
     return FEATURE * costs.items(artefact) if isinstance(card, FeaturesCard) else 0
 
 

@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 
 from piti.cards import EstimatorConfig, GANConfig, TrainCard, TrainingConfig
+from piti.conditions import CONDITIONS
 from piti.config import Model
 from piti.plan.core import BASELINES, Artefact, Plan, Unavailable, once
 from piti.plan.data import packed, weights_of
@@ -80,7 +81,7 @@ def _estimator_card(
 
 def estimator(plan: Plan, dataset: str, condition: str) -> EstimatorConfig:
     labels = plan.config.datasets[dataset].num_classes
-    return replace(plan.config.networks.estimator, out_channels=labels - 1 if condition == "mask" else 4)
+    return replace(plan.config.networks.estimator, out_channels=CONDITIONS[condition].estimator_channels(labels))
 
 
 def _baseline_card(
@@ -109,7 +110,7 @@ def _baseline_card(
         epochs=0 if model.steps else model.epochs[dataset],
         **seen,
     )
-    if dataset in model.instances and condition == "mask":
+    if dataset in model.instances and "num_classes" in CONDITIONS[condition].depends:
         instances = packed(plan, dataset, "train", "instances", networks.load_resolution)
         card, inputs["instances"] = replace(card, instances=instances.digest), [instances]
     return card, inputs
@@ -118,16 +119,17 @@ def _baseline_card(
 def baseline(plan: Plan, model: Model, dataset: str, condition: str) -> tuple[GANConfig, dict]:
     """A baseline's networks for a kind of condition, and how they are given it."""
     networks, entry = plan.config.networks, plan.config.datasets[dataset]
-    labels = entry.num_classes if condition == "mask" else 0
-    channels = {"mask": labels + (dataset in model.instances), "sketch": 1, "geometry": 6}[condition]
+    seen = CONDITIONS[condition]
+    labels = entry.num_classes if "num_classes" in seen.depends else 0
+    instances = dataset in model.instances and "num_classes" in seen.depends
     sized = replace(
         getattr(networks, model.kind),
-        condition_channels=channels,
+        condition_channels=seen.baseline_channels(labels, instances),
         resolution=networks.image_resolution,
         decay=model.decay.get(dataset, 0.0),
     )
-    sketch = model.sketch_input if condition == "sketch" else ""
-    return GANConfig(**{model.kind: sized}), {"num_classes": labels, "sketch_input": sketch}
+    view = model.views.get(condition, seen.views[0])
+    return GANConfig(**{model.kind: sized}), {"num_classes": labels, "view": view}
 
 
 def _init(plan: Plan, row: str, task: str, fraction: float, seed: int) -> Artefact | None:

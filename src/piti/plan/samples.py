@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from piti.cards import GatherCard, GenerateCard, SampleCard
+from piti.conditions import CONDITIONS
 from piti.plan.core import Artefact, Plan, Unavailable, once
 from piti.plan.data import packed
 from piti.plan.models import baseline, trained
@@ -15,7 +16,7 @@ def samples_of(plan: Plan, method: str, task: str, fraction: float, seed: int) -
     """What a method makes of a task's test conditions: base samples, then upsampled."""
     config, entry = plan.config, plan.config.methods[method]
     dataset, condition = config.tasks[task].dataset, config.tasks[task].condition
-    if condition not in entry.conditions:
+    if entry.conditions and condition not in entry.conditions:
         raise Unavailable("-")
     if entry.pictures:
         return _gathered(plan, method, task)
@@ -88,7 +89,7 @@ def _generated(plan: Plan, row: str, task: str, fraction: float, seed: int, cond
     model, entry = trained(plan, row, task, fraction, seed), plan.config.models[row]
     gan, seen = baseline(plan, entry, dataset, condition)
     inputs = {"model": [model], "conditions": [conditions]}
-    if dataset in entry.instances and condition == "mask":
+    if dataset in entry.instances and "num_classes" in CONDITIONS[condition].depends:
         inputs["instances"] = [packed(plan, dataset, "test", "instances")]
     card = GenerateCard(
         model=model.digest,

@@ -1,5 +1,7 @@
 """Scores: features, distances, and how well pictures follow their conditions."""
 
+from dataclasses import replace
+
 from piti.cards import AlignmentCard, FeaturesCard, ScoreCard
 from piti.config import Run
 from piti.evaluate.measures import MEASURES
@@ -41,19 +43,16 @@ def _alignment(plan: Plan, run: Run, seed: int) -> Artefact:
         raise Unavailable("-")
     images = samples_of(plan, run.method, run.task, run.fraction or 1.0, seed)
     conditions = packed(plan, task.dataset, "test", task.condition)
-    if task.condition == "sketch":
-        network = weights_of(plan, networks.hed)
-        how = {"hed_resolution": networks.hed_resolution if networks.hed_resolution != networks.image_resolution else 0}
-    else:
-        network = trained(plan, plan.config.estimators[task.condition], run.task, 1.0, 0)
-        how = {"estimator": estimator(plan, task.dataset, task.condition)}
     card = AlignmentCard(
-        measure=run.metric,
-        images=images.digest,
-        conditions=conditions.digest,
-        network=network.digest,
-        min_images=plan.config.min_images,
-        **how,
+        measure=run.metric, images=images.digest, conditions=conditions.digest, min_images=plan.config.min_images
     )
-    inputs = {"images": [images], "conditions": [conditions], "network": [network]}
+    inputs = {"images": [images], "conditions": [conditions]}
+    if measure.network == "estimator":
+        network = trained(plan, plan.config.estimators[task.condition], run.task, 1.0, 0)
+        card = replace(card, network=network.digest, estimator=estimator(plan, task.dataset, task.condition))
+    elif measure.network == "hed":
+        network, seen = weights_of(plan, networks.hed), networks.hed_resolution
+        card = replace(card, network=network.digest, hed_resolution=seen if seen != networks.image_resolution else 0)
+    if measure.network:
+        inputs["network"] = [network]
     return plan.add("measure_alignment", "alignment", f"{images.name}-{run.metric}", "score.json", card, inputs)

@@ -14,7 +14,6 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 from piti.cards import Column, FigureCard, Strip
-from piti.conditions import painted
 from piti.data.shards import Shards, pick
 from piti.evaluate.measures import MEASURES
 from piti.report import guidance
@@ -124,7 +123,7 @@ def column_pictures(column: Column, file: Path | None, ids: Sequence[str]) -> li
     stored = Shards(file)
     names = [f"{i}/{column.variant}" for i in ids] if column.variant else ids
     texts = [stored.attributes.get("captions", {}).get(name, "") for name in names]
-    return list(map(Shown, headings, painted(stored[stored.rows(names)], stored.kind), texts))
+    return list(map(Shown, headings, stored.form.paint(stored[stored.rows(names)])[0], texts))
 
 
 def footers(files: Sequence[Path]) -> Iterator[str]:

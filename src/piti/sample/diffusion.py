@@ -1,12 +1,13 @@
 """Pictures from a trained diffusion model, one for every test condition; and the upsampler's pictures from those."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from piti.cards import SampleCard
-from piti.conditions import CONDITIONS, encoder
+from piti.conditions import CONDITIONS
 from piti.data.shards import Shards
 from piti.devices import number_type
 from piti.diffusion import samplers
@@ -23,8 +24,8 @@ class Sampler:
     """A loaded model and the way it is sampled (facts 1.5): call it with ids and conditions."""
 
     def __init__(self, card: SampleCard, weights: Path, kind: str, device: torch.device):
-        self.device, self.kind, self.channels = device, kind, CONDITIONS[kind].channels
-        self.model = PITI(card.unet, card.encoder.with_channels(self.channels))
+        self.device, self.condition = device, CONDITIONS[kind]
+        self.model = PITI(card.unet, card.encoder.with_channels(self.condition.channels))
         load(self.model, read(weights), str(weights))
         dtype = number_type(device, card.sampling.precision)  # the weights once; autocast would each step
         self.model.requires_grad_(False).eval().to(device, dtype, memory_format=torch.channels_last)
@@ -33,13 +34,14 @@ class Sampler:
     def use(self, card: SampleCard) -> None:
         """Sample as another card of the same model and precision says, without loading it again."""
         config, self.card = card.sampling, card
-        self.encode = encoder(self.kind, card.void)
+        self.encode = partial(self.condition.encode, void=card.void)
         self.upsampler = bool(card.low_res)
         respacing = config.upsampler_respacing if self.upsampler else config.base_respacing
         self.diffusion = GaussianDiffusion(card.noise_schedule, card.diffusion_steps, respacing, self.device)
         self.ddim = (config.upsampler_sampler if self.upsampler else config.base_sampler) == "ddim"
         self.guidance = 0.0 if self.upsampler else config.guidance  # the upsampler is not guided
-        null = torch.ones(1, self.channels, card.encoder.resolution, card.encoder.resolution, device=self.device)
+        shape = (1, self.condition.channels, card.encoder.resolution, card.encoder.resolution)
+        null = torch.full(shape, float(self.condition.null), device=self.device)
         with torch.inference_mode():
             self.null = self.model.encode(null) if self.guidance else None
 

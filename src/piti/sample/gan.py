@@ -7,7 +7,7 @@ import torch
 
 from piti.baselines import build
 from piti.cards import GenerateCard
-from piti.conditions.semantics import semantics, stored_as
+from piti.conditions import CONDITIONS
 from piti.data.shards import Shards
 from piti.networks.weights import load, read
 from piti.sample.shards import to_levels, write_pictures
@@ -18,11 +18,10 @@ class Generator:
     """A loaded baseline."""
 
     def __init__(self, card: GenerateCard, weights: Path, kind: str, device: torch.device):
-        self.device = device
+        self.device, self.condition = device, CONDITIONS[kind]
         self.baseline = build(card.gan)
         load(self.baseline.generator, read(weights), str(weights))
         self.baseline.requires_grad_(False).eval().to(device, memory_format=torch.channels_last)
-        self.encode = stored_as(kind, card.sketch_input)
         self.use(card)
 
     def use(self, card: GenerateCard) -> None:
@@ -35,11 +34,12 @@ class Generator:
 
         What an image gets depends on (seed, id) alone, whatever batch it is in.
         """
-        condition = torch.from_numpy(self.encode(stored)).to(self.device)
+        condition = torch.from_numpy(self.condition.for_loader(stored, self.card.view)).to(self.device)
         maps = None if instances is None else torch.from_numpy(instances).to(self.device)
         noise = [self.baseline.draw(generator(self.card.seed, "generate", i), 1) for i in ids]
         noise = {key: torch.cat([each[key] for each in noise]).to(self.device) for key in noise[0]}
-        return to_levels(self.baseline.generate(semantics(condition, self.card.num_classes, maps), noise))
+        semantics = self.condition.semantics(condition, self.card.num_classes, maps)
+        return to_levels(self.baseline.generate(semantics, noise))
 
 
 def generate(

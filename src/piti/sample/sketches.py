@@ -28,7 +28,7 @@ def draw_sketches(
     with tqdm(total=len(photographs), desc="sketches", unit="image") as bar:
         shards.write(
             output.parent,
-            "sketch",
+            card.kind,
             photographs.ids,
             make,
             card.shard_size,

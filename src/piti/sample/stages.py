@@ -23,7 +23,7 @@ class Stage(NamedTuple):
 class Labels(NamedTuple):
     """Whose label ids a mask of one channel holds."""
 
-    layout: str  # a key of piti.data.layouts.LABEL_SHIFT: how ids are numbered in the data set's own files
+    layout: str  # a key of piti.datasets.layouts.LAYOUTS: how ids are numbered in the data set's own files
     num_classes: int  # void among them
 
 
@@ -35,7 +35,7 @@ def stages_of(model: Path, upsampler: Path | None, sampling: SamplingConfig) -> 
     model, upsampler = (path / "weights.safetensors" if path and path.is_dir() else path for path in (model, upsampler))
     card = read_card(model)
     if card.gan:
-        said = {key: getattr(card, key) for key in ("seed", "gan", "num_classes", "sketch_input", "instances")}
+        said = {key: getattr(card, key) for key in ("seed", "gan", "num_classes", "view", "instances")}
         stage = GenerateCard(model="", conditions="", resolution=card.image_resolution, **said)
         return [Stage(stage, model)], card.condition
     stages = [Stage(sample_card(card, model, "base", sampling), model)]

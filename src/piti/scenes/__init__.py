@@ -3,6 +3,6 @@
 from piti.scenes.captions import LENGTH, VOCABULARY, caption, encode
 from piti.scenes.classes import CLASSES
 from piti.scenes.render import Scenes, render
-from piti.scenes.write import WRITERS, write
+from piti.scenes.write import write
 
-__all__ = ["CLASSES", "LENGTH", "VOCABULARY", "WRITERS", "Scenes", "caption", "encode", "render", "write"]
+__all__ = ["CLASSES", "LENGTH", "VOCABULARY", "Scenes", "caption", "encode", "render", "write"]

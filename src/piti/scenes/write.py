@@ -3,12 +3,14 @@
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from pkgutil import resolve_name
 
 import cv2
 import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from piti.datasets.layouts import LAYOUTS
 from piti.scenes.captions import caption
 from piti.scenes.classes import BOAT, CAR, CLASSES
 from piti.scenes.render import Scenes, render
@@ -28,15 +30,16 @@ def write(
     """Write a drawn data set into `folder`, complete or not at all.
 
     Args:
-        layout: one of `WRITERS`, the layouts that `piti.data.layouts` reads.
+        layout: as the data set is to lie on disk, a key of `piti.datasets.layouts.LAYOUTS`.
         counts: number of scenes per split. Each split has a seed of its own, so none shares a scene with another.
     """
+    lay_out = resolve_name(LAYOUTS[layout].writer)
     with (
         atomic_folder(folder) as root,
         tqdm(total=sum(counts.values()), desc=f"scenes ({layout})", disable=None) as bar,
     ):
         for split, count in counts.items():
-            WRITERS[layout](root, split, _drawn(seed, split, count, resolution, style, bar))
+            lay_out(root, split, _drawn(seed, split, count, resolution, style, bar))
 
 
 def _drawn(seed: int, split: str, count: int, resolution: int, style: str, bar: tqdm) -> Iterator[tuple[int, Scenes]]:
@@ -49,7 +52,7 @@ def _drawn(seed: int, split: str, count: int, resolution: int, style: str, bar: 
         bar.update(len(indices))
 
 
-def _ade20k(root: Path, split: str, scenes: Iterator[tuple[int, Scenes]]) -> None:
+def ade20k(root: Path, split: str, scenes: Iterator[tuple[int, Scenes]]) -> None:
     part, short = {"train": ("training", "train"), "test": ("validation", "val")}[split]
     for index, scene in scenes:
         name = f"{part}/ADE_{short}_{index + 1:08d}"
@@ -57,7 +60,7 @@ def _ade20k(root: Path, split: str, scenes: Iterator[tuple[int, Scenes]]) -> Non
         _image(root / f"ADEChallengeData2016/annotations/{name}.png", _ADE20K[scene.classes])
 
 
-def _coco_stuff(root: Path, split: str, scenes: Iterator[tuple[int, Scenes]]) -> None:
+def coco_stuff(root: Path, split: str, scenes: Iterator[tuple[int, Scenes]]) -> None:
     part = {"train": "train2017", "test": "val2017"}[split]
     images, annotations = [], []
     for index, scene in scenes:
@@ -73,7 +76,7 @@ def _coco_stuff(root: Path, split: str, scenes: Iterator[tuple[int, Scenes]]) ->
     path.write_text(json.dumps({"images": images, "annotations": annotations, "categories": categories}))
 
 
-def _diode(root: Path, split: str, scenes: Iterator[tuple[int, Scenes]]) -> None:
+def diode(root: Path, split: str, scenes: Iterator[tuple[int, Scenes]]) -> None:
     for index, scene in scenes:
         scan = index // 20 + 1  # twenty views a scan
         place = f"{'train' if split == 'train' else 'val'}/outdoor/scene_{scan:05d}/scan_{scan:05d}"
@@ -84,7 +87,7 @@ def _diode(root: Path, split: str, scenes: Iterator[tuple[int, Scenes]]) -> None
         np.save(f"{stem}_normal.npy", scene.normal)
 
 
-def _folder(root: Path, split: str, scenes: Iterator[tuple[int, Scenes]]) -> None:
+def folder(root: Path, split: str, scenes: Iterator[tuple[int, Scenes]]) -> None:
     for index, scene in scenes:
         name = f"{'ab'[SPLITS.index(split)]}{index // 1000:03d}/{index:08d}"  # the reader splits by a hash of this
         _image(root / f"images/{name}.jpg", scene.image)
@@ -92,9 +95,6 @@ def _folder(root: Path, split: str, scenes: Iterator[tuple[int, Scenes]]) -> Non
         text = root / f"captions/{name}.txt"
         text.parent.mkdir(parents=True, exist_ok=True)
         text.write_text(caption(scene.tokens) + "\n")
-
-
-WRITERS = {"ade20k": _ade20k, "coco_stuff": _coco_stuff, "diode": _diode, "folder": _folder}
 
 
 def _coco_labels(classes: np.ndarray) -> np.ndarray:

@@ -9,7 +9,14 @@ from piti.run.command import step
 def run(card: ScenesCard, output: Path) -> None:
     from piti.scenes import write
 
-    write(output, card.layout, card.seed, {"train": card.train, "test": card.test}, card.resolution, card.style)
+    write(
+        output,
+        card.layout,
+        card.seed,
+        {"train": card.train, "test": card.test},
+        card.resolution,
+        card.style,
+    )
 
 
 if __name__ == "__main__":

@@ -19,9 +19,18 @@ def run(
     from piti.devices import device
     from piti.evaluate.measure import measure
 
-    write_json(output, measure(card, images[0], conditions[0], network[0], sample_batch, device(gpus)))
+    write_json(output, measure(card, images[0], conditions[0], next(iter(network), None), sample_batch, device(gpus)))
 
 
 if __name__ == "__main__":
-    inputs = ["images", "conditions", "network"]
-    step(__spec__.name, __doc__, AlignmentCard, run, inputs=inputs, options={"sample_batch": 16}, computes=True)
+    inputs, optional = ["images", "conditions"], ["network"]
+    step(
+        __spec__.name,
+        __doc__,
+        AlignmentCard,
+        run,
+        inputs=inputs,
+        optional=optional,
+        options={"sample_batch": 16},
+        computes=True,
+    )

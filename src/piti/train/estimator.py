@@ -1,17 +1,13 @@
 """The objective of an estimator: photographs in, their condition out."""
 
-import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from piti.cards import TrainCard
-from piti.conditions import geometry
+from piti.conditions import CONDITIONS
 from piti.devices import Place, autocast
 from piti.seeds import key_seed
-
-ENCODE = {"mask": np.asarray, "geometry": geometry.decode}  # stored items -> what is to be read back
 
 
 class EstimatorObjective:
@@ -28,7 +24,8 @@ class EstimatorObjective:
         training = card.training
         adam = torch.optim.AdamW(self.model.parameters(), training.lr, weight_decay=training.weight_decay, fused=True)
         self.optimizers = {"model": adam}
-        self.said, self.loss = SAID[card.condition], LOSSES[card.condition]
+        condition = CONDITIONS[card.condition]
+        self.said, self.loss = condition.said, condition.estimator_loss
 
     def update(self, batch: dict, step: int) -> dict[str, Tensor]:
         """One step on this process's part of the global batch."""
@@ -52,27 +49,3 @@ class EstimatorObjective:
     def exported(self, weights: dict[str, Tensor], batches: Dataset) -> dict[str, Tensor]:
         """The whole network."""
         return weights
-
-
-def mask_loss(found: Tensor, labels: Tensor) -> Tensor:
-    """Cross entropy, summed over the labelled pixels (1). found: N×K×S×S logits of the labels 1..K; labels: N×S×S."""
-    return F.cross_entropy(found, labels.long() - 1, ignore_index=-1, reduction="sum")[None]
-
-
-def geometry_loss(found: Tensor, wanted: Tensor) -> Tensor:
-    """1 - cosine of the normals' angle, and the absolute error of depth, each summed over the pixels that say it (2).
-
-    Both N×4×S×S, see `geometry.decode`.
-    """
-    known, wanted = wanted.isfinite(), wanted.nan_to_num()  # a NaN would reach the gradients even through a mask
-    angle = 1 - F.cosine_similarity(found[:, :3], wanted[:, :3])
-    distance = (found[:, 3] - wanted[:, 3]).abs()
-    return torch.stack([(angle * known[:, 0]).sum(), (distance * known[:, 3]).sum()])
-
-
-# kind of condition -> sums of the loss's terms, and over how many pixels of a batch's conditions each goes
-LOSSES = {"mask": mask_loss, "geometry": geometry_loss}
-SAID = {
-    "mask": lambda labels: (labels > 0).sum()[None],
-    "geometry": lambda wanted: wanted[:, ::3].isfinite().sum(dim=(0, 2, 3)),
-}

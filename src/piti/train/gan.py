@@ -9,7 +9,7 @@ from torch.utils.data import Dataset
 from piti.baselines import build
 from piti.baselines.contract import VGG, Baseline
 from piti.cards import TrainCard
-from piti.conditions.semantics import semantics
+from piti.conditions import CONDITIONS
 from piti.devices import Place, autocast
 from piti.seeds import generator
 
@@ -21,6 +21,7 @@ class GANObjective:
 
     def __init__(self, card: TrainCard, baseline: Baseline, place: Place, micro_batch: int, vgg: VGG | None):
         self.card, self.place, self.micro_batch = card, place, micro_batch
+        self.semantics = CONDITIONS[card.condition].semantics
         baseline.initialise(generator(card.seed, "init", card.training.kind))
         if place.world > 1 and place.device.type == "cuda":  # torch has no synchronised batch norm on CPUs
             baseline = nn.SyncBatchNorm.convert_sync_batchnorm(baseline)
@@ -40,7 +41,7 @@ class GANObjective:
         tensors = {k: place.sent(v).split(self.micro_batch) for k, v in tensors.items()}
         parts = [dict(zip(tensors, values, strict=True)) for values in zip(*tensors.values(), strict=True)]
         for part in parts:
-            part["semantics"] = semantics(part["condition"], self.card.num_classes, part.get("instances"))
+            part["semantics"] = self.semantics(part["condition"], self.card.num_classes, part.get("instances"))
         sums = [self.baseline.batch_sums(part["semantics"]) for part in parts]
         whole = {name: place.sum(sum(each[name] for each in sums)) for name in sums[0]}
         for part in parts:
@@ -98,7 +99,7 @@ class GANObjective:
         for step in range(self.card.training.refresh_steps):
             batch = {k: v[: self.micro_batch] for k, v in batches[step].items() if k in ("condition", "instances")}
             part = {name: tensor.to(self.place.device) for name, tensor in batch.items()}
-            seen = semantics(part["condition"], self.card.num_classes, part.get("instances"))
+            seen = self.semantics(part["condition"], self.card.num_classes, part.get("instances"))
             drawn = averaged.draw(generator(self.card.seed, "refresh", step), len(seen))
             with torch.no_grad():
                 averaged.generate(seen, {name: value.to(self.place.device) for name, value in drawn.items()})

@@ -16,8 +16,7 @@ from safetensors.torch import save_file
 from piti.baselines import build
 from piti.cards import TrainCard
 from piti.cards.base import dumps
-from piti.conditions import CONDITIONS, encoder
-from piti.conditions.semantics import stored_as
+from piti.conditions import CONDITIONS
 from piti.data.loader import Batches, subset
 from piti.data.resize import shrink
 from piti.data.shards import Shards
@@ -143,12 +142,13 @@ def training_batches(card: TrainCard, files: Files, here: Place) -> Batches:
     sees random crops, and of labels and sketches what is stored; an estimator what it is to read back."""
     training, photographs, stored = card.training, Shards(files.images, "images"), Shards(files.conditions)
 
-    encode = stored_as(card.condition, card.sketch_input) if card.gan else None
-    if card.encoder:
-        encode = encoder(card.condition, training.void)
-    if card.estimator:
-        encode = estimator.ENCODE[card.condition]
-    mirrored = card.estimator and card.condition == "geometry"  # a mirror turns normals, and the stored ones do not
+    condition, encode = stored.form, None
+    if card.gan:
+        encode = functools.partial(condition.for_loader, view=card.view)
+    elif card.encoder:
+        encode = functools.partial(condition.encode, void=training.void)
+    elif card.estimator:
+        encode = condition.target
     return Batches(
         photographs,
         stored,
@@ -156,7 +156,7 @@ def training_batches(card: TrainCard, files: Files, here: Place) -> Batches:
         batch_size=training.batch,
         indices=subset(len(photographs), card.fraction),
         encode=encode,
-        flip=card.condition != "caption" and not mirrored,
+        flip=condition.mirrors or bool(card.encoder or card.gan),
         condition_dropout=training.condition_dropout,
         instances=Shards(files.instances, "instances") if files.instances else None,
         crop=card.image_resolution if card.gan else 0,

@@ -1,10 +1,12 @@
 """The drawn data set: reproducible, exact, varied, and written as the real data sets are."""
 
+import sys
+
 import numpy as np
 import pytest
+from tests.unit.data.reading import read, scan
 
 from piti import scenes
-from piti.data import layouts
 from piti.scenes import captions, classes
 from piti.scenes.write import _coco_labels
 
@@ -104,26 +106,26 @@ def test_captions_survive_writing(many):
 def test_written_scenes_are_read_back(tmp_path, layout, num_classes):
     scenes.write(tmp_path / "made", layout, 3, {"train": 6, "test": 4}, 32)
     drawn = scenes.render(2 * 3, np.arange(6), 32)
-    train = layouts.scan(layout, tmp_path / "made", "train", test_count=4)
-    test = layouts.scan(layout, tmp_path / "made", "test", test_count=4)
+    train = scan(layout, tmp_path / "made", "train", test_count=4)
+    test = scan(layout, tmp_path / "made", "test", test_count=4)
     assert (len(train), len(test)) == (6, 4)
-    pictures = {layouts.read_image(r, 32).tobytes() for r in train + test}
+    pictures = {read("images", r, 32).tobytes() for r in train + test}
     assert len(pictures) == 10  # train and test share nothing
     if layout == "folder":
         return
     for row, record in enumerate(train):
-        error = layouts.read_image(record, 32).astype(int) - drawn.image[row]
+        error = read("images", record, 32).astype(int) - drawn.image[row]
         assert np.abs(error).mean() < 6  # JPEG
         if num_classes:
             ids = [(c.ade20k if layout == "ade20k" else c.coco_stuff + 1) for c in scenes.CLASSES]
-            labels = layouts.read_labels(record, 32, layout, num_classes)
+            labels = read("mask", record, 32, layout, num_classes=num_classes)
             void = labels == 0
             assert void.mean() < 0.05 and void.any() == (layout == "coco_stuff")
             np.testing.assert_array_equal(labels[~void], np.array(ids)[drawn.classes[row]][~void])
         else:
-            np.testing.assert_array_equal(np.load(record.depth)[..., 0], drawn.depth[row])
-            np.testing.assert_array_equal(np.load(record.normal), drawn.normal[row])
-            np.testing.assert_array_equal(np.load(record.depth_mask) > 0, drawn.valid[row])
+            np.testing.assert_array_equal(np.load(record.parts["depth"])[..., 0], drawn.depth[row])
+            np.testing.assert_array_equal(np.load(record.parts["normal"]), drawn.normal[row])
+            np.testing.assert_array_equal(np.load(record.parts["depth_mask"]) > 0, drawn.valid[row])
 
 
 def test_coco_labels_leave_corners_open():
@@ -137,7 +139,7 @@ def test_writing_is_all_or_nothing(tmp_path, monkeypatch):
     def broken(*_):
         raise OSError("disk full")
 
-    monkeypatch.setitem(scenes.WRITERS, "ade20k", broken)
+    monkeypatch.setattr(sys.modules["piti.scenes.write"], "ade20k", broken)
     with pytest.raises(OSError):
         scenes.write(tmp_path / "made", "ade20k", 0, {"train": 2}, 16)
     assert list(tmp_path.iterdir()) == []

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from piti.data.shards import KINDS, Shards, write
+from piti.conditions import CONDITIONS, STORED, stored
+from piti.data.shards import Shards, write
 from piti.store.files import InputError, write_failure
 
 SIDE, COUNT = 12, 11  # a side that is no multiple of 8, a count that is no multiple of the shard size
@@ -18,7 +19,7 @@ SIDE, COUNT = 12, 11  # a side that is no multiple of 8, a count that is no mult
 
 def items(kind, count=COUNT):
     high = 2 if kind == "sketch" else 256
-    return np.random.default_rng(0).integers(0, high, (count, *KINDS[kind].item(SIDE)), dtype=np.uint8)
+    return np.random.default_rng(0).integers(0, high, (count, *stored(kind).shape(SIDE)), dtype=np.uint8)
 
 
 def ids(count=COUNT):
@@ -40,7 +41,7 @@ def written(folder, kind="images", **options):
     return write(folder, kind, ids(), maker(items(kind)), shard_size=4, resolution=SIDE, **options)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*CONDITIONS, *STORED])
 def test_every_kind_round_trips(tmp_path, kind):
     shards = Shards(written(tmp_path, kind, batch_size=3, attributes={"num_classes": 7}), kind)
     array = items(kind)

@@ -11,8 +11,8 @@ from torchvision.models import resnet50
 
 from piti import scenes
 from piti.cards import AlignmentCard, EstimatorConfig, TrainCard, TrainingConfig
-from piti.data.layouts import _show_depth, _show_normal
 from piti.data.shards import Shards, write
+from piti.datasets.layouts import _show_depth, _show_normal
 from piti.evaluate.measure import measure
 from piti.evaluate.measures import MEASURES
 from piti.evaluate.score import difference

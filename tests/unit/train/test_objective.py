@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from tests.unit.train import tiny
 
-from piti.conditions.mask import colour_map
 from piti.data.shards import Shards, write
+from piti.datasets.colours import colour_map
 from piti.devices import Place
 from piti.networks.unet import UNet
 from piti.store import checkpoint as state

@@ -21,8 +21,8 @@ from torch.utils.data import DataLoader
 from piti import scenes
 from piti.baselines.layers import SpectralConv2d
 from piti.cards import EstimatorConfig, TrainCard
-from piti.data.layouts import _show_depth, _show_normal
 from piti.data.shards import write
+from piti.datasets.layouts import _show_depth, _show_normal
 from piti.devices import place
 from piti.run.launch import TORCHRUN
 from piti.store import checkpoint as state

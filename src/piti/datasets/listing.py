@@ -10,7 +10,7 @@ from pathlib import Path
 
 from piti.store.files import InputError
 
-# What a file of a picture may be called, in either case. What it holds decides piti.data.pictures.
+# What a file of a picture may be called, in either case. What it holds decides piti.datasets.pictures.
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 NAMED = 3  # files that a remark names; the others it counts
 

@@ -24,9 +24,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from piti.conditions.mask import colour_map, labels_of
+from piti.datasets.colours import colour_map, labels_of
 from piti.store.files import InputError
 
+PAPER, NO_EDGE = "white", "black"  # under transparent pixels: of photographs, as browsers have it, and of sketches
 MAX_PIXELS = 80_000_000  # a larger picture is a decompression bomb, or at least no training picture
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # whatever a file is called; PIL hands others to programs (EPS)
 
@@ -102,6 +103,38 @@ def numbers(path: Path) -> np.ndarray:
         if not (image.mode.startswith("I") or image.mode in ("L", "F")):
             raise InputError(f"{path}: found a picture of mode {image.mode}, expected one channel of numbers")
         return np.asarray(image)
+
+
+def nearest(array: np.ndarray, resolution: int) -> np.ndarray:
+    """Pixel centres by nearest neighbour: the same pixels as PIL's NEAREST."""
+    rows, columns = (((np.arange(resolution) + 0.5) * n / resolution).astype(int) for n in array.shape[:2])
+    return np.ascontiguousarray(array[rows[:, None], columns])
+
+
+def depth_picture(path: Path, size: tuple[int, int]) -> np.ndarray:
+    """Depth as a picture of one channel, float32 height×width."""
+    depth = numbers(path)
+    if (found := depth.shape[::-1]) != size:
+        raise InputError(f"{path}: found {spell(found)}, expected {spell(size)} as the image")
+    return depth.astype(np.float32)
+
+
+def array(path: Path, size: tuple[int, int], channels: int) -> np.ndarray:
+    """A .npy of height×width, or height×width×channels; one channel comes back as height×width."""
+    try:
+        found = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"{path}: not a whole .npy file ({' '.join(str(error).split())})") from None
+    plane = size[::-1]
+    if (
+        found.shape not in ((plane, (*plane, 1)) if channels == 1 else ((*plane, channels),))
+        or found.dtype.kind not in "fiub"
+    ):
+        expected = spell(size) + (f" with {channels} channels" if channels > 1 else "")
+        raise InputError(
+            f"{path}: found {found.dtype} of shape {found.shape}, expected numbers for {expected} as the image"
+        )
+    return found.reshape(plane) if channels == 1 else found
 
 
 def damage(path: Path) -> str:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from piti.datasets import pictures
 from piti.store.files import InputError
 
 MOST = 255  # instances of a photograph, stored in a byte; COCO's fullest one has fewer than a hundred
@@ -47,6 +48,27 @@ def _lean(entry: dict) -> dict:
     elif not isinstance(segmentation, dict):
         raise ValueError(f"segmentation {str(segmentation)[:40]}, expected polygons or run lengths")
     return {"image_id": entry["image_id"], "segmentation": segmentation}
+
+
+def drawn(annotations: Path, image: Path, name: str) -> np.ndarray:
+    """The instance map of the photograph `image`, called `name`, uint8 height×width. A file of annotations is read
+    once.
+
+    Raises InputError where the photograph is not among those annotated, or has another size.
+    """
+    split = read(annotations)
+    if name not in split:
+        others = f"{len(split):,} others, such as {next(iter(split))}" if split else "no photograph at all"
+        raise InputError(f"{annotations}: found {others}, expected {name}: annotations of these photographs")
+    annotated, size = split[name], pictures.size(image)
+    if annotated.size != size:
+        raise InputError(
+            f"{annotations}: {image.name}: found {pictures.spell(annotated.size)}, expected {pictures.spell(size)}"
+        )
+    try:
+        return draw(annotated.segmentations, size)
+    except ValueError as error:
+        raise InputError(f"{annotations}: {image.name}: {error}") from None
 
 
 def draw(segmentations: list[list[np.ndarray] | dict], size: tuple[int, int]) -> np.ndarray:
