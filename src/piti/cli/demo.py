@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from piti.cli.translate import planned
 from piti.config import Config, Run
+from piti.datasets.layouts import LAYOUTS
 from piti.evaluate.measures import DISTANCES
 from piti.plan import Plan, Unavailable
 from piti.plan.data import packed
@@ -130,6 +131,8 @@ def scored(config: Config, method: str, task: str) -> str:
 
 def palette(config: Config, task: str) -> dict[str, int]:
     """What a mask of a task can be painted with: the classes of the drawn scenes, which every data set has."""
-    if config.datasets[config.tasks[task].dataset].layout == "ade20k":
-        return {one.name: one.ade20k for one in CLASSES if one.name != "clouds"}  # which ADE20K calls sky
-    return {one.name: one.coco_stuff + 1 for one in CLASSES}
+    layout = LAYOUTS[config.datasets[config.tasks[task].dataset].layout]
+    names: dict[int, str] = {}
+    for one in CLASSES:  # ADE20K calls clouds sky too: the first name stays
+        names.setdefault(getattr(one, layout.label_ids) + layout.label_shift, one.name)
+    return {name: label for label, name in names.items()}

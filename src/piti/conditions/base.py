@@ -20,6 +20,7 @@ class Condition(Stored):
 
     channels: int  # of the encoder's input
     null = 1  # value of the condition that says nothing, everywhere: for classifier-free guidance (facts 1.3)
+    labels = False  # whether items are class labels: what edits change and instance boundaries are added to
     mirrors = True  # whether the mirrored item is the item of the mirrored picture; PITI mirrors all the same
 
     def encode(self, stored: np.ndarray, void: int = 0) -> np.ndarray:

@@ -22,7 +22,7 @@ class Mask(Condition):
     """Labels uint8 S x S."""
 
     name, channels, dataset, compression = "mask", 3, "labels", "lzf"
-    parts, depends = ("image", "labels"), ("num_classes",)
+    parts, depends, labels = ("image", "labels"), ("num_classes",), True
 
     def shape(self, resolution: int) -> tuple[int, ...]:
         return (resolution, resolution)

@@ -93,8 +93,8 @@ def check_names(config: Config) -> None:
             ):
                 raise InputError(f"figures.{name}.columns: found {column}, expected diffusion models with ddim, eta 0")
         for task in figure.tasks if figure.edits else ():
-            if config.tasks[task].condition != "mask":
-                raise InputError(f"figures.{name}.tasks: found {task}, expected one with masks, which edits are for")
+            if not CONDITIONS[config.tasks[task].condition].labels:
+                raise InputError(f"figures.{name}.tasks: found {task}, expected one with labels, which edits change")
     for name, claim in config.claims.items():
         known(claim.metric, f"claims.{name}.metric", config.extractors, MEASURES)
         for task in claim.tasks:

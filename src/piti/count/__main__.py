@@ -13,6 +13,7 @@ from json import dumps
 from pathlib import Path
 from unittest import mock
 
+import numpy as np
 import torch
 import torchvision
 from tqdm import tqdm
@@ -20,6 +21,7 @@ from tqdm import tqdm
 from piti.baselines import build
 from piti.cards import Card, GANConfig, GenerateCard, SampleCard, SketchCard, TrainCard
 from piti.cards.base import digest
+from piti.conditions import CONDITIONS
 from piti.config import load
 from piti.count.kernels import Autocast, Kernel, traced, work
 from piti.devices import Place
@@ -120,9 +122,9 @@ def condition(card: TrainCard) -> dict[str, torch.Tensor]:
     if card.text:
         return {"condition": torch.empty(images, card.text.context, dtype=torch.int64)}
     if card.estimator:
-        labels = torch.empty(images, card.image_resolution, card.image_resolution, dtype=torch.uint8)
-        maps = torch.empty(images, card.estimator.out_channels, card.image_resolution, card.image_resolution)
-        return {"condition": labels if card.condition == "mask" else maps}
+        seen = CONDITIONS[card.condition]
+        target = torch.from_numpy(seen.target(np.zeros((1, *seen.shape(card.image_resolution)), np.uint8)))
+        return {"condition": torch.empty(images, *target.shape[1:], dtype=target.dtype)}
     if not card.gan:
         return {"condition": torch.empty(images, 3, card.encoder.resolution, card.encoder.resolution)}
     resolution, channels = card.image_resolution, semantic_channels(card.gan)

@@ -56,6 +56,7 @@ class Layout:
     name: str
     find: Callable[[Path, str], Found]  # root, "train" or "test" -> all records of the split, in any order
     own_splits: bool = True  # else all records come with either, and are split by a hash of the id
+    label_ids: str = "coco_stuff"  # whose classes its label files number: a field of piti.scenes.classes
     label_shift: int = 0  # added to the ids of label files in uint8, so that a 255 becomes 0
     writer: str = ""  # module:function that writes synthetic scenes so (`piti.scenes.write`)
 
@@ -179,7 +180,7 @@ def _companion(files: dict[str, Path], name: str, image: Path, kind: str, faults
 
 LAYOUTS: Registry[Layout] = Registry(
     "layout",
-    Layout("ade20k", _ade20k, writer="piti.scenes.write:ade20k"),
+    Layout("ade20k", _ade20k, label_ids="ade20k", writer="piti.scenes.write:ade20k"),
     Layout("coco_stuff", _coco_stuff, label_shift=1, writer="piti.scenes.write:coco_stuff"),
     Layout("diode", _diode, writer="piti.scenes.write:diode"),
     Layout("folder", _folder, own_splits=False, label_shift=1, writer="piti.scenes.write:folder"),

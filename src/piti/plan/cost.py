@@ -41,7 +41,7 @@ def sized(card: Card) -> Card | None:
             discriminator_width=row.discriminator_width if row.adversarial else 64,
         )
         blank = dict.fromkeys(("code", "images", "conditions", "init", "perceptual", "instances", "view"), "")
-        kept = {"condition": "mask" if card.encoder else card.condition, "gan": _sized_gan(card.gan)}
+        kept = {"condition": "" if card.encoder else card.condition, "gan": _sized_gan(card.gan)}
         return replace(card, training=training, seed=0, fraction=1.0, epochs=0, **blank, **kept)
     if isinstance(card, SampleCard):
         blank = dict.fromkeys(("code", "model", "conditions", "noise_schedule"), "")

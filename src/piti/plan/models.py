@@ -110,7 +110,7 @@ def _baseline_card(
         epochs=0 if model.steps else model.epochs[dataset],
         **seen,
     )
-    if dataset in model.instances and "num_classes" in CONDITIONS[condition].depends:
+    if dataset in model.instances and CONDITIONS[condition].labels:
         instances = packed(plan, dataset, "train", "instances", networks.load_resolution)
         card, inputs["instances"] = replace(card, instances=instances.digest), [instances]
     return card, inputs
@@ -120,8 +120,8 @@ def baseline(plan: Plan, model: Model, dataset: str, condition: str) -> tuple[GA
     """A baseline's networks for a kind of condition, and how they are given it."""
     networks, entry = plan.config.networks, plan.config.datasets[dataset]
     seen = CONDITIONS[condition]
-    labels = entry.num_classes if "num_classes" in seen.depends else 0
-    instances = dataset in model.instances and "num_classes" in seen.depends
+    labels = entry.num_classes if seen.labels else 0
+    instances = dataset in model.instances and seen.labels
     sized = replace(
         getattr(networks, model.kind),
         condition_channels=seen.baseline_channels(labels, instances),

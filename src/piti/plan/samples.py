@@ -89,7 +89,7 @@ def _generated(plan: Plan, row: str, task: str, fraction: float, seed: int, cond
     model, entry = trained(plan, row, task, fraction, seed), plan.config.models[row]
     gan, seen = baseline(plan, entry, dataset, condition)
     inputs = {"model": [model], "conditions": [conditions]}
-    if dataset in entry.instances and "num_classes" in CONDITIONS[condition].depends:
+    if dataset in entry.instances and CONDITIONS[condition].labels:
         inputs["instances"] = [packed(plan, dataset, "test", "instances")]
     card = GenerateCard(
         model=model.digest,

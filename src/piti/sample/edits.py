@@ -13,7 +13,6 @@ import numpy as np
 import torch
 
 from piti.cards import Edit, EditsCard
-from piti.conditions import CONDITIONS
 from piti.data import edits, shards
 from piti.data.resize import shrink
 from piti.data.shards import Shards
@@ -44,10 +43,9 @@ def edit_samples(
     device: torch.device,
 ) -> None:
     """Write a shard of pictures EDIT/KIND: original, condition, reconstruction, edited_condition and edited."""
-    mask = CONDITIONS["mask"]  # which edits are of
-    stored = Shards(conditions, mask.name)
+    stored = Shards(conditions)
     chosen = dict(choose(card.edits, stored, card.seed))
-    base, large = (Sampler(c, w, mask.name, device) for c, w in ((card.base, model), (card.upsampler, upsampler)))
+    base, large = (Sampler(c, w, stored.kind, device) for c, w in ((card.base, model), (card.upsampler, upsampler)))
     photographs, ids = Shards(photographs, "images"), [edited.image for edited in chosen.values()]
     originals = photographs[photographs.rows(ids)]
     small = shrink(originals, card.base.resolution)
@@ -65,9 +63,9 @@ def edit_samples(
     (returned, reconstruction), (low_res, edited) = drawn(before), drawn(after)
     made = {
         "original": originals,
-        "condition": mask.paint(before)[0],
+        "condition": stored.form.paint(before)[0],
         "reconstruction": reconstruction,
-        "edited_condition": mask.paint(after)[0],
+        "edited_condition": stored.form.paint(after)[0],
         "edited": edited,
     }
     pictures = {f"{name}/{kind}": row for kind, rows in made.items() for name, row in zip(chosen, rows, strict=True)}
