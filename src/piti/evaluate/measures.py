@@ -18,11 +18,3 @@ MEASURES = {
     "normal_error": Measure("geometry", "normals ° ↓", False),
     "depth_error": Measure("geometry", "log depth, % of range ↓", False),
 }
-
-# The Fréchet distance by the network whose features it compares.
-DISTANCES = {
-    "clip_vit_b32": "FID-C ↓",
-    "inception": "FID-I ↓",
-    "efficientnet_lite0": "FD EfficientNet-Lite0 ↓",
-    "vgg16": "FD VGG16 ↓",
-}

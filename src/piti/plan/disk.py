@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from piti.cards import DownloadCard, FeaturesCard, GatherCard, GenerateCard, PackCard, SampleCard, SketchCard, TrainCard
+from piti.evaluate.extractors import EXTRACTORS
 from piti.plan.core import Artefact
 from piti.plan.cost import Costs
 
@@ -18,7 +19,6 @@ ITEM = {
     "geometry": lambda resolution: 6 * resolution**2,
     "caption": lambda resolution: resolution,
 }
-FEATURE = 2048 * 4  # bytes of an image's features, at most
 
 
 class Folder(NamedTuple):
@@ -64,7 +64,9 @@ def expected(costs: Costs, artefact: Artefact) -> int | None:
         return ITEM["sketch"](card.resolution) * costs.items(artefact)
     if isinstance(card, SampleCard | GenerateCard | GatherCard):
         return ITEM["images"](card.resolution) * costs.items(artefact)
-    return FEATURE * costs.items(artefact) if isinstance(card, FeaturesCard) else 0
+    if isinstance(card, FeaturesCard):
+        return 4 * EXTRACTORS[card.extractor].width * costs.items(artefact)
+    return 0
 
 
 def on_disk(artefact: Artefact) -> int:

@@ -125,8 +125,8 @@ def find(path: Path, kind: str) -> dict[str, Path]:
 def read_mask(path: Path, resolution: int, num_classes: int, ids: Labels | None = None) -> np.ndarray:
     """Stored labels uint8 resolution x resolution: 0 void, then the classes.
 
-    A mask is in the colours that the label colour map paints those in (the colour after the last class is void too, as
-    SPADE counts it: it stays as it is painted), or in one channel of `ids`.
+    A mask is in the colours that the label colour map paints those in (the colour after the last class is void too, for
+    some count it last: it stays as it is painted), or in one channel of `ids`.
     """
     found = pictures.labels(path, upright=True)
     if found.ndim == 2 and ids is None:

@@ -96,7 +96,7 @@ def objective(card: TrainCard, files: Files, work: Work, here: Place) -> Objecti
     if work.compile:
         compiled(made.model)
         # the upsampler's is small, and its gradient penalty differentiates twice, which compiled code cannot
-        if card.gan:
+        if card.baseline:
             compiled(made.modules["discriminator"])
     return made
 
@@ -104,10 +104,10 @@ def objective(card: TrainCard, files: Files, work: Work, here: Place) -> Objecti
 def build_objective(card: TrainCard, files: Files, work: Work, here: Place) -> Objective:
     if card.estimator:
         return estimator.EstimatorObjective(card, initial_estimator(card, files.init), here, work.micro_batch)
-    if not card.gan:
+    if not card.baseline:
         model, loss = initial_model(card, files.init), perceptual_loss(card, files.perceptual)
         return DiffusionObjective(card, model, here, work.micro_batch, loss)
-    made = GANObjective(card, build(card.gan), here, work.micro_batch, vgg_features(card, files.perceptual))
+    made = GANObjective(card, build(card.baseline), here, work.micro_batch, vgg_features(card, files.perceptual))
     if files.init:
         load(made.model, read(files.init), str(files.init))
     return made
@@ -143,7 +143,7 @@ def training_batches(card: TrainCard, files: Files, here: Place) -> Batches:
     sees random crops, and of labels and sketches what is stored; an estimator what it is to read back."""
     training, photographs, stored = card.training, Shards(files.images, "images"), Shards(files.conditions)
 
-    encode = stored_as(card.condition, card.sketch_input) if card.gan else None
+    encode = stored_as(card.condition, card.sketch_input) if card.baseline else None
     if card.encoder:
         encode = encoder(card.condition, training.void)
     if card.estimator:
@@ -159,7 +159,7 @@ def training_batches(card: TrainCard, files: Files, here: Place) -> Batches:
         flip=card.condition != "caption" and not mirrored,
         condition_dropout=training.condition_dropout,
         instances=Shards(files.instances, "instances") if files.instances else None,
-        crop=card.image_resolution if card.gan else 0,
+        crop=card.image_resolution if card.baseline else 0,
         low_res=low_res(card) if training.kind.endswith("upsampler") else None,
         rank=here.rank,
         world=here.world,
