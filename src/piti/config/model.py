@@ -185,7 +185,7 @@ class Table(Entry):
     title: str
     rows: dict[str, Run]
     columns: dict[str, Run]
-    paper: dict[str, tuple[str, ...]]
+    paper: dict[str, tuple[str, ...]] = field(default_factory=dict)
     run: Run = Run()
 
 
