@@ -66,7 +66,7 @@ def draw(
 
 def score(pictures: Pictures, photographs: Pictures, metric: str = "fid_c", *, preset: str = "paper") -> dict:
     """The score of pictures against photographs of the same names, with its interval: see `piti.evaluate.score`."""
-    from piti.evaluate.extractors import load as load_extractor
+    from piti.evaluate.extract import load as load_extractor
     from piti.evaluate.score import score as scored
 
     config = load({"preset": preset}, Path("config"))
@@ -90,7 +90,7 @@ def table(path: Path | str) -> "pd.DataFrame":
 def _features(given: Pictures, extractor, resolution: int):
     from piti.data import gathering
     from piti.datasets import listing
-    from piti.evaluate.extractors import extract
+    from piti.evaluate.extract import extract
     from piti.evaluate.features import Features
 
     if not isinstance(given, Mapping):

@@ -35,7 +35,7 @@ CONFIG = {
         "upsampler": {"model_channels": 8, "num_head_channels": 8},
         "encoder": {"resolution": 32, "layers": 1},
         "text": {"layers": 1},
-        "pix2pixhd": {"ngf": 4, "n_blocks": 1, "ndf": 4},
+        "baselines": {"pix2pixhd": {"ngf": 4, "n_blocks": 1, "ndf": 4}},
     },
     "models": {
         **dict.fromkeys(("prior_base", "prior_upsampler", "stage1", "continuation", "two_stage"), STEPS),

@@ -75,7 +75,7 @@ def untrained(card, name: str) -> dict[str, torch.Tensor]:
         channels = CONDITIONS[name.rsplit("_")[-1]].channels
         model = PITI(card.unet, card.encoder.with_channels(channels))
     else:
-        model = build(card.gan)
+        model = build(card.baseline)
         model.initialise(torch.Generator().manual_seed(0))
         model = model.generator
     state = model.state_dict()

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from piti.evaluate import frechet, kid
-from piti.evaluate.extractors import bicubic_float
+from piti.evaluate.extract import bicubic_float
 from tests.golden.check import Tolerance
 from tests.golden.rule import Case
 

@@ -25,7 +25,7 @@ from piti.conditions import CONDITIONS
 from piti.config import load
 from piti.count import __main__ as count
 from piti.data import shards
-from piti.evaluate.extractors import CLIP_MODEL
+from piti.evaluate.feature_networks import CLIP_MODEL
 from piti.networks.estimator import build as build_estimator
 from piti.networks.hed import HED
 from piti.networks.piti import PITI
@@ -174,8 +174,8 @@ def weights(path: Path, artefact: Artefact, reader: Card) -> None:
 def trained(card: TrainCard) -> torch.nn.Module:
     if card.estimator:
         return build_estimator(card.estimator)
-    if card.gan:
-        return build(card.gan).generator
+    if card.baseline:
+        return build(card.baseline).generator
     return PITI(card.unet, card.encoder.with_channels(CONDITIONS[card.condition].channels))
 
 

@@ -60,6 +60,17 @@ def test_typed_settings_beat_a_configfile_beats_the_preset(tmp_path):
     assert "results/file/" not in printed
 
 
+@pytest.mark.parametrize("preset", ["paper", "smoke"])
+def test_the_readmes_recipes(preset, tmp_path):
+    """An ablation and a data set, as the README has them, in a file of one's own."""
+    recipes = re.findall(r"^  ```yaml\n(.*?)^  ```$", (ROOT / "README.md").read_text(), re.M | re.S)
+    files = [tmp_path / "ablation.yaml", tmp_path / "dataset.yaml"]
+    for file, recipe in zip(files, recipes, strict=True):
+        file.write_text(recipe)
+    printed = dry_run("table3b", "mine", "--configfile", *map(str, files), "--config", f"preset={preset}")
+    assert "/models/my_row-ade20k_mask/" in printed and "/models/spade-mine_mask/" in printed
+
+
 def test_slurm_profile():
     assert jobs(dry_run("--profile", "slurm", "all"))["train"]
 

@@ -32,7 +32,7 @@ CONFIG = {
     },
     "weights": {"inception": {"path": "nowhere"}},
     "extractors": {"fid_gone": "inception"},
-    "networks": {"pix2pixhd": {"lambda_vgg": 0.0, "lr_generator": 1.0e30}},
+    "networks": {"baselines": {"pix2pixhd": {"lambda_vgg": 0.0, "lr_generator": 1.0e30}}},
     "models": {
         **dict.fromkeys(("prior_base", "prior_upsampler", "continuation", "two_stage"), TRAINING),
         "stage1": LONG,

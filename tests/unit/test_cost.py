@@ -97,11 +97,11 @@ def test_everything_that_ships_is_counted(preset):
 
 def test_what_has_nothing_to_do_with_size_needs_no_counting():
     changed = {"two_stage": {"lr": 0.5, "batch": 8}, "spade": {"ema_rate": 0.5}}
-    assert not planned(models=changed, networks={"spade": {"lr_generator": 0.5}})[0].uncounted
+    assert not planned(models=changed, networks={"baselines": {"spade": {"lr_generator": 0.5}}})[0].uncounted
 
 
 def test_another_network_is_named_as_not_counted():
-    costs, _ = planned(networks={"oasis": {"channels_G": 96}})
+    costs, _ = planned(networks={"baselines": {"oasis": {"channels_G": 96}}})
     assert costs.uncounted == ["oasis-ade20k_mask", "oasis-ade20k_mask-25", "oasis-ade20k_mask-50", "oasis-coco_mask"]
 
 

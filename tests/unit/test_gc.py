@@ -158,7 +158,7 @@ def test_what_is_in_use_stays_however_old(piti):  # noqa: F811
 @pytest.fixture
 def training(piti):  # noqa: F811
     """A finished training: its weights' folder and its state's."""
-    artefact = next(a for a in planned().artefacts.values() if isinstance(a.card, TrainCard) and not a.card.gan)
+    artefact = next(a for a in planned().artefacts.values() if isinstance(a.card, TrainCard) and not a.card.baseline)
     weights, state = made(*(RESULTS / address for address in runs.addresses(artefact)))
     (weights / "file").rename(weights / "weights.safetensors")
     return weights, state

@@ -94,9 +94,18 @@ def test_a_plan_is_the_same_every_time(paper):
 # -- what a change moves -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("row", ["two_stage", "stage1", "upsampler", "scratch"])
-def test_a_learning_rate_moves_what_is_made_from_its_row_and_nothing_else(paper, row):
-    rows = [name for name in costly(paper) if re.fullmatch(rf"models/{row}(-.*)?", name)]
+@pytest.mark.parametrize(
+    ("row", "with_those_like_it"),
+    [
+        ("two_stage", "two_stage"),
+        ("stage1", "stage1"),
+        ("upsampler", r"(scratch_)?upsampler(_\w+)?"),
+        ("upsampler_plain", "upsampler_plain"),
+        ("scratch", "scratch"),
+    ],
+)
+def test_a_learning_rate_moves_what_is_made_from_its_row_and_nothing_else(paper, row, with_those_like_it):
+    rows = [name for name in costly(paper) if re.fullmatch(rf"models/{with_those_like_it}(-.*)?", name)]
     assert moved(paper, plan(models={row: {"lr": 0.5}})) == made_from(paper, *rows)
 
 

@@ -150,7 +150,6 @@ class Pix2PixHD(Baseline):
             generator = GlobalGenerator(*shape)
         discriminator = Discriminator(config.condition_channels + 3, config.ndf, config.n_layers_D, config.num_D)
         super().__init__(config, generator, discriminator)
-        self.uses_vgg = config.lambda_vgg > 0
 
     def initialise(self, generator: torch.Generator) -> None:
         init_convolutions(self, functools.partial(nn.init.normal_, std=0.02), generator)
@@ -168,7 +167,7 @@ class Pix2PixHD(Baseline):
             "gan": adversarial_loss(ADVERSARIAL[config.gan_mode][2], fakes).sum(),
             "feature_matching": lambda_feat * feature_matching(fakes, reals),
         }
-        if self.uses_vgg:
+        if config.uses_vgg:
             losses["vgg"] = config.lambda_vgg * vgg_loss(vgg, fake, image)
         return losses
 

@@ -86,7 +86,6 @@ class SPADE(Baseline):
             Generator(config.condition_channels, config.ngf, config.nhidden, config.num_upsampling_layers),
             Discriminator(config.condition_channels + 3, config.ndf, config.n_layers_D, config.num_D),
         )
-        self.uses_vgg = config.lambda_vgg > 0
 
     def initialise(self, generator: torch.Generator) -> None:
         init_convolutions(self, xavier, generator)
@@ -100,7 +99,7 @@ class SPADE(Baseline):
             "gan": adversarial_loss(ADVERSARIAL[config.gan_mode][2], fakes).mean(),
             "feature_matching": config.lambda_feat * feature_matching(fakes, reals),
         }
-        if self.uses_vgg:
+        if config.uses_vgg:
             losses["vgg"] = config.lambda_vgg * vgg_loss(vgg, fake, image)
         return losses
 

@@ -1,9 +1,9 @@
 """The cards: small frozen dataclasses, what each costly artefact is made of. One file a leg of the journey."""
 
 from piti.cards.base import Card
-from piti.cards.baselines import OASISConfig, Pix2PixHDConfig, SPADEConfig
+from piti.cards.baselines import BaselineConfig
 from piti.cards.data import DownloadCard, ExtractCard, PackCard, ScenesCard, SketchCard, WeightsCard
-from piti.cards.networks import EncoderConfig, EstimatorConfig, GANConfig, TextConfig, UNetConfig
+from piti.cards.networks import EncoderConfig, EstimatorConfig, TextConfig, UNetConfig
 from piti.cards.report import (
     Cell,
     Column,
@@ -31,6 +31,7 @@ from piti.cards.train import TrainCard, TrainingConfig
 
 __all__ = [
     "AlignmentCard",
+    "BaselineConfig",
     "Card",
     "Cell",
     "ClaimCard",
@@ -46,16 +47,12 @@ __all__ = [
     "ExtractCard",
     "FeaturesCard",
     "FigureCard",
-    "GANConfig",
     "GatherCard",
     "GenerateCard",
     "MetricCheckCard",
-    "OASISConfig",
     "Ordering",
     "PackCard",
-    "Pix2PixHDConfig",
     "ReportCard",
-    "SPADEConfig",
     "SampleCard",
     "SamplingConfig",
     "ScenesCard",

@@ -1,5 +1,9 @@
 """Cards: small frozen dataclasses that say what an artefact is made of, read strictly and addressed by digest.
 
+A field may also be one of several dataclasses, which are told apart by name: those of a *family*. Their base class has
+a registry of them in `family`, each of them its `name`; as plain data the name stands beside the fields, or as the key
+in a mapping of a whole family, which holds every member, with its defaults where nothing is said of it.
+
 Nothing here knows what the cards are for (see `piti.cards`); no import is heavier than the standard library, so that
 the Snakefile may use it.
 """
@@ -11,9 +15,9 @@ import json
 import math
 import types
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from piti.registry import unknown_key
+from piti.registry import Registry, unknown_key
 from piti.store.files import InputError
 
 T = TypeVar("T")
@@ -36,11 +40,13 @@ def from_dict(cls: type[T], data: Any, where: str = "", base: T | None = None) -
     """
     if not isinstance(data, dict):
         raise InputError(f"{where or cls.__name__}: expected keys and values, found {data!r}")
+    if family_of(cls):
+        cls, data = _member(cls, data, where), {key: value for key, value in data.items() if key != "name"}
     fields = {f.name: f for f in dataclasses.fields(cls)}
     for key in data:
         if key not in fields:
             raise InputError(unknown_key(key, fields, where))
-    hints = get_type_hints(cls)
+    hints = get_type_hints(cls, include_extras=True)
     values = {}
     for name, field in fields.items():
         path = f"{where}.{name}" if where else name
@@ -68,12 +74,12 @@ def check_range(card: Any, **bounds: tuple[float, float]) -> None:
             raise ValueError(f"{key}: found {found}, expected {low:g}{upper}")
 
 
-def to_dict(card: Any, base: Any = None, whole: bool = True) -> dict:
+def to_dict(card: Any, base: Any = None, whole: bool = True, defaults: bool = False) -> dict:
     """The card as plain data, without what equals `base` or the default: a new field with a default moves no digest.
 
-    whole: with the fields that are `apart`.
+    whole: with the fields that are `apart`. defaults: with the defaults too.
     """
-    out = {}
+    out = {"name": card.name} if family_of(type(card)) else {}
     for field in dataclasses.fields(card):
         if field.metadata.get("apart") and not whole:
             continue
@@ -81,9 +87,9 @@ def to_dict(card: Any, base: Any = None, whole: bool = True) -> dict:
         default = field.default if base is None else getattr(base, field.name)
         if default is dataclasses.MISSING and field.default_factory is not dataclasses.MISSING:
             default = field.default_factory()
-        if value != default:
+        if defaults or value != default:
             nested = dataclasses.is_dataclass(default)
-            out[field.name] = to_dict(value, default, whole) if nested else _plain(value, whole)
+            out[field.name] = to_dict(value, default, whole, defaults) if nested else _plain(value, whole, defaults)
     return out
 
 
@@ -102,14 +108,39 @@ def dumps(card: Any) -> str:
     return json.dumps(to_dict(card), sort_keys=True, separators=(",", ":"))
 
 
-def _plain(value: Any, whole: bool) -> Any:
+def _plain(value: Any, whole: bool, defaults: bool) -> Any:
     if dataclasses.is_dataclass(value):
-        return to_dict(value, whole=whole)
+        return to_dict(value, whole=whole, defaults=defaults)
     if isinstance(value, tuple | list):
-        return [_plain(v, whole) for v in value]
+        return [_plain(v, whole, defaults) for v in value]
     if isinstance(value, dict):
-        return {k: _plain(v, whole) for k, v in value.items()}
+        return {k: _plain(v, whole, defaults) for k, v in value.items()}
     return value
+
+
+def family_of(kind: Any) -> Registry | None:
+    """The members of a family, by name; None for what is no family's."""
+    return getattr(kind, "family", None)
+
+
+def _member(cls: type, data: dict, where: str) -> type:
+    """The dataclass of the family that the data are of: what they name, which may be nothing where `cls` is one."""
+    members = {name: member for name, member in cls.family.items() if issubclass(member, cls)}
+    name = data.get("name", getattr(cls, "name", None))
+    return members[_coerce(Annotated[str, members], name, f"{where}.name".lstrip("."))]
+
+
+def choices(kind: Any) -> list | None:
+    """What a field may be: a Literal's values, or the names in the registries that `Annotated[str, …]` lists.
+
+    None for all other types, and where a section of the configuration is among them ("models"): those names are only
+    known when it is whole, and `piti.config.check` looks them up.
+    """
+    if get_origin(kind) is Literal:
+        return list(get_args(kind))
+    if get_origin(kind) is Annotated and not any(isinstance(among, str) for among in kind.__metadata__):
+        return [name for among in kind.__metadata__ for name in among]
+    return None
 
 
 def _coerce(kind: Any, value: Any, where: str) -> Any:
@@ -128,15 +159,16 @@ def _coerce(kind: Any, value: Any, where: str) -> Any:
         if len(args) - (type(None) in args) == 1:
             raise refusal
         raise InputError(f"{where}: found {value!r}, expected {_spell(kind)}")
-    if origin is Literal:
-        for allowed in args:
-            if value == allowed or str(value) == str(allowed):
-                return allowed
-        near = difflib.get_close_matches(str(value), [str(a) for a in args], n=1)
+    if (allowed := choices(kind)) is not None:
+        for choice in allowed:
+            if value == choice or str(value) == str(choice):
+                return choice
+        near = difflib.get_close_matches(str(value), map(str, allowed), n=1)
         raise InputError(
-            f"{where}: found {value!r}, expected one of {', '.join(map(str, args))}"
-            + (f"; nearest: {near[0]}" if near else "")
+            f"{where}: found {value!r}, expected {_spell(kind)}" + (f"; nearest: {near[0]}" if near else "")
         )
+    if origin is Annotated:
+        return _scalar(args[0], value, where)
     if dataclasses.is_dataclass(kind):
         return value if isinstance(value, kind) else from_dict(kind, value, where)
     if origin is tuple:
@@ -146,6 +178,10 @@ def _coerce(kind: Any, value: Any, where: str) -> Any:
     if origin is dict:
         if not isinstance(value, dict):
             raise InputError(f"{where}: found {value!r}, expected keys and values")
+        if family := family_of(args[1]):
+            if strange := [key for key in value if key not in family]:
+                raise InputError(unknown_key(strange[0], family, where))
+            return {name: from_dict(member, value.get(name, {}), f"{where}.{name}") for name, member in family.items()}
         return {_coerce(args[0], k, where): _coerce(args[1], v, f"{where}.{k}") for k, v in value.items()}
     return _scalar(kind, value, where)
 
@@ -180,8 +216,10 @@ def _spell(kind: Any) -> str:
     origin, args = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
         return " or ".join("nothing" if a is type(None) else _spell(a) for a in args)
-    if origin is Literal:
-        return "one of " + ", ".join(map(str, args))
+    if (allowed := choices(kind)) is not None:
+        return "one of " + ", ".join(map(str, allowed))
+    if origin is Annotated:
+        return _spell(args[0])
     if origin is tuple:
         return f"a list of {_spell(args[0])}"
     if origin is dict:

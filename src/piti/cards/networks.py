@@ -3,8 +3,6 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from piti.cards.baselines import OASISConfig, Pix2PixHDConfig, SPADEConfig
-
 
 @dataclass(frozen=True)
 class UNetConfig:
@@ -57,12 +55,3 @@ class EstimatorConfig:
     architecture: Literal["deeplabv3_resnet50", "small_unet"] = "deeplabv3_resnet50"
     width: int = 32  # of the small U-Net's first level
     out_channels: int = 0  # set by the condition: its classes without void; 4 for geometry, normal and depth
-
-
-@dataclass(frozen=True)
-class GANConfig:
-    """The baseline that a card is about: exactly one of the three."""
-
-    pix2pixhd: Pix2PixHDConfig | None = None
-    spade: SPADEConfig | None = None
-    oasis: OASISConfig | None = None

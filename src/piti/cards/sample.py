@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from piti.cards.base import Card, apart, check_range
-from piti.cards.networks import EncoderConfig, GANConfig, UNetConfig
+from piti.cards.baselines import BaselineConfig
+from piti.cards.networks import EncoderConfig, UNetConfig
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ class GenerateCard(Card):
     conditions: str
     seed: int
     resolution: int
-    gan: GANConfig
+    baseline: BaselineConfig
     num_classes: int = 0
     view: str = ""
     instances: str = ""

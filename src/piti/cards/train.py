@@ -3,17 +3,20 @@
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from piti.cards.base import Card, check_range, digest
-from piti.cards.networks import EncoderConfig, EstimatorConfig, GANConfig, TextConfig, UNetConfig
+from piti.cards.baselines import BASELINES, BaselineConfig
+from piti.cards.networks import EncoderConfig, EstimatorConfig, TextConfig, UNetConfig
+
+KINDS = ("prior_base", "prior_upsampler", "base", "upsampler", "estimator")  # of models, besides the baselines
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
     """How one row of models.yaml is trained. Where each value comes from: models.yaml and config/README.md."""
 
-    kind: Literal["prior_base", "prior_upsampler", "base", "upsampler", "pix2pixhd", "spade", "oasis", "estimator"]
+    kind: Annotated[str, KINDS, BASELINES]
     trainable: Literal["all", "encoder"] = "all"
     steps: int = 0
     batch: int = 128
@@ -35,9 +38,7 @@ class TrainingConfig:
     discriminator_width: int = 64
     clamp_x_start: bool = True  # hold the prediction to [-1, 1] before those losses
     image_losses_from: int = 100  # first step of the perceptual and adversarial losses
-    void: int = (
-        0  # label in whose colour void is painted: 0 is black; 183 is COCO's as a last class, SPADE's convention
-    )
+    void: int = 0  # label in whose colour void is painted: 0 is black; 183 is COCO's void counted as a last class
     # a baseline's
     refresh_steps: int = 50  # training batches that set an averaged generator's batch statistics (facts 3.3)
 
@@ -61,7 +62,7 @@ class TrainCard(Card):
     unet: UNetConfig | None = None
     encoder: EncoderConfig | None = None
     text: TextConfig | None = None
-    gan: GANConfig | None = None
+    baseline: BaselineConfig | None = None
     estimator: EstimatorConfig | None = None
     num_classes: int = 0  # of a baseline's one-hot labels
     view: str = ""  # how a baseline sees its condition (Condition.views)
@@ -80,7 +81,7 @@ class TrainCard(Card):
     def identity(self) -> str:
         """Names the checkpoint. The number of steps is left out, so that a training can be extended, except where
         the learning rate depends on it."""
-        return digest(self if self.gan else replace(self, training=replace(self.training, steps=0)))
+        return digest(self if self.baseline else replace(self, training=replace(self.training, steps=0)))
 
     def checkpoint(self, weights: Path) -> Path:
         """The folder of the checkpoint that the training resumes from, beside that of its weights."""

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from piti.cli.translate import planned
 from piti.config import Config, Run
 from piti.datasets.layouts import LAYOUTS
-from piti.evaluate.measures import DISTANCES
+from piti.evaluate.extractors import EXTRACTORS
 from piti.plan import Plan, Unavailable
 from piti.plan.data import packed
 from piti.plan.scores import score_of
@@ -125,7 +125,7 @@ def scored(config: Config, method: str, task: str) -> str:
     except (Unavailable, InputError):
         return "Not scored yet"
     low, high = score["interval"]
-    head = DISTANCES[config.extractors[metric]]
+    head = EXTRACTORS[config.extractors[metric]].head
     return f"{head} {score['value']:.1f} ({low:.1f} to {high:.1f}), n = {score['n']}"
 
 

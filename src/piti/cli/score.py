@@ -16,7 +16,8 @@ from pathlib import Path
 
 from piti.cli.making import make
 from piti.config import Config, Method, Run
-from piti.evaluate.measures import DISTANCES, MEASURES
+from piti.evaluate.extractors import EXTRACTORS
+from piti.evaluate.measures import MEASURES
 from piti.plan import Plan, Unavailable
 from piti.plan.data import packed
 from piti.plan.samples import samples_of
@@ -104,7 +105,7 @@ def write_reference(config: Config, task: str, metric: str, file: Path) -> None:
 
 
 def head(plan: Plan, metric: str) -> str:
-    return MEASURES[metric].head if metric in MEASURES else DISTANCES[plan.config.extractors[metric]]
+    return MEASURES[metric].head if metric in MEASURES else EXTRACTORS[plan.config.extractors[metric]].head
 
 
 def spelt(metric: str, head: str, score: dict) -> str:

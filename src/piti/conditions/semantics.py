@@ -14,7 +14,7 @@ def one_hot(labels: Tensor, num_classes: int) -> Tensor:
 def boundary(labels: Tensor, instances: Tensor | None = None) -> Tensor:
     """Where any of the four neighbours is something else: uint8 N x S x S (both) -> float32 N x 1 x S x S, 0 or 1.
 
-    As in SPADE, an instance covers the labels below it (facts 3.2): whatever they are, it is one thing.
+    As in the release, an instance covers the labels below it (facts 3.2): whatever they are, it is one thing.
     """
     what = labels.short()
     if instances is not None:

@@ -1,22 +1,28 @@
 """The one place where the layers of a configuration are merged.
 
-datasets, weights, models, experiments < preset < config.yaml < --configfile < --config.
+datasets, weights, models, experiments < preset < config.yaml < --configfile < --config. What an entry is `like` is
+looked up when all are merged: so it has what a preset or the user says of the other.
 """
 
 import copy
 import math
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 import yaml
 
 from piti.cards.base import from_dict
 from piti.config.check import check_names
-from piti.config.model import Config
+from piti.config.model import Config, Entry
 from piti.registry import unknown_key
 from piti.store.files import InputError
 
 MOST_VALUES = 100_000  # of one file; all that ships is two thousand
+SECTIONS = [
+    key
+    for key, kind in get_type_hints(Config).items()
+    if get_origin(kind) is dict and Entry in getattr(get_args(kind)[1], "__mro__", ())
+]  # whose entries may be like each other
 PARTS = ("datasets.yaml", "weights.yaml", "models.yaml", "experiments.yaml")
 
 
@@ -76,7 +82,7 @@ def load(user: dict[str, Any], folder: Path) -> Config:
     for part in PARTS:
         merged = merge(merged, read_yaml(folder / part))
     merged = merge(merged, read_yaml(folder / "presets" / f"{preset}.yaml"))
-    config = from_dict(Config, _with_sampling(_with_precision(merge(merged, user))))
+    config = from_dict(Config, _with_sampling(_with_precision(_with_likes(merge(merged, user)))))
     check_names(config)
     return config
 
@@ -88,6 +94,27 @@ def merge(below: dict, above: dict) -> dict:
         both = isinstance(value, dict) and isinstance(out.get(key), dict)
         out[key] = merge(out[key], value) if both else copy.deepcopy(value)
     return out
+
+
+def _with_likes(merged: dict) -> dict:
+    """Every entry whole: the keys of the one that it is `like` stand in it, below its own, and `like` is gone."""
+    sections = {key: rows for key in SECTIONS if isinstance(rows := merged.get(key), dict)}
+    return merged | {key: {name: _whole(key, rows, name) for name in rows} for key, rows in sections.items()}
+
+
+def _whole(section: str, entries: dict, name: str, after: tuple[str, ...] = ()) -> Any:
+    """An entry with the keys of all that it is like, along the chain that has led to it."""
+    entry = entries[name]
+    if not isinstance(entry, dict) or not entry.get("like"):
+        return entry  # what is no mapping is refused by name in a moment
+    other, chain = str(entry["like"]), (*after, name)
+    if other not in entries:
+        raise InputError(unknown_key(other, entries, f"{section}.{name}.like"))
+    if other in chain:
+        raise InputError(f"{section}.{name}.like: found a circle ({' <- '.join([*chain, other])})")
+    own = {key: value for key, value in entry.items() if key != "like"}
+    below = _whole(section, entries, other, chain)
+    return merge(below, own) if isinstance(below, dict) else own
 
 
 def _with_precision(merged: dict) -> dict:

@@ -5,8 +5,9 @@ import inspect
 import re
 import types
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
+from piti.cards.base import choices, family_of
 from piti.config import Config
 from piti.store.files import write_json
 
@@ -25,7 +26,7 @@ def _reference(cls: type, definitions: dict) -> dict:
     """A reference to the definition of a dataclass, which is added where it is missing."""
     if cls.__name__ not in definitions:
         definitions[cls.__name__] = definition = {"description": inspect.getdoc(cls), "type": "object"}
-        hints, comments = get_type_hints(cls), _comments(cls)
+        hints, comments = get_type_hints(cls, include_extras=True), _comments(cls)
         definition["properties"] = {
             field.name: _kind(hints[field.name], definitions)
             | ({"description": comments[field.name]} if field.name in comments else {})
@@ -41,12 +42,17 @@ def _kind(kind: Any, definitions: dict) -> dict:
     origin, args = get_origin(kind), get_args(kind)
     if dataclasses.is_dataclass(kind):
         return _reference(kind, definitions)
-    if origin is Literal:
-        return {"enum": list(args)}
+    if (allowed := choices(kind)) is not None:
+        return {"enum": allowed}
+    if origin is Annotated:
+        return _kind(args[0], definitions)
     if origin in (Union, types.UnionType):
         return {"anyOf": [_kind(arm, definitions) for arm in args]}
     if origin is tuple:
         return {"type": "array", "items": _kind(args[0], definitions)}
+    if origin is dict and (family := family_of(args[1])):
+        members = {name: _reference(member, definitions) for name, member in family.items()}
+        return {"type": "object", "properties": members, "additionalProperties": False}
     if origin is dict:
         return {"type": "object", "additionalProperties": _kind(args[1], definitions)}
     return {"type": SCALARS[kind]}

@@ -19,7 +19,7 @@ import torchvision
 from tqdm import tqdm
 
 from piti.baselines import build
-from piti.cards import Card, GANConfig, GenerateCard, SampleCard, SketchCard, TrainCard
+from piti.cards import Card, GenerateCard, SampleCard, SketchCard, TrainCard
 from piti.cards.base import digest
 from piti.conditions import CONDITIONS
 from piti.config import load
@@ -91,7 +91,7 @@ def train_step(card: TrainCard, precision: str, images: int) -> list[Kernel]:
         for optimizer in made.optimizers.values():
             optimizer.step = lambda: None  # fused, it knows no such device; the plan adds what it moves
         upsampler = card.training.kind.endswith("upsampler")
-        resolution = card.image_resolution if upsampler or card.gan or card.estimator else card.base_resolution
+        resolution = card.image_resolution if upsampler or card.baseline or card.estimator else card.base_resolution
         batch = {"image": torch.empty(images, 3, resolution, resolution)} | condition(card)
         if upsampler:
             batch["low_res"] = torch.empty(images, 3, card.base_resolution, card.base_resolution)
@@ -112,7 +112,7 @@ def tensors(card: TrainCard) -> dict[str, int]:
 
 
 def objective(card: TrainCard) -> Objective:
-    make = gan_objective if card.gan else estimator_objective if card.estimator else diffusion_objective
+    make = gan_objective if card.baseline else estimator_objective if card.estimator else diffusion_objective
     return make(card)
 
 
@@ -125,9 +125,9 @@ def condition(card: TrainCard) -> dict[str, torch.Tensor]:
         seen = CONDITIONS[card.condition]
         target = torch.from_numpy(seen.target(np.zeros((1, *seen.shape(card.image_resolution)), np.uint8)))
         return {"condition": torch.empty(images, *target.shape[1:], dtype=target.dtype)}
-    if not card.gan:
+    if not card.baseline:
         return {"condition": torch.empty(images, 3, card.encoder.resolution, card.encoder.resolution)}
-    resolution, channels = card.image_resolution, semantic_channels(card.gan)
+    resolution, channels = card.image_resolution, card.baseline.condition_channels
     if not card.num_classes:
         return {"condition": torch.empty(images, channels, resolution, resolution)}
     labels = {"condition": torch.empty(images, resolution, resolution, dtype=torch.uint8)}
@@ -146,7 +146,7 @@ def gan_objective(card: TrainCard) -> GANObjective:
     features = None
     if card.perceptual:
         features = VGGFeatures(vgg(card), arch=NETWORKS[card.perceptual_format][0], convention="raw")
-    return GANObjective(card, build(card.gan), Place(META), card.training.batch, features)
+    return GANObjective(card, build(card.baseline), Place(META), card.training.batch, features)
 
 
 def estimator_objective(card: TrainCard) -> EstimatorObjective:
@@ -184,16 +184,12 @@ def drawing(card: SketchCard, images: int) -> list[Kernel]:
 def generating(card: GenerateCard, images: int) -> list[Kernel]:
     """Pictures of a baseline's generator."""
     with meta():
-        baseline = build(card.gan).requires_grad_(False)
-        seen = torch.empty(images, semantic_channels(card.gan), card.resolution, card.resolution)
+        baseline = build(card.baseline).requires_grad_(False)
+        seen = torch.empty(images, card.baseline.condition_channels, card.resolution, card.resolution)
         drawn = {k: v.to(META) for k, v in baseline.draw(torch.Generator(), images).items()}
         with traced() as kernels:
             baseline.generate(seen, drawn)
     return kernels
-
-
-def semantic_channels(gan: GANConfig) -> int:
-    return next(config.condition_channels for config in vars(gan).values() if config)
 
 
 @contextlib.contextmanager

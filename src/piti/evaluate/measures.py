@@ -28,11 +28,3 @@ MEASURES: Registry[Measure] = Registry(
     Measure("normal_error", "geometry", "normals ° ↓", False, "piti.evaluate.measure:normals"),
     Measure("depth_error", "geometry", "log depth, % of range ↓", False, "piti.evaluate.measure:depths"),
 )
-
-# The Fréchet distance by the network whose features it compares.
-DISTANCES = {
-    "clip_vit_b32": "FID-C ↓",
-    "inception": "FID-I ↓",
-    "efficientnet_lite0": "FD EfficientNet-Lite0 ↓",
-    "vgg16": "FD VGG16 ↓",
-}

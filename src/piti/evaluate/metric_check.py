@@ -9,7 +9,7 @@ import torch
 
 from piti.cards import MetricCheckCard
 from piti.data.shards import Shards
-from piti.evaluate import extractors, frechet
+from piti.evaluate import extract, frechet
 from piti.seeds import key_seed
 
 
@@ -79,12 +79,12 @@ def check_metric(
         reference, others = (Shards(path, "images") for path in images)
         rows = np.linspace(0, len(others) - 1, min(len(reference), len(others))).astype(int).tolist()
         for (metric, name), file in zip(card.extractors.items(), weights, strict=True):
-            extractor = extractors.load(name, file, device)
-            real = extractors.extract(extractor, reference, batch_size)
+            extractor = extract.load(name, file, device)
+            real = extract.extract(extractor, reference, batch_size)
 
             def distance(kind: str, strength: float, network=extractor, real=real) -> float:
                 distorted = Distorted(others, rows, kind, strength, card.seed)
-                return frechet.distance(real, extractors.extract(network, distorted, batch_size))
+                return frechet.distance(real, extract.extract(network, distorted, batch_size))
 
             floor = distance("", 0.0)
             for kind in DISTORTIONS:

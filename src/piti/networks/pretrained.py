@@ -91,8 +91,8 @@ def piti(path: Path) -> StateDict:
     return state_dict
 
 
-def spade_coco(path: Path) -> StateDict:
-    """SPADE's generator for COCO-Stuff, whose void is the last of 183 labels, for our label maps, whose void is 0."""
+def coco_void_last(path: Path) -> StateDict:
+    """A generator for COCO-Stuff whose void is the last of 183 labels, for our label maps, whose void is 0."""
     return void_first(torch_file(path), 183)
 
 
@@ -224,7 +224,7 @@ FORMATS: dict[str, Callable[[Path], StateDict]] = {
     "torch": torch_file,
     "glide": glide,
     "piti": piti,
-    "spade_coco": spade_coco,
+    "coco_void_last": coco_void_last,
     "openai_clip": openai_clip,
     "hed_torch": hed_torch,
     "hed_keras_h5": hed_keras_h5,

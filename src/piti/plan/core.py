@@ -10,16 +10,13 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, wraps
 from pathlib import Path
 
-from piti.cards import (
-    Card,
-)
+from piti.cards import Card
 from piti.cards.base import digest
 from piti.config import Config
 from piti.store.files import InputError
 from piti.store.provenance import code_digest
 
 PLAIN = re.compile(r"[A-Za-z0-9_][\w.+%-]*", re.ASCII)  # a name as part of a path: it stays in its folder
-BASELINES = ("pix2pixhd", "spade", "oasis")
 
 
 class Unavailable(Exception):

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from piti.cards import Card, GenerateCard, PackCard, SampleCard, SketchCard, TrainCard, TrainingConfig
+from piti.cards import BaselineConfig, Card, GenerateCard, PackCard, SampleCard, SketchCard, TrainCard, TrainingConfig
 from piti.cards.base import digest, from_dict
 from piti.diffusion.respacing import kept_steps
 from piti.plan.core import Artefact, Plan
@@ -22,8 +22,6 @@ from piti.store.files import InputError, read_json
 COUNTS = json.loads(Path(__file__).with_name("flops.json").read_text())
 
 CPU, CPU_RATE = "2 CPU cores", 0.14e12  # operations a second, measured by `make bench`
-# Fields of a baseline's configuration that change nothing about the size of a step.
-_OF_NO_SIZE = ("gan_mode", "lambda_feat", "lambda_labelmix", "lr_generator", "lr_discriminator", "betas", "decay")
 
 
 def sized(card: Card) -> Card | None:
@@ -41,27 +39,25 @@ def sized(card: Card) -> Card | None:
             discriminator_width=row.discriminator_width if row.adversarial else 64,
         )
         blank = dict.fromkeys(("code", "images", "conditions", "init", "perceptual", "instances", "view"), "")
-        kept = {"condition": "" if card.encoder else card.condition, "gan": _sized_gan(card.gan)}
-        return replace(card, training=training, seed=0, fraction=1.0, epochs=0, **blank, **kept)
+        condition, baseline = "" if card.encoder else card.condition, card.baseline and _networks(card.baseline)
+        blank |= {"condition": condition, "baseline": baseline}
+        return replace(card, training=training, seed=0, fraction=1.0, epochs=0, **blank)
     if isinstance(card, SampleCard):
         blank = dict.fromkeys(("code", "model", "conditions", "noise_schedule"), "")
         low_res = "given" if card.low_res else ""
         return replace(card, seed=0, sampling=type(card.sampling)(), low_res=low_res, **blank)
     if isinstance(card, GenerateCard):
         blank = dict.fromkeys(("code", "model", "conditions", "instances", "view"), "")
-        return replace(card, seed=0, gan=_sized_gan(card.gan), **blank)
+        return replace(card, seed=0, baseline=_networks(card.baseline), **blank)
     if isinstance(card, SketchCard):
         return SketchCard(images="", kind="", hed="", resolution=0, hed_resolution=card.hed_resolution)
     return None
 
 
-def _sized_gan(gan):
-    """A baseline's networks alone."""
-    if gan is None:
-        return None
-    (name, network), *_ = [(key, value) for key, value in vars(gan).items() if value]
-    neutral = {key: value for key, value in vars(type(network)()).items() if key in _OF_NO_SIZE}
-    return replace(gan, **{name: replace(network, **neutral)})
+def _networks(baseline: BaselineConfig) -> BaselineConfig:
+    """A baseline with the defaults of all that its networks' size does not depend on."""
+    plain = type(baseline)()
+    return replace(baseline, **{key: getattr(plain, key) for key in baseline.of_no_size})
 
 
 def release_card(card: Card) -> Card:

@@ -7,10 +7,9 @@ from typing import NamedTuple
 
 from piti.cards import DownloadCard, FeaturesCard, GatherCard, GenerateCard, PackCard, SampleCard, SketchCard, TrainCard
 from piti.conditions import stored
+from piti.evaluate.extractors import EXTRACTORS
 from piti.plan.core import Artefact
 from piti.plan.cost import Costs
-
-FEATURE = 2048 * 4  # bytes of an image's features, at most
 
 
 class Folder(NamedTuple):
@@ -57,7 +56,9 @@ def expected(costs: Costs, artefact: Artefact) -> int | None:
         return stored(card.kind).bytes(card.resolution) * costs.items(artefact)
     if isinstance(card, SampleCard | GenerateCard | GatherCard):
         return stored("images").bytes(card.resolution) * costs.items(artefact)
-    return FEATURE * costs.items(artefact) if isinstance(card, FeaturesCard) else 0
+    if isinstance(card, FeaturesCard):
+        return 4 * EXTRACTORS[card.extractor].width * costs.items(artefact)
+    return 0
 
 
 def on_disk(artefact: Artefact) -> int:

@@ -3,10 +3,11 @@
 import math
 from dataclasses import replace
 
-from piti.cards import EstimatorConfig, GANConfig, TrainCard, TrainingConfig
+from piti.cards import BaselineConfig, EstimatorConfig, TrainCard, TrainingConfig
+from piti.cards.baselines import BASELINES
 from piti.conditions import CONDITIONS
 from piti.config import Model
-from piti.plan.core import BASELINES, Artefact, Plan, Unavailable, once
+from piti.plan.core import Artefact, Plan, Unavailable, once
 from piti.plan.data import packed, weights_of
 
 
@@ -17,18 +18,17 @@ def trained(plan: Plan, row: str, task: str, fraction: float, seed: int) -> Arte
     if model.weights:
         return weights_of(plan, model.weights)
     if model.kind.startswith("prior"):  # one for all tasks
-        task, fraction, data = "", 1.0, ("web", "caption")
+        task, fraction, data = "", 1.0, (model.dataset, "caption")
     else:
         data = (plan.config.tasks[task].dataset, plan.config.tasks[task].condition)
     init = _init(plan, row, task, fraction, seed)
     if init and not model.steps:
         return init  # a released model, used as it is
-    make = {"estimator": _estimator_card}.get(model.kind, _diffusion_card)
-    make = _baseline_card if model.kind in BASELINES else make
+    make = {"estimator": _estimator_card, **dict.fromkeys(BASELINES, _baseline_card)}.get(model.kind, _diffusion_card)
     card, inputs = make(plan, model, *data, fraction, seed)
     if init:
         card, inputs = replace(card, init=init.digest), inputs | {"init": [init]}
-    if model.perceptual or getattr(getattr(card.gan, model.kind, None), "lambda_vgg", 0):
+    if model.perceptual or (card.baseline and card.baseline.uses_vgg):
         name = plan.config.networks.perceptual
         vgg, form = weights_of(plan, name), plan.config.weights[name].format
         card = replace(card, perceptual=vgg.digest, perceptual_format=form)
@@ -92,11 +92,11 @@ def _baseline_card(
         packed(plan, dataset, "train", kind, networks.load_resolution) for kind in ("images", condition)
     )
     inputs = {"images": [images], "conditions": [conditions]}
-    gan, seen = baseline(plan, model, dataset, condition)
-    training = _training(model)
+    network, seen = baseline(plan, model, dataset, condition)
+    training, epochs = _training(model), 0
     if not training.steps:
-        steps = math.ceil(model.epochs[dataset] * int(entry.train * fraction) / model.batch)
-        training = replace(training, steps=steps)
+        epochs = by_dataset(model.epochs, dataset)
+        training = replace(training, steps=math.ceil(epochs * int(entry.train * fraction) / model.batch))
     card = TrainCard(
         training=training,
         seed=seed,
@@ -105,9 +105,9 @@ def _baseline_card(
         conditions=conditions.digest,
         image_resolution=networks.image_resolution,
         base_resolution=networks.base_resolution,
-        gan=gan,
+        baseline=network,
         fraction=fraction,
-        epochs=0 if model.steps else model.epochs[dataset],
+        epochs=epochs,
         **seen,
     )
     if dataset in model.instances and CONDITIONS[condition].labels:
@@ -116,20 +116,25 @@ def _baseline_card(
     return card, inputs
 
 
-def baseline(plan: Plan, model: Model, dataset: str, condition: str) -> tuple[GANConfig, dict]:
+def baseline(plan: Plan, model: Model, dataset: str, condition: str) -> tuple[BaselineConfig, dict]:
     """A baseline's networks for a kind of condition, and how they are given it."""
     networks, entry = plan.config.networks, plan.config.datasets[dataset]
     seen = CONDITIONS[condition]
     labels = entry.num_classes if seen.labels else 0
     instances = dataset in model.instances and seen.labels
     sized = replace(
-        getattr(networks, model.kind),
+        networks.baselines[model.kind],
         condition_channels=seen.baseline_channels(labels, instances),
         resolution=networks.image_resolution,
-        decay=model.decay.get(dataset, 0.0),
+        decay=by_dataset(model.decay, dataset),
     )
     view = model.views.get(condition, seen.views[0])
-    return GANConfig(**{model.kind: sized}), {"num_classes": labels, "view": view}
+    return sized, {"num_classes": labels, "view": view}
+
+
+def by_dataset(values: dict[str, float], dataset: str) -> float:
+    """What is said of a data set, else of all: the key `default`. Nothing said is 0."""
+    return values.get(dataset, values.get("default", 0.0))
 
 
 def _init(plan: Plan, row: str, task: str, fraction: float, seed: int) -> Artefact | None:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from piti import cards
 from piti.cards import TrainCard
-from piti.cards.base import from_dict
+from piti.cards.base import from_dict, to_dict
 from piti.config import Config, Machine
 from piti.plan.core import Artefact, Plan
 from piti.store.files import InputError, atomic
@@ -96,7 +96,7 @@ def remember(plan: Plan) -> Path:
 
 def _said(artefact: Artefact) -> dict:
     said = {key: getattr(artefact, key) for key in ("leg", "name", "path", "inputs", "given")}
-    card = {"kind": type(artefact.card).__name__, "card": dataclasses.asdict(artefact.card)}
+    card = {"kind": type(artefact.card).__name__, "card": to_dict(artefact.card, defaults=True)}
     return said | card | {"addresses": [str(address) for address in addresses(artefact)]}
 
 

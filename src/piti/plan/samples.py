@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from piti.cards import GatherCard, GenerateCard, SampleCard
+from piti.cards.baselines import BASELINES
 from piti.conditions import CONDITIONS
 from piti.plan.core import Artefact, Plan, Unavailable, once
 from piti.plan.data import packed
@@ -16,7 +17,7 @@ def samples_of(plan: Plan, method: str, task: str, fraction: float, seed: int) -
     """What a method makes of a task's test conditions: base samples, then upsampled."""
     config, entry = plan.config, plan.config.methods[method]
     dataset, condition = config.tasks[task].dataset, config.tasks[task].condition
-    if entry.conditions and condition not in entry.conditions:
+    if condition not in (taken_by(plan, method) or [condition]):
         raise Unavailable("-")
     if entry.pictures:
         return _gathered(plan, method, task)
@@ -30,6 +31,14 @@ def samples_of(plan: Plan, method: str, task: str, fraction: float, seed: int) -
     card, inputs = sampling(plan, method, task, fraction, seed, low_res.digest)
     inputs["low_res"] = [low_res]
     return plan.add("upsample", "upsampled", inputs["model"][0].name, "index.json", card, inputs)
+
+
+def taken_by(plan: Plan, method: str) -> tuple[str, ...]:
+    """The kinds of condition that a method takes, by its own word or its baseline's; none are all."""
+    config, entry = plan.config, plan.config.methods[method]
+    if entry.conditions or not entry.generator:
+        return entry.conditions
+    return BASELINES[config.models[entry.generator].kind].conditions
 
 
 def _gathered(plan: Plan, method: str, task: str) -> Artefact:
@@ -87,7 +96,7 @@ def sampling(
 def _generated(plan: Plan, row: str, task: str, fraction: float, seed: int, conditions: Artefact) -> Artefact:
     dataset, condition = plan.config.tasks[task].dataset, plan.config.tasks[task].condition
     model, entry = trained(plan, row, task, fraction, seed), plan.config.models[row]
-    gan, seen = baseline(plan, entry, dataset, condition)
+    network, seen = baseline(plan, entry, dataset, condition)
     inputs = {"model": [model], "conditions": [conditions]}
     if dataset in entry.instances and CONDITIONS[condition].labels:
         inputs["instances"] = [packed(plan, dataset, "test", "instances")]
@@ -96,7 +105,7 @@ def _generated(plan: Plan, row: str, task: str, fraction: float, seed: int, cond
         conditions=conditions.digest,
         seed=seed,
         resolution=plan.config.networks.image_resolution,
-        gan=gan,
+        baseline=network,
         instances=inputs["instances"][0].digest if "instances" in inputs else "",
         shard_size=plan.config.shard_size,
         **seen,

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from piti.cards import Cell, MetricCheckCard, TableCard
 from piti.config import Run, Table
-from piti.evaluate.measures import DISTANCES, MEASURES
+from piti.evaluate.extractors import EXTRACTORS
+from piti.evaluate.measures import MEASURES
 from piti.plan.core import Artefact, Plan, Unavailable
 from piti.plan.data import packed, weights_of
 from piti.plan.scores import score_of
@@ -63,7 +64,7 @@ def cell(plan: Plan, run: Run) -> tuple[Cell, list[Artefact]]:
 def headings(plan: Plan, grid: Table) -> dict[str, str]:
     """Key of each column -> its heading: what it is; and what it measures, but where that is the paper's FID alone."""
     metrics = {key: join(grid.run, run).metric for key, run in grid.columns.items()}
-    plain = {head(plan, metric) for metric in metrics.values()} == {DISTANCES["clip_vit_b32"]}
+    plain = {head(plan, m) for m in metrics.values()} == {e.head for e in EXTRACTORS.values() if e.papers_fid}
     found = {}
     for key, run in grid.columns.items():
         named, measured = label(plan, run, ""), head(plan, metrics[key])
@@ -106,7 +107,7 @@ def label(plan: Plan, run: Run, key: str) -> str:
 
 def head(plan: Plan, metric: str) -> str:
     """What a metric is called, with its unit and the direction in which it is better."""
-    return MEASURES[metric].head if metric in MEASURES else DISTANCES[plan.config.extractors[metric]]
+    return MEASURES[metric].head if metric in MEASURES else EXTRACTORS[plan.config.extractors[metric]].head
 
 
 def join(*runs: Run) -> Run:

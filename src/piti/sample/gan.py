@@ -19,7 +19,7 @@ class Generator:
 
     def __init__(self, card: GenerateCard, weights: Path, kind: str, device: torch.device):
         self.device, self.condition = device, CONDITIONS[kind]
-        self.baseline = build(card.gan)
+        self.baseline = build(card.baseline)
         load(self.baseline.generator, read(weights), str(weights))
         self.baseline.requires_grad_(False).eval().to(device, memory_format=torch.channels_last)
         self.use(card)

@@ -11,7 +11,7 @@ def run(
 ) -> None:
     from piti.data.shards import Shards
     from piti.devices import device
-    from piti.evaluate.extractors import extract, load
+    from piti.evaluate.extract import extract, load
     from piti.evaluate.features import Features, write_features
 
     pictures = Shards(images[0], "images")

@@ -93,7 +93,7 @@ class GANObjective:
         """The generator. Where its weights are an average, the batch statistics are brought up to date first."""
         if not self.card.training.ema_rate or not any("running_mean" in name for name in weights):
             return dict(weights)
-        averaged = build(self.card.gan)  # anew: its norms ask no other process, for only the first one comes here
+        averaged = build(self.card.baseline)  # anew: its norms ask no other process, for only the first one comes here
         averaged.to(self.place.device, memory_format=torch.channels_last).train()
         averaged.generator.load_state_dict(weights)
         for step in range(self.card.training.refresh_steps):

@@ -95,7 +95,7 @@ def objective(card: TrainCard, files: Files, work: Work, here: Place) -> Objecti
     if work.compile:
         compiled(made.model)
         # the upsampler's is small, and its gradient penalty differentiates twice, which compiled code cannot
-        if card.gan:
+        if card.baseline:
             compiled(made.modules["discriminator"])
     return made
 
@@ -103,10 +103,10 @@ def objective(card: TrainCard, files: Files, work: Work, here: Place) -> Objecti
 def build_objective(card: TrainCard, files: Files, work: Work, here: Place) -> Objective:
     if card.estimator:
         return estimator.EstimatorObjective(card, initial_estimator(card, files.init), here, work.micro_batch)
-    if not card.gan:
+    if not card.baseline:
         model, loss = initial_model(card, files.init), perceptual_loss(card, files.perceptual)
         return DiffusionObjective(card, model, here, work.micro_batch, loss)
-    made = GANObjective(card, build(card.gan), here, work.micro_batch, vgg_features(card, files.perceptual))
+    made = GANObjective(card, build(card.baseline), here, work.micro_batch, vgg_features(card, files.perceptual))
     if files.init:
         load(made.model, read(files.init), str(files.init))
     return made
@@ -143,7 +143,7 @@ def training_batches(card: TrainCard, files: Files, here: Place) -> Batches:
     training, photographs, stored = card.training, Shards(files.images, "images"), Shards(files.conditions)
 
     condition, encode = stored.form, None
-    if card.gan:
+    if card.baseline:
         encode = functools.partial(condition.for_loader, view=card.view)
     elif card.encoder:
         encode = functools.partial(condition.encode, void=training.void)
@@ -156,10 +156,10 @@ def training_batches(card: TrainCard, files: Files, here: Place) -> Batches:
         batch_size=training.batch,
         indices=subset(len(photographs), card.fraction),
         encode=encode,
-        flip=condition.mirrors or bool(card.encoder or card.gan),
+        flip=condition.mirrors or bool(card.encoder or card.baseline),
         condition_dropout=training.condition_dropout,
         instances=Shards(files.instances, "instances") if files.instances else None,
-        crop=card.image_resolution if card.gan else 0,
+        crop=card.image_resolution if card.baseline else 0,
         low_res=low_res(card) if training.kind.endswith("upsampler") else None,
         rank=here.rank,
         world=here.world,

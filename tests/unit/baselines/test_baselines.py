@@ -210,7 +210,7 @@ def test_vgg_is_a_term_where_it_is_asked_for():
     fake = model.generate(semantics, {})
     losses = model.generator_loss(semantics, image, fake, {}, vgg=lambda x: [x] * 5)
     torch.testing.assert_close(losses["vgg"], 10 * 47 / 32 * F.l1_loss(fake, image))
-    assert model.uses_vgg and not small(OASIS).uses_vgg
+    assert model.config.uses_vgg and not small(OASIS).config.uses_vgg
 
 
 def test_released_coco_weights_read_our_label_maps():

@@ -9,7 +9,7 @@ import torch
 
 from piti.cards import MetricCheckCard
 from piti.data import shards
-from piti.evaluate import extractors
+from piti.evaluate import extract
 from piti.evaluate.metric_check import DISTORTIONS, Distorted, check_metric
 from piti.report.metric_check import rises, write_check
 
@@ -63,7 +63,7 @@ def test_a_metric_is_believed_only_if_it_rises(photographs, network, rises, tmp_
         extractor.spec = SimpleNamespace(name=name)
         return extractor
 
-    monkeypatch.setattr(extractors, "load", load)
+    monkeypatch.setattr(extract, "load", load)
     ids = [f"{i:02d}" for i in range(len(photographs))]
     index = shards.write(tmp_path / "shards", "images", ids, lambda asked: photographs[[*map(int, asked)]], 40, SIDE)
     card = MetricCheckCard(

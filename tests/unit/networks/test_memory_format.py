@@ -8,7 +8,7 @@ from tests.unit.train import tiny
 from tests.unit.train.test_gan import GANS
 
 from piti.baselines import build as build_baseline
-from piti.cards import EstimatorConfig, GANConfig
+from piti.cards import EstimatorConfig
 from piti.networks.estimator import build as build_estimator
 from piti.networks.patch_discriminator import PatchDiscriminator
 from piti.networks.piti import PITI
@@ -34,7 +34,7 @@ NETWORKS = {
     "small_unet": (lambda: build_estimator(EstimatorConfig("small_unet", 8, 4)), lambda n: [torch.randn(n, 3, 32, 32)]),
 }
 for kind, config in GANS.items():
-    made, condition = build_baseline(GANConfig(**{kind: config})), (CHANNELS, config.resolution, config.resolution)
+    made, condition = build_baseline(config), (CHANNELS, config.resolution, config.resolution)
     noise = [config.z_dim] if kind == "oasis" else []
     image = 3 if kind == "oasis" else CHANNELS + 3
     NETWORKS[f"{kind} generator"] = (

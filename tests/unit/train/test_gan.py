@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from tests.unit.train import tiny
 
 from piti.baselines import build
-from piti.cards import GANConfig, TrainCard, TrainingConfig
+from piti.cards import TrainCard, TrainingConfig
 from piti.cards.baselines import OASISConfig, Pix2PixHDConfig, SPADEConfig
 from piti.networks.weights import load
 from piti.scenes import CLASSES
@@ -52,7 +52,7 @@ def card(kind: str, **training) -> TrainCard:
         conditions="",
         image_resolution=GANS[kind].resolution,
         base_resolution=16,
-        gan=GANConfig(**{kind: GANS[kind]}),
+        baseline=GANS[kind],
         num_classes=CHANNELS,
     )
 
@@ -77,7 +77,7 @@ def test_stopped_and_resumed_is_undisturbed(kind, pairs, tmp_path, monkeypatch):
 @pytest.mark.parametrize("kind", GANS)
 def test_exports_a_generator_that_loads_strictly_and_has_learned(kind, pairs, tmp_path):
     weights = load_file(train(tmp_path, card(kind), pairs))
-    generator = build(card(kind).gan).generator
+    generator = build(card(kind).baseline).generator
     load(generator, weights, "exported")
     untrained = load_file(train(tmp_path, replace(card(kind, steps=1), seed=4), pairs))
     assert any(not torch.equal(weights[name], untrained[name]) for name in weights)

@@ -82,8 +82,8 @@ def shards(tmp_path_factory):
 def files(card: TrainCard, shards, folder) -> Files:
     """What the card's training reads; a network that is silent at first (its last layer zero) starts stirred."""
     few, large = shards
-    if card.gan or card.estimator:
-        return Files(large["images"], large["mask" if card.gan else f"sparse {card.condition}"])
+    if card.baseline or card.estimator:
+        return Files(large["images"], large["mask" if card.baseline else f"sparse {card.condition}"])
     init = folder / "init.safetensors"
     if not init.exists() and not card.text:
         save_file(tiny.stirred(initial_model(card, None)), init)
