@@ -42,9 +42,7 @@ class Step:
     local: bool = False  # quick: done where Snakemake was started, no job of a cluster
     torch: bool = False  # needs torch, though no GPU
     temporary: bool = False  # Snakemake removes what nothing needs any more
-    hands_on_failure: bool = (
-        True  # a failure record among its files becomes its output (piti.store.files); else it shows it
-    )
+    hands_on_failure: bool = True  # a failure record among its files becomes its output; else it shows the reason
 
     def __call__(self, *arguments: Any, **named: Any) -> dict | None:
         return self.run(*arguments, **named)
