@@ -252,6 +252,15 @@ def test_what_lies_beside_an_input_has_not_changed_either(capsys, call, tmp_path
     assert line.startswith(f"error: {made / 'long.csv'}: found sha256 ")
 
 
+def test_a_folder_lies_beside_the_output(call):
+    def two(card: ToyCard, output: Path):
+        write(card, output)
+        output.with_name("page").mkdir()
+
+    about = json.loads(call(two, beside=("page/",)).with_name("card.json").read_text())
+    assert about["made"]["files"].keys() == {"output.txt"}
+
+
 def test_of_several_processes_the_first_one_writes_the_card(call, monkeypatch):
     for name in TORCHRUN:
         monkeypatch.setenv(name, "2")

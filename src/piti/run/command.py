@@ -95,7 +95,7 @@ class Step:
             files = [path for paths in inputs.values() for path in paths]
             for path in files:
                 _check(path, first)
-            outputs = [output, *(output.with_name(name) for name in self.beside)]
+            outputs = [output, *(output.with_name(name.rstrip("/")) for name in self.beside)]
             with exclusive(output.parent) if first else contextlib.nullcontext():
                 began, started = time.monotonic(), started_as(self.module, *plugins) if first else {}
                 handed_on = self.hands_on_failure and pass_failure(files, outputs)
