@@ -8,10 +8,10 @@ export OMP_NUM_THREADS ?= 1
 .PHONY: reproduce mini plan test test-slurm test-gpu check bench faults gc clean
 
 reproduce: $(READY)
-	$(BIN)/python -m piti.cli.reproduce smoke
+	$(BIN)/python -m piti reproduce --config preset=smoke
 
 mini: $(READY)
-	$(BIN)/python -m piti.cli.reproduce mini
+	$(BIN)/python -m piti reproduce --config preset=mini
 
 plan: $(READY) # what everything takes; TABLE=table3a, PRESET=mini, GPU=H100
 	$(BIN)/python -m piti plan $(TABLE) $(if $(PRESET),--config preset=$(PRESET)) $(if $(GPU),--gpu $(GPU))

@@ -9,17 +9,12 @@ if workflow.is_main_process or "PITI_RUN" not in os.environ:
 
 
 include: "rules/common.smk"
-include: "rules/data.smk"
-include: "rules/weights.smk"
-include: "rules/train.smk"
-include: "rules/sample.smk"
-include: "rules/evaluate.smk"
+include: "rules/steps.smk"
 
 
 if not submitted:  # what is shown is made where Snakemake was started
 
-    include: "rules/report.smk"
-    include: "rules/study.smk"
+    include: "rules/publish.smk"
 
 
 localrules:

@@ -118,8 +118,6 @@ def below(artefact: Artefact, by_path: dict[str, Artefact], seen: set[str]) -> I
 def make(folder: Path, artefact: Artefact) -> Job:
     inputs = {key: tuple(map(Path, paths)) for key, paths in artefact.inputs.items() if paths}
     inputs |= {key: (Path(path),) for key, path in artefact.given.items()}
-    if artefact.step == "make_report":
-        inputs["deviations"] = (ROOT / "DEVIATIONS.md",)
     return done(folder, artefact.step, dumps(artefact.card), inputs, Path(artefact.path))
 
 

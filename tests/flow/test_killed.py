@@ -64,7 +64,7 @@ def clone(folder: Path) -> Path:
 def reproduce(folder: Path, seconds: float | None = None) -> tuple[int, str]:
     """Run it; with `seconds`, kill it and all that it has started by then. Its exit code, and what it said."""
     environment = os.environ | {"PYTHONPATH": str(folder / "src")}
-    command = [sys.executable, "-m", "piti.cli.reproduce", "smoke"]
+    command = [sys.executable, "-m", "piti", "reproduce", "--config", "preset=smoke"]
     with open(folder / "log", "w+") as log:
         run = subprocess.Popen(
             command, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True

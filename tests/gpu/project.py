@@ -4,8 +4,6 @@ A task is a step of the plan with its card. Its inputs are stand-ins of the righ
 weights that are holes (see hollow.py).
 """
 
-import importlib
-import inspect
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -31,17 +29,13 @@ from piti.networks.hed import HED
 from piti.networks.piti import PITI
 from piti.plan import Artefact, Plan, resolve
 from piti.plan.cost import sized
+from piti.plan.steps import STEPS
 from piti.run import launch
-from piti.steps.train import OPTIONS
-from piti.train.row import Work
 from tests.gpu import hollow
 
 ROOT = Path(piti.__file__).parent
 PICTURES = 32  # in every stand-in: a whole batch of sampling
-STEPS = "5"  # of a sampler
-# Optional inputs of a step, which it wants to see even when there are none.
-OPTIONAL = {"train": ("init", "perceptual", "instances"), "generate": ("instances",)}
-DEFAULTS = OPTIONS | {"gpus": 1, "sample_batch": PICTURES}
+FEW = "5"  # steps of a sampler
 
 
 @dataclass(frozen=True)
@@ -57,14 +51,13 @@ class Task:
 
     def run(self, folder: Path, card: Card | None = None, **options: int) -> Path:
         """Do the step, with stand-ins for its inputs; into a folder below `folder`, which is returned."""
-        step, output = importlib.import_module(f"piti.steps.{self.step}"), folder / "made" / self.output
+        step, output = STEPS[self.step], folder / "made" / self.output
         artefacts = {artefact.path: artefact for artefact in plan(self.preset).artefacts.values()}
-        named = {name: [stand_in(artefacts[p], self.card, folder.parent)] for name, p in self.inputs.items()}
-        named = {key: [] for key in OPTIONAL.get(self.step, ())} | named
-        known = Work._fields if self.step == "train" else inspect.signature(step.run).parameters
-        options = DEFAULTS | {"micro_batch": plan(self.preset).config.machine.micro_batch} | options
+        named = {name: stand_in(artefacts[p], self.card, folder.parent) for name, p in self.inputs.items()}
+        usual = {"gpus": 1, "sample_batch": PICTURES, "micro_batch": plan(self.preset).config.machine.micro_batch}
+        options = {key: number for key, number in (usual | options).items() if key in step.options}
         output.parent.mkdir(parents=True, exist_ok=True)
-        step.run(card or self.card, output, **named, **{key: options[key] for key in options.keys() & known})
+        step(card or self.card, output, **named, **options)
         return output.parent
 
 
@@ -116,9 +109,9 @@ def with_losses(card: TrainCard, steps: int, **training) -> TrainCard:
 
 
 def drawn(card: Card, **sampling) -> Card:
-    """The same sampled otherwise, in STEPS steps."""
+    """The same sampled otherwise, in FEW steps."""
     if hasattr(card, "sampling"):
-        few = {"base_respacing": STEPS, "upsampler_respacing": STEPS}
+        few = {"base_respacing": FEW, "upsampler_respacing": FEW}
         return replace(card, sampling=replace(card.sampling, **few, **sampling))
     if hasattr(card, "variants"):
         card = replace(card, variants=tuple(replace(v, sampling=drawn(v, **sampling).sampling) for v in card.variants))

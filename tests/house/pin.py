@@ -10,7 +10,7 @@ from tests.house import ROOT
 FILE = ROOT / "tests" / "house" / "paper_digests.json"
 
 
-SHOWN = ("tables", "figures", "studies", "claims", "reports")  # made again in seconds
+SHOWN = ("tables", "metric_checks", "tallies", "figures", "studies", "claims", "reports")  # made again in seconds
 
 
 def costly(plan: Plan) -> dict[str, list[str]]:

@@ -92,6 +92,12 @@ def test_some_rows_may_ask_for_more(tmp_path):
     assert asked["stage1"] == needs | {"gpu": "1", "constraint": ""}
 
 
+def test_the_steps_hear_of_plugins():
+    printed = dry_run("-p", "table1", "--config", "preset=smoke", "plugins=[colorsys]")  # any module will do
+    lines = re.findall(r"python -m piti\.steps\.\w+ .*", printed)
+    assert lines and all(" --plugins colorsys " in line for line in lines)
+
+
 NO_GPU = not glob("/dev/nvidia[0-9]*")
 
 

@@ -3,6 +3,7 @@
 import math
 import re
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import yaml
 
 from piti.config import Config, load, merge, read_yaml
 from piti.plan import resolve
+from piti.store import provenance
 from piti.store.files import InputError
 
 SHIPPED = Path(__file__).parents[2] / "config"
@@ -374,3 +376,52 @@ def test_what_would_break_later_is_refused_at_once(user, says):
     with pytest.raises(InputError, match=says) as refusal:
         load({"preset": "smoke"} | user, SHIPPED)
     assert "\n" not in str(refusal.value)
+
+
+# -- plug-ins ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def plugin(tmp_path, monkeypatch):
+    """A module in the folder where one works."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "toy_plugin.py").write_text("x = 1\n")
+    yield tmp_path / "toy_plugin.py"
+    sys.modules.pop("toy_plugin", None)
+
+
+def test_plugins_are_loaded_before_anything_is_checked(plugin):
+    assert refusal({"models": 3}).startswith("models: ") and "toy_plugin" not in sys.modules
+    assert refusal({"plugins": ["toy_plugin"], "models": 3}).startswith("models: ") and "toy_plugin" in sys.modules
+
+
+def test_plugins_may_come_from_any_layer_and_be_typed(plugin, folder):
+    assert load({"plugins": "[toy_plugin]"}, SHIPPED).plugins == ("toy_plugin",)
+    add(folder, "presets/tiny.yaml", {"plugins": ["toy_plugin"]})
+    del sys.modules["toy_plugin"]
+    assert load({"preset": "tiny"}, folder).plugins == ("toy_plugin",) and "toy_plugin" in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("plugins", "line"),
+    [
+        (["absent"], "plugins: found no module absent, expected one below "),
+        ("toy_plugin", "plugins: found 'toy_plugin', expected a list"),
+        ([[]], "plugins[0]: found [], expected text"),
+    ],
+)
+def test_wrong_plugins_are_refused(plugin, plugins, line):
+    assert refusal({"plugins": plugins}).startswith(line)
+
+
+def test_the_code_of_plugins_is_part_of_the_cards_where_code_is(plugin):
+    def codes(**user) -> set[str]:
+        plan, *_ = resolve(load({"preset": "smoke", "code_in_card": True} | user, SHIPPED))
+        return {artefact.card.code for artefact in plan.artefacts.values() if artefact.step == "train"}
+
+    plain, plugged = codes(), codes(plugins=["toy_plugin"])
+    assert len(plain) == len(plugged) == 1 and plain != plugged
+    plugin.write_text("x = 2\n")
+    provenance._read.cache_clear()
+    assert codes(plugins=["toy_plugin"]) not in (plain, plugged)

@@ -27,12 +27,15 @@ TREE = {
             """Say it."""
             from piti.store.files import write
             import piti.late
+            build = "piti.networks.named:build"
             return f"{n:>{n}} {write('a')!r}" f'{unet.x}'
         ''',
     "networks/__init__.py": "",
     "networks/unet.py": "from .block import wide as w\nfrom ..top import y\nx = 1\n",
     "networks/block.py": "wide = 2\n",
     "networks/other.py": "x = 1\n",
+    "networks/named.py": "import piti.networks.below\ndef build():\n    pass\n",
+    "networks/below.py": "x = 1\n",
     "top.py": "y = 1\n",
     "store/files.py": "def write(x):\n    return x\n",
     "late.py": "z = 1\n",
@@ -79,6 +82,8 @@ STEP = TREE["steps/train.py"]
         {"store/files.py": "def write(x):\n    pass\n    return x\n"},
         {"store/files.py": "def write(x):\n    pass\nreturn x\n"},
         {"late.py": "z = '1'\n"},
+        {"networks/named.py": "import piti.networks.below\ndef build():\n    return 1\n"},
+        {"networks/below.py": "x = 2\n"},
         {"steps/train.py": STEP.replace("{n:>{n}}", "{n:<{n}}")},
         {"steps/train.py": STEP.replace("write('a')", "write('b')")},
         {"steps/train.py": STEP.replace("import os", "import re")},
@@ -122,6 +127,31 @@ def test_a_module_that_is_not_there(digest):
     digest()
     with pytest.raises(ModuleNotFoundError, match=r"piti\.steps\.absent"):
         code_digest("piti.steps.absent")
+
+
+def test_plugins_count_with_what_they_import_of_their_own_and_of_ours(digest, tmp_path, monkeypatch):
+    """A package and a module, as `plugins` names them: in the folder where one works."""
+    monkeypatch.syspath_prepend(tmp_path)
+    files = {"toy_package/__init__.py": "", "toy_package/kind.py": "import numpy\nfrom toy_package.heavy import x\n"}
+    files |= {"toy_package/heavy.py": "from piti.networks import other\nx = 1\n", "toy_module.py": "y = 'piti.top:y'\n"}
+    (tmp_path / "toy_package").mkdir()
+
+    def plugged(changed=(), package=()):
+        for name, text in (files | dict(changed)).items():
+            (tmp_path / name).write_text(text)
+        digest(package)
+        return code_digest("piti.steps.train", "toy_package.kind", "toy_module")
+
+    plain = plugged()
+    assert plain == plugged() != digest()
+    for changed in (
+        {"toy_package/kind.py": "from toy_package.heavy import x as z\n"},
+        {"toy_package/heavy.py": "from piti.networks import other\nx = 2\n"},
+        {"toy_module.py": "y = 2\n"},
+    ):
+        assert plugged(changed) != plain
+    assert plugged(package={"networks/other.py": "x = 2\n"}) != plain
+    assert plugged({"toy_module.py": "# Why.\ny = 'piti.top:y'\n"}) == plain
 
 
 def test_the_whole_package_is_read_quickly():

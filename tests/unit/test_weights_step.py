@@ -7,7 +7,6 @@ import torch
 
 from piti.cards import WeightsCard
 from piti.cards.base import dumps
-from piti.run.command import step
 from piti.steps.convert_weights import run
 
 
@@ -16,7 +15,7 @@ def convert(monkeypatch, folder, source, **card):
     output = folder / "weights" / "glide" / "0123456789" / "weights.safetensors"
     line = ["step", "--card", dumps(card), "--source", str(source), "--output", str(output)]
     monkeypatch.setattr(sys, "argv", line)
-    step("piti.steps.convert_weights", "", WeightsCard, run, inputs=["source"])
+    run.main()
     return output
 
 

@@ -129,4 +129,5 @@ class ReportCard(Card):
     tables: tuple[str, ...]  # digests, in the order of the rule's files
     figures: tuple[str, ...]
     claims: str
+    deviations: str  # digest of DEVIATIONS.md
     code_now: dict[str, str]  # step -> digest of its code

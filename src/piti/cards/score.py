@@ -21,7 +21,6 @@ class ScoreCard(Card):
 
     real: str
     fake: str
-    seed: int
     min_images: int
 
 

@@ -1,6 +1,8 @@
-"""`make reproduce`: a whole preset through Snakemake, under a lock of its own, and what it cost.
+"""Make everything of a configuration by Snakemake, under a lock of its own; say how long it takes, and what it cost.
 
 Whatever an earlier run left when it was killed (Snakemake's lock, incomplete files) is cleared up and finished.
+
+    make reproduce          is          piti reproduce --config preset=smoke
 """
 
 import argparse
@@ -14,20 +16,21 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-from piti.config import Config, load, read_yaml
+from piti.config import Config
 from piti.plan import resolve
 from piti.plan.cost import CPU, Costs
 from piti.plan.gpu import DEFAULT
+from piti.store.files import InputError
 
 PATIENCE = 60  # seconds between two words on how long it takes
 STARTING = 2  # seconds that a job takes besides its operations, on two cores: Python, torch, its files
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m piti.cli.reproduce", description=__doc__.split("\n")[0])
-    parser.add_argument("preset", help="smoke, mini or paper")
-    preset = parser.parse_args().preset
-    config = load(read_yaml(Path("config/config.yaml")) | {"preset": preset}, Path("config"))
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """None of its own."""
+
+
+def run(arguments: argparse.Namespace, config: Config) -> None:
     results = Path(config.results)
     results.mkdir(parents=True, exist_ok=True)
     snakemake = str(Path(sys.executable).with_name("snakemake"))
@@ -35,12 +38,13 @@ def main() -> None:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            sys.exit(f"error: {results}/reproduce.lock: another `make reproduce` is running here")
+            raise InputError(f"{results}/reproduce.lock: another `piti reproduce` is running here") from None
         shutil.rmtree(".snakemake/locks", ignore_errors=True)  # ours is held, so theirs is a dead run's
         gpus = len(list(Path("/dev").glob("nvidia[0-9]*")))
         limits = ["--resources", f"gpu={gpus}"] if gpus else []
         began = time.time()
-        command = [snakemake, "--quiet", "rules", "host", *limits, "--config", f"preset={preset}", "--", "all"]
+        file = ["--configfile", str(arguments.configfile)] if arguments.configfile else []
+        command = [snakemake, "--quiet", "rules", "host", *limits, *file, "--config", *arguments.config, "--", "all"]
         with subprocess.Popen(command, env=os.environ | {"PYTHONUNBUFFERED": "1"}) as process:
             code = watch(process, config, DEFAULT if gpus else CPU)
     if code:
@@ -79,7 +83,3 @@ def print_cost(results: Path, began: float) -> None:
         wall, cpu = (sum(float(row[key]) for row in rows if row[key] != "NA") for key in ("s", "cpu_time"))
         print(f"{rule:<18}{len(rows):>6}{wall:>10.1f}{cpu:>13.1f}")
     print(f"{results}: everything is there; {time.time() - began:.0f} s for {sum(map(len, jobs.values()))} jobs.")
-
-
-if __name__ == "__main__":
-    main()

@@ -14,7 +14,7 @@ import yaml
 from piti.cards.base import from_dict
 from piti.config.check import check_names
 from piti.config.model import Config, Entry
-from piti.registry import unknown_key
+from piti.registry import load_plugins, unknown_key
 from piti.store.files import InputError
 
 MOST_VALUES = 100_000  # of one file; all that ships is two thousand
@@ -82,7 +82,9 @@ def load(user: dict[str, Any], folder: Path) -> Config:
     for part in PARTS:
         merged = merge(merged, read_yaml(folder / part))
     merged = merge(merged, read_yaml(folder / "presets" / f"{preset}.yaml"))
-    config = from_dict(Config, _with_sampling(_with_precision(_with_likes(merge(merged, user)))))
+    merged = merge(merged, user)
+    load_plugins(from_dict(Config, {key: merged[key] for key in ("plugins",) if key in merged}).plugins)
+    config = from_dict(Config, _with_sampling(_with_precision(_with_likes(merged))))
     check_names(config)
     return config
 

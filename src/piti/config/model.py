@@ -265,6 +265,7 @@ class Config:
     """The whole configuration."""
 
     preset: str = "paper"
+    plugins: tuple[str, ...] = ()  # modules that register conditions, baselines … of somebody else's (piti.registry)
     precision: Literal["fp32", "bf16"] = "fp32"  # of every row of models and of all sampling that do not say their own
     results: str = "results"
     downloads: str = "results/downloads"

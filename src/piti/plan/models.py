@@ -34,7 +34,7 @@ def trained(plan: Plan, row: str, task: str, fraction: float, seed: int) -> Arte
         card = replace(card, perceptual=vgg.digest, perceptual_format=form)
         inputs = inputs | {"perceptual": [vgg]}
     name = "-".join([row, *([task] if task else []), *([f"{fraction * 100:g}"] if fraction != 1 else [])])
-    return plan.add("train", "models", name, "weights.safetensors", card, inputs)
+    return plan.add("train", name, card, inputs)
 
 
 def _diffusion_card(

@@ -19,9 +19,10 @@ from piti.cards import TrainCard
 from piti.cards.base import from_dict, to_dict
 from piti.config import Config, Machine
 from piti.plan.core import Artefact, Plan
+from piti.registry import load_plugins
 from piti.store.files import InputError, atomic
 
-JOBS = ("preset", "results", "downloads", "machine")  # keys of the configuration that a job reads itself
+JOBS = ("preset", "plugins", "results", "downloads", "machine")  # keys of the configuration that a job reads itself
 BACK = "expected what this checkout knows: go back to the commit that it was submitted from"
 
 
@@ -46,9 +47,12 @@ class Remembered(NamedTuple):
 
     @property
     def config(self) -> Config:
-        """The configuration as far as jobs need it. Raises InputError where this version has other keys."""
+        """The configuration as far as jobs need it, its plug-ins loaded. Raises InputError where this version has other
+        keys."""
         try:
-            return from_dict(Config, {key: self.said[key] for key in JOBS if key in self.said})
+            config = from_dict(Config, {key: self.said[key] for key in JOBS if key in self.said})
+            load_plugins(config.plugins)
+            return config
         except InputError as error:
             raise InputError(f"{self.file}: {error}; {BACK}") from None
 

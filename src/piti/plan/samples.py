@@ -30,7 +30,7 @@ def samples_of(plan: Plan, method: str, task: str, fraction: float, seed: int) -
     low_res = base_samples(plan, method, task, fraction, seed)
     card, inputs = sampling(plan, method, task, fraction, seed, low_res.digest)
     inputs["low_res"] = [low_res]
-    return plan.add("upsample", "upsampled", inputs["model"][0].name, "index.json", card, inputs)
+    return plan.add("upsample", inputs["model"][0].name, card, inputs)
 
 
 def taken_by(plan: Plan, method: str) -> tuple[str, ...]:
@@ -57,14 +57,14 @@ def _gathered(plan: Plan, method: str, task: str) -> Artefact:
         shard_size=plan.config.shard_size,
     )
     given = {"folder": folder}
-    return plan.add("gather_pictures", "gathered", f"{method}-{task}", "index.json", card, {"images": [images]}, given)
+    return plan.add("gather_pictures", f"{method}-{task}", card, {"images": [images]}, given)
 
 
 @once
 def base_samples(plan: Plan, method: str, task: str, fraction: float, seed: int) -> Artefact:
     """The base model's pictures, which every upsampler of the same base shares."""
     card, inputs = sampling(plan, method, task, fraction, seed)
-    return plan.add("sample", "sampled", inputs["model"][0].name, "index.json", card, inputs)
+    return plan.add("sample", inputs["model"][0].name, card, inputs)
 
 
 def sampling(
@@ -110,7 +110,7 @@ def _generated(plan: Plan, row: str, task: str, fraction: float, seed: int, cond
         shard_size=plan.config.shard_size,
         **seen,
     )
-    return plan.add("generate", "generated", model.name, "index.json", card, inputs)
+    return plan.add("generate", model.name, card, inputs)
 
 
 def _contents(folder: Path) -> str:

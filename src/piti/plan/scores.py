@@ -17,9 +17,7 @@ def features_of(plan: Plan, images: Artefact, extractor: str) -> Artefact:
     card = FeaturesCard(images=images.digest, extractor=extractor, weights=weights.digest)
     return plan.add(
         "extract_features",
-        "features",
         f"{images.name}-{extractor}",
-        "features.safetensors",
         card,
         {"images": [images], "weights": [weights]},
     )
@@ -32,8 +30,8 @@ def score_of(plan: Plan, run: Run, seed: int) -> Artefact:
     task, extractor = plan.config.tasks[run.task], plan.config.extractors[run.metric]
     fake = features_of(plan, samples_of(plan, run.method, run.task, run.fraction or 1.0, seed), extractor)
     real = features_of(plan, packed(plan, task.dataset, "test", "images"), extractor)
-    card = ScoreCard(real=real.digest, fake=fake.digest, seed=seed, min_images=plan.config.min_images)
-    return plan.add("score", "scores", fake.name, "score.json", card, {"real": [real], "fake": [fake]})
+    card = ScoreCard(real=real.digest, fake=fake.digest, min_images=plan.config.min_images)
+    return plan.add("score", fake.name, card, {"real": [real], "fake": [fake]})
 
 
 def _alignment(plan: Plan, run: Run, seed: int) -> Artefact:
@@ -55,4 +53,4 @@ def _alignment(plan: Plan, run: Run, seed: int) -> Artefact:
         card = replace(card, network=network.digest, hed_resolution=seen if seen != networks.image_resolution else 0)
     if measure.network:
         inputs["network"] = [network]
-    return plan.add("measure_alignment", "alignment", f"{images.name}-{run.metric}", "score.json", card, inputs)
+    return plan.add("measure_alignment", f"{images.name}-{run.metric}", card, inputs)

@@ -18,7 +18,7 @@ def study(plan: Plan) -> Artefact:
     ours = _contestant(plan, entry.method, inputs["ours"])
     against = tuple(_contestant(plan, method, inputs["against"]) for method in entry.against)
     card = StudyCard(ours=ours, against=against, pairs=entry.pairs, seed=entry.seed, page=_digest(SITE, "*"))
-    return plan.add("make_study", "studies", entry.task, "key.json", card, {k: v for k, v in inputs.items() if v})
+    return plan.add("make_study", entry.task, card, {k: v for k, v in inputs.items() if v})
 
 
 def tally(plan: Plan) -> Artefact:
@@ -41,7 +41,7 @@ def tally(plan: Plan) -> Artefact:
         substitution="" if dataset.scenes and not dataset.path else dataset.substitution,
     )
     given = {"votes": entry.votes} if entry.votes else {}
-    return plan.add("tally_study", "tables", "table2", "table.csv", card, {"study": [key]}, given)
+    return plan.add("tally_study", "table2", card, {"study": [key]}, given)
 
 
 def _contestant(plan: Plan, method: str, files: list[Artefact]) -> Contestant:

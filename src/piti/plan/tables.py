@@ -33,7 +33,7 @@ def table(plan: Plan, name: str) -> Artefact:
         columns=tuple(columns.values()),
         cells=tuple(cells),
     )
-    return plan.add("make_table", "tables", name, "table.csv", card, {"scores": scores})
+    return plan.add("make_table", name, card, {"scores": scores})
 
 
 def cell(plan: Plan, run: Run) -> tuple[Cell, list[Artefact]]:
@@ -93,7 +93,7 @@ def metric_check(plan: Plan) -> Artefact:
         reference, photographs = (shards.digest for shards in images)
         card = replace(card, reference=reference, photographs=photographs, weights=tuple(w.digest for w in weights))
         inputs = {"images": images, "weights": weights}
-    return plan.add("check_metric", "tables", "metric_check", "table.csv", card, inputs)
+    return plan.add("check_metric", "metric_check", card, inputs)
 
 
 def label(plan: Plan, run: Run, key: str) -> str:

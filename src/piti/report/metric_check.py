@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from piti.cards import MetricCheckCard
-from piti.report.tabular import About, write
+from piti.report.tabular import About, markdown, write
 from piti.store.files import write_text
 
 
@@ -36,11 +36,8 @@ def write_check(card: MetricCheckCard, output: Path, lines: list[dict]) -> None:
         shown.append([name, *(f"{value:.3g}" for value in values), rises(head[1:-1], values)])
         long += [line | {"strength": s, "value": value} for s, value in zip(strengths, values, strict=True)]
     shown = shown or [[card.reason, *["-"] * (len(head) - 1)]]
-    text = [f"# {card.name}: {card.title}", ""]
-    text += [f"**{card.note}**", ""] if card.note else []
-    text += [f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *shown)]
-    count = lines[0]["n"] if lines else 0
-    text += ["", f"Preset {card.preset}; n = {count}, seed {card.seed}; floor: real photographs against others."]
+    about = About(card.name, card.title, card.preset, card.note, str(lines[0]["n"] if lines else 0))
+    remark = f"Preset {card.preset}; n = {about.n}, seed {card.seed}; floor: real photographs against others."
     write_text(output.with_name("long.csv"), pd.DataFrame(long).assign(preset=card.preset).to_csv(index=False))
-    write_text(output.with_name("table.md"), "\n".join(text) + "\n")
-    write(output, About(card.name, card.title, card.preset, card.note, str(count)), head, shown)
+    write_text(output.with_name("table.md"), markdown(about, head, shown, remark))
+    write(output, about, head, shown)

@@ -1,4 +1,4 @@
-"""A table as files: CSV in which every line says what it is of, and LaTeX to publish (booktabs)."""
+"""A table as files: CSV in which every line says what it is of, LaTeX to publish (booktabs), Markdown for people."""
 
 import csv
 import io
@@ -68,6 +68,17 @@ def latex(
             "",
         ]
     )
+
+
+def markdown(about: About, head: Sequence[str], rows: Sequence[Sequence[object]], *remarks: str) -> str:
+    """The table in Markdown, its columns aligned; each remark is a paragraph below it."""
+    texts = [[str(value) for value in row] for row in (head, *rows)]
+    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    texts.insert(1, ["-" * width for width in widths])
+    grid = [" | ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) for row in texts]
+    parts = [f"# {about.name}: {about.title}", *([f"**{about.note}**"] if about.note else [])]
+    parts += ["\n".join(f"| {line} |" for line in grid), *remarks]
+    return "\n\n".join(parts) + "\n"
 
 
 def spelt(text: str) -> str:

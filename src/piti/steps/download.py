@@ -6,6 +6,7 @@ from piti.cards import DownloadCard
 from piti.run.command import step
 
 
+@step(leg="downloads", makes="{file}", local=True)
 def run(card: DownloadCard, output: Path) -> dict:
     from piti.store.download import Source, fetch
 
@@ -13,7 +14,3 @@ def run(card: DownloadCard, output: Path) -> dict:
     source = Source(known_as=f"{card.name} {card.version}".strip(), **given)
     _, digest = fetch(source, output, output.parents[2] / "pins.json")
     return {"digest": digest}
-
-
-if __name__ == "__main__":
-    step(__spec__.name, __doc__, DownloadCard, run)

@@ -6,18 +6,8 @@ from piti.cards import ScenesCard
 from piti.run.command import step
 
 
+@step(leg="data", makes="synthetic/")
 def run(card: ScenesCard, output: Path) -> None:
     from piti.scenes import write
 
-    write(
-        output,
-        card.layout,
-        card.seed,
-        {"train": card.train, "test": card.test},
-        card.resolution,
-        card.style,
-    )
-
-
-if __name__ == "__main__":
-    step(__spec__.name, __doc__, ScenesCard, run)
+    write(output, card.layout, card.seed, {"train": card.train, "test": card.test}, card.resolution, card.style)

@@ -5,25 +5,26 @@ from pathlib import Path
 from piti.cards import TrainCard
 from piti.run.command import step
 
-OPTIONS = {"micro_batch": 16, "workers": 0, "compile": 0, "log_every": 200, "save_every": 5000, "minutes": 0.0}
 
-
-def run(card: TrainCard, output: Path, **arguments: list[Path] | int | None) -> dict:
+@step(leg="models", makes="weights.safetensors", beside=("curve.csv",))
+def run(
+    card: TrainCard,
+    output: Path,
+    images: Path,
+    conditions: Path,
+    init: Path | None = None,
+    perceptual: Path | None = None,
+    instances: Path | None = None,
+    gpus: int | None = None,
+    micro_batch: int = 16,
+    workers: int = 0,
+    compile: int = 0,
+    log_every: int = 200,
+    save_every: int = 5000,
+    minutes: float = 0.0,
+) -> dict:
     from piti.train.row import Files, Work, train_row
 
-    files = Files(**{key: next(iter(arguments[key]), None) for key in Files._fields})
-    return train_row(card, output, files, Work(**{key: arguments[key] for key in Work._fields}))
-
-
-if __name__ == "__main__":
-    step(
-        __spec__.name,
-        __doc__,
-        TrainCard,
-        run,
-        inputs=["images", "conditions"],
-        optional=["init", "perceptual", "instances"],
-        options=OPTIONS,
-        siblings=["curve.csv"],
-        computes=True,
-    )
+    files = Files(images, conditions, init, perceptual, instances)
+    work = Work(micro_batch, workers, compile, log_every, save_every, minutes, gpus)
+    return train_row(card, output, files, work)

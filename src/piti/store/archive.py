@@ -17,7 +17,6 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -51,34 +50,30 @@ class _Member:
     open: Callable[[], IO[bytes]]
 
 
-def extract_all(
-    archives: Mapping[Path, str], folder: str | Path, keep: str = "*", max_bytes: int | None = None
-) -> None:
+def extract_all(archives: Mapping[Path, str], folder: Path) -> None:
     """Unpack .zip and .tar.gz files into `folder`, which is replaced: all of them, or nothing at all.
 
     archives: each archive, and the folder below `folder` that it goes to ("" for `folder` itself).
-    keep: a pattern in which `*` also stands for slashes ("val/*", "*_depth_mask.npy"); members that do not match are
-        left out, but checked all the same.
-    max_bytes: what one archive may expand to; by default a hundred times its size, at least 1 GiB.
 
     Raises InputError naming the archive and the member: a path that is absolute, leaves the folder, occurs twice or
-    is too long; a link or device; too many members or bytes; a damaged or truncated archive; nothing to keep.
+    is too long; a link or device; too many members, or more bytes than MAX_EXPANSION and ALWAYS_ALLOWED let through;
+    a damaged or truncated archive; one without any file.
     """
     with atomic_folder(folder) as temporary:
         for archive, below in archives.items():
             if _leaves(PurePosixPath(below)):
                 raise InputError(f"{archive}: found folder {below!r}, expected one below {folder}")
-            _extract(Path(archive), temporary / below, keep, max_bytes)
+            _extract(archive, temporary / below)
 
 
-def _extract(archive: Path, folder: Path, keep: str, max_bytes: int | None) -> None:
+def _extract(archive: Path, folder: Path) -> None:
     """Unpack one archive beside what is in the folder already."""
     if not archive.is_file():
         raise InputError(f"{archive}: no such file")
     packed = archive.stat().st_size
-    limit = max(MAX_EXPANSION * packed, ALWAYS_ALLOWED) if max_bytes is None else max_bytes
+    limit = max(MAX_EXPANSION * packed, ALWAYS_ALLOWED)
     seen: set[PurePosixPath] = set()
-    expanded = kept = 0
+    expanded = files = 0
     name = "table of contents"  # what was being read, for the error
     try:
         with (
@@ -89,9 +84,9 @@ def _extract(archive: Path, folder: Path, keep: str, max_bytes: int | None) -> N
                 name = member.name
                 expanded += member.bytes
                 path = _checked(archive, member, seen, expanded, limit)
-                if path.parts and fnmatchcase(str(path), keep):
+                if path.parts:  # else it is the folder itself
                     _write(member, folder / path)
-                    kept += member.kind == "file"
+                files += member.kind == "file"
                 bar.update(member.packed - bar.n)
     except (FileExistsError, NotADirectoryError, IsADirectoryError):
         raise InputError(f"{archive}: member {name!r}: found something else under that name already") from None
@@ -99,8 +94,8 @@ def _extract(archive: Path, folder: Path, keep: str, max_bytes: int | None) -> N
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise  # the disk's fault, not the archive's
         raise InputError(f"{archive}: {name!r}: damaged or truncated ({error})") from None
-    if not kept:
-        raise InputError(f"{archive}: found no file that matches {keep!r}, expected at least one")
+    if not files:
+        raise InputError(f"{archive}: found no file in it, expected at least one")
 
 
 def _checked(archive: Path, member: _Member, seen: set[PurePosixPath], expanded: int, limit: int) -> PurePosixPath:

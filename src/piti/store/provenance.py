@@ -3,27 +3,32 @@
 import ast
 import hashlib
 import platform
+import re
 import subprocess
 import tokenize
 from collections.abc import Iterator
 from functools import cache
 from importlib import metadata
+from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
 LIBRARIES = ("torch", "numpy", "scipy", "opencv-python-headless", "timm", "safetensors")
 LAYOUT = {tokenize.NEWLINE: "\n", tokenize.INDENT: "{", tokenize.DEDENT: "}"}  # statements and blocks, not spaces
+NAMED = re.compile(r"""["']([\w.]+):\w+["']""", re.ASCII)  # a string that names a thing in a module
 SKIPPED = (tokenize.COMMENT, tokenize.NL, tokenize.ENCODING, tokenize.ENDMARKER)
 
 
-def code_digest(module: str) -> str:
-    """Ten hexadecimal characters of SHA-256 over a module ("piti.steps.train") and all it imports from this package.
+def code_digest(*modules: str) -> str:
+    """Ten hexadecimal characters of SHA-256 over modules ("piti.steps.train", plug-ins) and all that they import, from
+    this package and from their own.
 
     Comments, docstrings, blank lines and the width of white space do not count; neither does the version of Python,
-    nor where the package lies. Imports inside functions count; imports by a computed name cannot be seen.
+    nor where the package lies. Imports inside functions count, and so does what a string names as "module:object"
+    (pkgutil.resolve_name); imports by a computed name cannot be seen.
     """
-    closure, todo = {}, [module]
+    closure, todo = {}, list(modules)
     while todo:
         name = todo.pop()
         if name not in closure:
@@ -48,30 +53,44 @@ def environment() -> dict:
 
 
 @cache
-def started_as(module: str) -> dict:
-    """The digest of a module's code, and the environment, as this process found them first: a checkout may move on."""
-    return {"code": code_digest(module), **environment()}
+def started_as(*modules: str) -> dict:
+    """The digest of their code, and the environment, as this process found them first: a checkout may move on."""
+    return {"code": code_digest(*modules), **environment()}
 
 
 @cache
 def _read(name: str) -> tuple[str, list[str]]:
-    """The digest of one module's own code, and the modules of this package that it imports."""
+    """The digest of one module's own code, and the modules that it imports of this package and of its own."""
     file = _file(name)
     if file is None:
-        raise ModuleNotFoundError(f"no module {name} in {PACKAGE}")
+        raise ModuleNotFoundError(f"no module {name}")
     statements = list(_statements(file.read_text(encoding="utf-8")))
     digest = hashlib.sha256("\0".join(token for statement in statements for token in statement).encode()).hexdigest()
-    return digest, sorted(_imports(name, statements))
+    ours = {PACKAGE.name, name.split(".")[0]}
+    found = {n for n in _imports(name, statements) | _named(statements) if n.split(".")[0] in ours and _file(n)}
+    return digest, sorted(found)
 
 
 @cache
 def _file(name: str) -> Path | None:
-    """Where a module of this package lies; None if there is no such module."""
-    path = PACKAGE.joinpath(*name.split(".")[1:])
+    """Where a module of this package, or of a plug-in's, lies; None if there is no such module."""
+    top, *below = name.split(".")
+    path = (PACKAGE if top == PACKAGE.name else _place(top)).joinpath(*below)
     for file in (path / "__init__.py", path.parent / f"{path.name}.py"):
         if file.is_file():
             return file
     return None
+
+
+def _place(top: str) -> Path:
+    """The folder of a package, or of a module the path without its suffix."""
+    if not (found := find_spec(top)):
+        raise ModuleNotFoundError(f"no module {top}")
+    return (
+        Path(found.submodule_search_locations[0])
+        if found.submodule_search_locations
+        else Path(found.origin).with_suffix("")
+    )
 
 
 def _imports(name: str, statements: list[list[str]]) -> set[str]:
@@ -86,7 +105,12 @@ def _imports(name: str, statements: list[list[str]]) -> set[str]:
             above = package.rsplit(".", node.level - 1)[0] if node.level else ""
             source = ".".join(filter(None, (above, node.module)))
             named |= {source} | {f"{source}.{alias.name}" for alias in node.names}
-    return {n for n in named if n.split(".")[0] == PACKAGE.name and _file(n)}
+    return named
+
+
+def _named(statements: list[list[str]]) -> set[str]:
+    """The modules of the strings "module:object"."""
+    return {found[1] for statement in statements for token in statement if (found := NAMED.fullmatch(token))}
 
 
 def _statements(source: str) -> Iterator[list[str]]:

@@ -86,10 +86,11 @@ def report(tmp_path):
             tables=(digest(table),),
             figures=(),
             claims="cccccccccc",
+            deviations="dddddddddd",
             code_now={"train": "new", "score": "new"},
         )
         output = tmp_path / "report.html"
-        make_report(card, output, [claims], [DEVIATIONS], [file], [])
+        make_report(card, output, claims, DEVIATIONS, [file], [])
         return output.read_text()
 
     return build
@@ -189,7 +190,7 @@ def test_the_page_needs_nothing_else(report):
 
 def test_a_changed_downloader_makes_nothing_stale(tmp_path):
     now = {"download": "new", "pack": "new"}
-    said = dict.fromkeys(("title", "preset", "note", "claims"), "")
+    said = dict.fromkeys(("title", "preset", "note", "claims", "deviations"), "")
     card = ReportCard(**said, comparable=False, tables=(), figures=(), code_now=now)
     for step, expected in (("download", False), ("pack", True)):
         file = made(tmp_path / f"x/{step}/0000000000/f", step, {}, code="old")

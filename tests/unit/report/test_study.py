@@ -141,7 +141,7 @@ def tally(tmp_path):
             folder.mkdir(exist_ok=True)
             (folder / name).write_bytes(text if isinstance(text, bytes) else text.encode())
         output = tmp_path / "table.csv"
-        more = tally_study(table2, output, [tmp_path / "key.json"], [folder] if files is not None else [])
+        more = tally_study(table2, output, tmp_path / "key.json", folder if files is not None else None)
         table = pd.read_csv(output, index_col=0, dtype=str, keep_default_na=False)
         assert r"\begin{tabular}" in (tmp_path / "table.tex").read_text()
         return table.drop(columns=["preset", "note", "n"]), pd.read_csv(tmp_path / "long.csv"), more["rejected"]
@@ -200,7 +200,7 @@ def test_votes_must_be_a_folder(tmp_path):
     file.write_text(HEAD)
     (tmp_path / "key.json").write_text(json.dumps(KEY))
     with pytest.raises(InputError, match="expected a folder"):
-        tally_study(None, tmp_path / "table.csv", [tmp_path / "key.json"], [file])
+        tally_study(None, tmp_path / "table.csv", tmp_path / "key.json", file)
 
 
 # -- the plan ----------------------------------------------------------------------------------------------------------

@@ -1,45 +1,5 @@
-# From numbers and pictures to tables and figures. What they show is addressed by digest like everything else; `publish`
-# gives the current ones their plain names.
-
-
-rule make_table:
-    input:
-        unpack(files("make_table")),
-    output:
-        table=path("tables", "table.csv"),
-        long=path("tables", "long.csv"),
-        markdown=path("tables", "table.md"),
-        latex=path("tables", "table.tex"),
-    log:
-        log_of("make_table"),
-    wildcard_constraints:
-        name="(?!(table2|metric_check)/)[^/]+",  # made by tally_study and check_metric
-    localrule: True
-    conda:
-        "../envs/report.yaml"
-    threads: machine.threads
-    params:
-        step=command("make_table"),
-    shell:
-        "{params.step} --output {output.table:q} 2> {log:q}"
-
-
-rule make_figure:
-    input:
-        unpack(files("make_figure")),
-    output:
-        png=path("figures", "figure.png"),
-        pdf=path("figures", "figure.pdf"),
-    log:
-        log_of("make_figure"),
-    localrule: True
-    conda:
-        "../envs/report.yaml"
-    threads: machine.threads
-    params:
-        step=command("make_figure"),
-    shell:
-        "{params.step} --output {output.png:q} 2> {log:q}"
+# What is shown is addressed by digest like everything else; here the current tables, figures, study and report get their
+# plain names.
 
 
 def outdated(current, plain):
@@ -104,25 +64,22 @@ rule publish_figure:
         "cp {input.png:q} {output.png:q} && cp {input.pdf:q} {output.pdf:q}"
 
 
-planned_report = plan_report(plan, planned_tables, planned_figures)
+# The page alone is published: the key stays where it was made.
+PAGE = Path(planned_tables["table2"].inputs["study"][0]).with_name("page")
 
 
-rule make_report:
+rule publish_study:
     input:
-        unpack(files("make_report")),
-        deviations=f"{workflow.basedir}/DEVIATIONS.md",
+        page=PAGE,
+        outdated=lambda w: outdated(PAGE, f"{RESULTS}/study"),
     output:
-        path("reports", "report.html"),
-    log:
-        log_of("make_report"),
+        directory(f"{RESULTS}/study"),
     localrule: True
-    conda:
-        "../envs/report.yaml"
-    threads: machine.threads
-    params:
-        step=command("make_report"),
     shell:
-        "{params.step} --deviations {input.deviations:q} --output {output:q} 2> {log:q}"
+        "cp -r {input.page:q} {output:q}"
+
+
+planned_report = plan_report(plan, planned_tables, planned_figures)
 
 
 rule publish_report:
