@@ -17,8 +17,10 @@ from piti.evaluate.measure import measure
 from piti.evaluate.measures import MEASURES
 from piti.evaluate.score import difference
 from piti.networks.pretrained import convert
+from piti.train.batches import Files
 from piti.train.estimator import LOSSES, SAID
-from piti.train.row import Files, Work, initial_estimator, train_row
+from piti.train.initial import initial_estimator
+from piti.train.row import Work, train_row
 
 SIDE, CLASSES = tiny.SIDE, len(scenes.CLASSES)
 WORK = Work(micro_batch=8, workers=0, compile=False, log_every=5, save_every=1000, minutes=0)
