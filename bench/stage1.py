@@ -15,11 +15,11 @@ from bench.sizes import Sizes
 from piti.cards import TrainCard, TrainingConfig
 from piti.devices import Place
 from piti.diffusion.gaussian import GaussianDiffusion
-from piti.diffusion.losses import training_losses
 from piti.diffusion.timesteps import LossSecondMomentSampler
 from piti.networks.piti import PITI
 from piti.seeds import generator
 from piti.train.diffusion import DiffusionObjective
+from piti.train.losses import noise_prediction
 
 Step = Callable[[], Tensor]  # trains once; returns the encoder's deepest gradient
 
@@ -67,15 +67,16 @@ def straightforward_step(sizes: Sizes, model: PITI, batch: dict[str, Tensor], de
     diffusion = GaussianDiffusion(training.noise_schedule, training.diffusion_steps, device=device)
     timesteps = LossSecondMomentSampler(training.diffusion_steps).to(device)
 
+    def network(x_t: Tensor, told: Tensor, condition: Tensor, low_res: None) -> Tensor:
+        return straightforward.forward(model, x_t, told, condition)
+
     def step() -> Tensor:
         draw = generator(0, "diffusion", 0)  # as our objective draws
         t, weight = timesteps.sample(torch.rand(sizes.stage1_batch, generator=draw).to(device))
         noise = torch.randn(batch["image"].shape, generator=draw).to(device)
-        x_start = batch["image"].to(device)
-        x_t = diffusion.q_sample(x_start, t, noise)
-        told = diffusion.network_timesteps(t)
-        output = straightforward.forward(model, x_t, told, batch["condition"].to(device))
-        loss = training_losses(diffusion, output, x_start, x_t, t, noise).loss
+        x_0, condition = batch["image"].to(device), batch["condition"].to(device)
+        terms, _ = noise_prediction(network, diffusion, x_0, (condition,), t, noise)
+        loss = sum(terms.values())
         (loss * weight).mean().backward()
         optimizer.step()
         optimizer.zero_grad()
@@ -125,11 +126,11 @@ def card(sizes: Sizes, precision: str) -> TrainCard:
     )
 
 
-def set_dropout(models: list[PITI], share: float) -> None:
+def set_dropout(models: list[PITI], p: float) -> None:
     for model in models:
         for layer in model.modules():
             if isinstance(layer, nn.Dropout):
-                layer.p = share
+                layer.p = p
 
 
 # -- memory ----------------------------------------------------------------------------------------------------------

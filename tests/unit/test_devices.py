@@ -11,7 +11,7 @@ from tests.unit.train import tiny
 from piti.conditions import CONDITIONS
 from piti.devices import autocast, compiled, device, is_compiled, number_type, require_served
 from piti.store.files import InputError
-from piti.train.row import initial_model
+from piti.train.initial import initial_model
 
 NO_GPU = not torch.cuda.is_available()
 CUDA_13 = ["sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120", "compute_120"]

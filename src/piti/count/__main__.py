@@ -28,7 +28,7 @@ from piti.devices import Place
 from piti.networks.estimator import build as build_estimator
 from piti.networks.glide import GLIDE
 from piti.networks.hed import HED
-from piti.networks.perceptual import PerceptualLoss, VGGFeatures
+from piti.networks.perceptual import VGGFeatures
 from piti.networks.piti import PITI
 from piti.plan import resolve
 from piti.plan.cost import release_card, sized
@@ -36,7 +36,8 @@ from piti.store.files import write_text
 from piti.train.diffusion import DiffusionObjective
 from piti.train.estimator import EstimatorObjective
 from piti.train.gan import GANObjective
-from piti.train.row import NETWORKS
+from piti.train.initial import NETWORKS
+from piti.train.losses import PERCEPTUAL
 from piti.train.run import Objective
 
 CONFIG = Path(__file__).parents[3] / "config"
@@ -136,10 +137,11 @@ def condition(card: TrainCard) -> dict[str, torch.Tensor]:
 
 def diffusion_objective(card: TrainCard) -> DiffusionObjective:
     model = GLIDE(card.unet, card.text) if card.text else PITI(card.unet, card.encoder)
-    loss = None
+    features = None
     if card.training.perceptual:
-        loss = PerceptualLoss(vgg(card), card.training.perceptual, *NETWORKS[card.perceptual_format])
-    return DiffusionObjective(card, model, Place(META), card.training.batch, loss)
+        layers, _ = PERCEPTUAL[card.training.perceptual]
+        features = VGGFeatures(vgg(card), layers, *NETWORKS[card.perceptual_format])
+    return DiffusionObjective(card, model, Place(META), card.training.batch, features)
 
 
 def gan_objective(card: TrainCard) -> GANObjective:

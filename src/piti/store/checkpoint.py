@@ -1,4 +1,4 @@
-"""Resumable state of a training: every tensor in one safetensors file, replaced whole, never unpickled."""
+"""The checkpoint of a training: every tensor in one safetensors file, replaced whole, never unpickled."""
 
 import hashlib
 import json
@@ -43,7 +43,7 @@ def load(path: Path) -> tuple[Groups, dict]:
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise InputError(
-            f"{path}: not a whole training state ({reason}); removed, it makes the training begin again"
+            f"{path}: not a whole checkpoint ({reason}); removed, it makes the training begin again"
         ) from None
 
 

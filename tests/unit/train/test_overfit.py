@@ -20,7 +20,7 @@ from piti.diffusion.gaussian import GaussianDiffusion
 from piti.networks.glide import GLIDE
 from piti.seeds import generator
 from piti.train.diffusion import DiffusionObjective
-from piti.train.row import initial_model
+from piti.train.initial import initial_model
 from piti.train.run import Run
 
 SIDE, BASE_SIDE = 16, 8
@@ -71,7 +71,7 @@ def learn(kind: str, shards, folder, steps: int, lr: float) -> tuple[Run, dict]:
 
 @torch.no_grad()
 def drawn(run: Run, batch: dict) -> torch.Tensor:
-    """One picture for every pair, in ten steps from noise, by the averaged weights."""
+    """One picture for every pair, in ten steps from noise, by the EMA weights."""
     model = run.objective.model.eval()
     model.load_state_dict(model.state_dict() | run.ema)
     diffusion, draw = GaussianDiffusion("squaredcos_cap_v2", 100, "10"), generator("overfit")

@@ -25,9 +25,11 @@ from piti.data.shards import write
 from piti.datasets.layouts import _show_depth, _show_normal
 from piti.devices import place
 from piti.run.launch import TORCHRUN
-from piti.store import checkpoint as state
+from piti.store import checkpoint
 from piti.store.files import InputError, exclusive, failure, read_json, write_json
-from piti.train.row import Files, Work, initial_model, objective, train_row, training_batches
+from piti.train.batches import Files, training_batches
+from piti.train.initial import initial_model
+from piti.train.row import Work, objective, train_row
 
 BATCH, COUNT, SIDE = 4, 8, 72
 WORK = Work(micro_batch=16, workers=0, compile=False, log_every=5, save_every=1000, minutes=0, gpus=0)
@@ -105,7 +107,7 @@ def one_step(path, card: TrainCard, found: Files, work: Work = WORK, environment
         terms = made.update(training_batches(card, found, here)[0], 0)
         if here.first:
             names = {p: f"{m}.{n}" for m, module in made.modules.items() for n, p in module.named_parameters()}
-            kept = [state.flatten_optimizer(optimizer, names) for optimizer in made.optimizers.values()]
+            kept = [checkpoint.flatten_optimizer(optimizer, names) for optimizer in made.optimizers.values()]
             grads = {name: value for each in kept for name, value in each.items() if name.startswith("exp_avg.")}
             save_file({name: value.contiguous() for name, value in (grads | terms).items()}, path)
 
@@ -182,12 +184,13 @@ def test_the_first_process_alone_writes_that_the_training_has_diverged(shards, t
     assert failure(outputs[0]).startswith("diverged: loss is not finite")
 
 
+@pytest.mark.parametrize("micro_batch", [1, 3])  # 3: 3 + 1
 @pytest.mark.parametrize("kind", [kind for kind in CARDS if not kind.startswith("upsampler")])
-def test_micro_batches_are_the_whole_batch(kind, shards, tmp_path):
+def test_micro_batches_are_the_whole_batch(kind, micro_batch, shards, tmp_path):
     card = CARDS[kind]
     found = files(card, shards, tmp_path)
     one_step(tmp_path / "whole", card, found)
-    one_step(tmp_path / "parts", card, found, WORK._replace(micro_batch=3))  # 3 + 1
+    one_step(tmp_path / "parts", card, found, WORK._replace(micro_batch=micro_batch))
     assert_same(tmp_path / "whole", tmp_path / "parts")
 
 

@@ -16,7 +16,8 @@ from piti.cards import EncoderConfig, TextConfig, TrainCard, TrainingConfig, UNe
 from piti.cards.base import digest
 from piti.data.resize import shrink
 from piti.data.shards import write
-from piti.train.row import Files, Work, train_row
+from piti.train.batches import Files
+from piti.train.row import Work, train_row
 
 needs_compiler = pytest.mark.skipif(
     not (os.environ.get("CXX") or shutil.which("g++")) and os.environ.get("CI") != "true", reason="no C++ compiler"

@@ -1,45 +1,10 @@
-"""The training loss of a network that predicts epsilon and a learned range of variance (facts 1.2)."""
+"""The variational bound, by which a network learns its variance within the range that it predicts (facts 1.2)."""
 
 import math
-from typing import NamedTuple
 
 import torch
 
 from piti.diffusion.gaussian import GaussianDiffusion, spread
-
-
-class Losses(NamedTuple):
-    """Per sample (B), and the prediction of x_start, for losses on images."""
-
-    mse: torch.Tensor
-    vb: torch.Tensor
-    x_start: torch.Tensor
-
-    @property
-    def loss(self) -> torch.Tensor:
-        return self.mse + self.vb
-
-
-def training_losses(
-    diffusion: GaussianDiffusion,
-    model_output: torch.Tensor,
-    x_start: torch.Tensor,
-    x_t: torch.Tensor,
-    t: torch.Tensor,
-    noise: torch.Tensor,
-) -> Losses:
-    """Squared error of epsilon, plus the variational bound, which trains the variance only: epsilon is detached there.
-
-    `model_output` (B x 2C x H x W) is the network's answer for `x_t = q_sample(x_start, t, noise)`. The bound is in
-    bits per dimension, times (number of steps) / 1000.
-    """
-    epsilon, v = model_output.chunk(2, dim=1)
-    frozen = torch.cat([epsilon.detach(), v], dim=1)
-    return Losses(
-        mse=mean_flat((noise - epsilon) ** 2),
-        vb=variational_bound(diffusion, frozen, x_start, x_t, t) * (diffusion.num_timesteps / 1000),
-        x_start=diffusion.predict_x_start(x_t, t, epsilon),
-    )
 
 
 def variational_bound(
