@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from piti.cards import Cell, TableCard
+from piti.evaluate.intervals import over_seeds
 from piti.report.tabular import About, markdown, write
 from piti.store.files import InputError, failure, read_json, write_text
 
@@ -56,7 +57,7 @@ def _row(card: TableCard, cell: Cell, files: list[Path]) -> dict:
     if cell.selected and found:
         best = max if found[0]["higher_is_better"] else min
         found = [best(found, key=lambda score: score["value"])]
-    low, high = interval(found) if found else (None, None)
+    low, high = over_seeds(found) if found else (None, None)
     reason = f"failed: {reasons[0]}" if reasons else cell.reason
     one = found[0] if found else {"extractor": {}}
     return {
@@ -86,17 +87,6 @@ def _row(card: TableCard, cell: Cell, files: list[Path]) -> dict:
 def shown_value(row: dict) -> str:
     """The cell as people read it: a number, or why there is none."""
     return row["reason"] or "-" if row["value"] is None else f"{row['value']:.1f}"
-
-
-def interval(scores: list[dict]) -> tuple[float, float]:
-    """95 % bounds: Student's t over the training seeds; for a single one its own jackknife over the images."""
-    if len(scores) == 1:
-        return tuple(scores[0]["interval"])
-    from scipy.stats import t  # a second, wanted here only
-
-    values = [score["value"] for score in scores]
-    half = t.ppf(0.975, len(values) - 1) * statistics.stdev(values) / len(values) ** 0.5
-    return statistics.mean(values) - half, statistics.mean(values) + half
 
 
 def _check_comparable(card: TableCard, long: pd.DataFrame) -> None:

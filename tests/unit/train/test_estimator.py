@@ -11,14 +11,14 @@ from torchvision.models import resnet50
 
 from piti import scenes
 from piti.cards import AlignmentCard, EstimatorConfig, TrainCard, TrainingConfig
+from piti.conditions import CONDITIONS
+from piti.conditions.geometry import show_depth, show_normal
 from piti.data.shards import Shards, write
-from piti.datasets.layouts import _show_depth, _show_normal
 from piti.evaluate.measure import measure
 from piti.evaluate.measures import MEASURES
 from piti.evaluate.score import difference
 from piti.networks.pretrained import convert
 from piti.train.batches import Files
-from piti.train.estimator import LOSSES, SAID
 from piti.train.initial import initial_estimator
 from piti.train.row import Work, train_row
 
@@ -34,7 +34,7 @@ def pairs(tmp_path_factory):
     drawn, ids = scenes.render(5, np.arange(count), SIDE), [f"scene-{i}" for i in range(count)]
     valid = np.isfinite(drawn.depth)
     maps = [
-        np.concatenate([_show_normal(n), _show_depth(np.where(v, d, 1.0), v)], axis=-1)
+        np.concatenate([show_normal(n), show_depth(np.where(v, d, 1.0), v)], axis=-1)
         for n, d, v in zip(drawn.normal, drawn.depth, valid, strict=True)
     ]
     stored = {"images": drawn.image, "mask": drawn.classes + 1, "geometry": np.stack(maps)}
@@ -122,7 +122,9 @@ def test_what_says_nothing_has_no_gradient(condition):
     changed = torch.where(torch.arange(8) < 4, 7.0, found.detach())
     torch.testing.assert_close(CONDITIONS[condition].estimator_loss(changed, wanted), loss.detach())
     nothing = torch.zeros_like(wanted) if condition == "mask" else torch.full_like(wanted, float("nan"))
-    assert not CONDITIONS[condition].estimator_loss(found, nothing).any() and not CONDITIONS[condition].said(nothing).any()
+    assert (
+        not CONDITIONS[condition].estimator_loss(found, nothing).any() and not CONDITIONS[condition].said(nothing).any()
+    )
 
 
 def test_deeplab_takes_an_imagenet_trunk(tmp_path):

@@ -1,15 +1,18 @@
-"""Somebody else's plug-in: a condition, a baseline and a measure in a module of their own."""
+"""Somebody else's plug-in: a condition, a baseline and a measure, declared here; the baseline's networks beside it."""
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
+from piti.cards.baselines import BASELINES, BaselineConfig
 from piti.conditions import CONDITIONS, Condition
 from piti.evaluate.measures import MEASURES, Measure
 
 
 class Brightness(Condition):
-    """The grey version of the photograph, uint8 S x S."""
+    """How bright a photograph is, uint8 S x S."""
 
     name, channels, dataset = "brightness", 1, "levels"
 
@@ -31,10 +34,21 @@ class Brightness(Condition):
         return np.asarray(Image.open(path).convert("L").resize((resolution, resolution)))
 
 
+@dataclass(frozen=True)
+class ToyConfig(BaselineConfig):
+    """One convolution."""
+
+    name: ClassVar = "toy"
+    network: ClassVar = "toy_networks:Toy"
+
+    kernel: int = 1
+
+
 def levels(pictures: np.ndarray, stored: np.ndarray) -> np.ndarray:
-    """Mean error of each picture's brightness, in grey levels."""
-    return np.abs(pictures.mean(axis=-1) - stored).mean(axis=(1, 2))
+    """How far each picture's brightness is from the condition, in grey levels on average."""
+    return np.abs(pictures @ [0.299, 0.587, 0.114] - stored).mean(axis=(1, 2))
 
 
 CONDITIONS.add(Brightness())
-MEASURES.add(Measure("levels", "brightness", "levels ↓", False, "tests.flow.toys:levels", network=""))
+BASELINES.add(ToyConfig)
+MEASURES.add(Measure("levels", "brightness", "levels ↓", False, f"{__name__}:levels", network=""))
