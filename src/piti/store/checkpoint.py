@@ -37,7 +37,7 @@ def load(path: Path) -> tuple[Groups, dict]:
                 group, name = full.split(":", 1)
                 groups.setdefault(group, {})[name] = file.get_tensor(full)
             about = json.loads(file.metadata()["about"])
-        if (digest := about.pop("digest", None)) and digest != _digest(groups, about):
+        if about.pop("digest") != _digest(groups, about):
             raise ValueError("its bytes have changed since it was written")
         return groups, about
     except (SafetensorError, KeyError, TypeError, ValueError) as error:

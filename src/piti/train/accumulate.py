@@ -31,7 +31,7 @@ class Accumulator:
         return [dict(zip(split, values, strict=True)) for values in zip(*split.values(), strict=True)]
 
     def step(self, optimizer: torch.optim.Optimizer, parts: list[Part], loss: Loss, norm: bool = False) -> Terms:
-        """One step on the gradient of the whole batch. Returns its terms, detached; with `norm` the "gradient"'s too.
+        """One step on the gradient of the whole batch. Returns its terms, detached; with `norm`, the "gradient"'s too.
 
         Only the optimizer's own parameters get gradients, whatever else the loss depends on.
         """
@@ -46,7 +46,7 @@ class Accumulator:
         grads = [parameter.grad for parameter in parameters if parameter.grad is not None]
         self.place.all_reduce([*grads, *terms.values()])
         if norm:
-            terms["gradient"] = torch.nn.utils.get_total_norm(grads)
+            terms["gradient"] = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         return terms

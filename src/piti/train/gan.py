@@ -1,6 +1,6 @@
 """The objective of the three GAN baselines: a generator's step, then a discriminator's (facts 3).
 
-Their losses are pure functions of a part of the batch, see piti.baselines.contract.
+What each step minimises is the baseline's own, see piti.baselines.contract.
 """
 
 from collections.abc import Mapping

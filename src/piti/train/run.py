@@ -133,8 +133,7 @@ class Run:
         for name, tensor in self.ema.items() if self.ema_rate else ():
             tensor.copy_(groups["ema"][name])  # into what is there: it keeps its device and memory format
         self.sums = {name: tensor.to(self.place.device) for name, tensor in groups.get("sums", {}).items()}
-        self.counts = about.get("counts", dict.fromkeys(self.sums, about.get("count")))  # one for all, once
-        self.step, self.curve, self.pieces = (about[key] for key in ("step", "curve", "pieces"))
+        self.step, self.counts, self.curve, self.pieces = (about[k] for k in ("step", "counts", "curve", "pieces"))
 
     def _kept(self, module: nn.Module) -> dict[str, Tensor]:
         """A module's tensors, but for frozen parameters: those come from where they came from."""
