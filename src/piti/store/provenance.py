@@ -86,11 +86,8 @@ def _place(top: str) -> Path:
     """The folder of a package, or of a module the path without its suffix."""
     if not (found := find_spec(top)):
         raise ModuleNotFoundError(f"no module {top}")
-    return (
-        Path(found.submodule_search_locations[0])
-        if found.submodule_search_locations
-        else Path(found.origin).with_suffix("")
-    )
+    folders = found.submodule_search_locations
+    return Path(folders[0]) if folders else Path(found.origin).with_suffix("")
 
 
 def _imports(name: str, statements: list[list[str]]) -> set[str]:
