@@ -14,7 +14,7 @@ from piti.evaluate.extractors import EXTRACTORS
 from tests.house import ROOT, RULES, SOURCES
 
 # These know architectures and forms of weights, some of which have the name of an extractor.
-OF_NETWORKS = ("networks/", "train/row.py", "evaluate/extractors.py", "evaluate/feature_networks.py")
+OF_NETWORKS = ("networks/", "train/initial.py", "evaluate/extractors.py", "evaluate/feature_networks.py")
 WEIGHTS = yaml.safe_load((ROOT / "config" / "weights.yaml").read_text())["weights"]
 
 

@@ -256,7 +256,7 @@ def test_numbers_that_cannot_be_meant(user, words):
         ({"comparable": "perhaps"}, "comparable: found 'perhaps', expected true or false"),
         (
             {"tasks": {"ade20k_mask": {"condition": "msk"}}},
-            "tasks.ade20k_mask.condition: unknown key 'msk'; nearest valid key: mask",
+            "tasks.ade20k_mask.condition: found 'msk', expected one of mask, ",
         ),
     ],
 )
@@ -331,7 +331,7 @@ def test_a_figure_of_few_images_has_no_baseline():
     [
         ({"columns": ["ours"]}, "figures.figure20.columns: found ours, expected diffusion models with ddim, eta 0"),
         ({"columns": ["spade"]}, "figures.figure20.columns: found spade, expected diffusion models with ddim, eta 0"),
-        ({"tasks": ["coco_sketch"]}, "figures.figure20.tasks: found coco_sketch, expected one with masks, which"),
+        ({"tasks": ["coco_sketch"]}, "figures.figure20.tasks: found coco_sketch, expected one with labels, which"),
         ({"edits": {"removal": {"operation": "rub"}}}, "figures.figure20.edits.removal.operation: found 'rub', "),
     ],
 )

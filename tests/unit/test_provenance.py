@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from piti.cards.baselines import BASELINES
+from piti.evaluate.extractors import EXTRACTORS
 from piti.store import provenance
 from piti.store.provenance import code_digest, environment
 
@@ -27,15 +29,18 @@ TREE = {
             """Say it."""
             from piti.store.files import write
             import piti.late
-            build = "piti.networks.named:build"
+            from pkgutil import resolve_name
+            from piti.registered import NAMES
             return f"{n:>{n}} {write('a')!r}" f'{unet.x}'
         ''',
     "networks/__init__.py": "",
     "networks/unet.py": "from .block import wide as w\nfrom ..top import y\nx = 1\n",
-    "networks/block.py": "wide = 2\n",
+    "networks/block.py": "wide = 2\nheavy = 'piti.networks.elsewhere:x'\n",
     "networks/other.py": "x = 1\n",
     "networks/named.py": "import piti.networks.below\ndef build():\n    pass\n",
     "networks/below.py": "x = 1\n",
+    "networks/elsewhere.py": "x = 1\n",
+    "registered.py": 'NAMES = ["piti.networks.named:build"]\n',
     "top.py": "y = 1\n",
     "store/files.py": "def write(x):\n    return x\n",
     "late.py": "z = 1\n",
@@ -97,7 +102,8 @@ def test_code_counts_wherever_it_is_imported(digest, changed):
     "changed",
     [
         {"networks/other.py": "x = 2\n"},
-        {"networks/block.py": "# Why.\n\n\nwide  =  2  # how\n"},
+        {"networks/block.py": "# Why.\n\n\nwide  =  2  # how\nheavy = 'piti.networks.elsewhere:x'\n"},
+        {"networks/elsewhere.py": "x = 2\n"},  # named by a module of which nobody who imports it resolves names
         {"store/files.py": 'def write(x):\n  """Docstring,\n\n  of two lines."""\n\n  # and a comment\n  return x'},
         {"top.py": '"""Another\npage\x0cbreak."""\ny = 1\n'},
         {"steps/train.py": STEP.replace('"""A step."""', "").replace("Say it", "Say this")},
@@ -152,6 +158,27 @@ def test_plugins_count_with_what_they_import_of_their_own_and_of_ours(digest, tm
         assert plugged(changed) != plain
     assert plugged(package={"networks/other.py": "x = 2\n"}) != plain
     assert plugged({"toy_module.py": "# Why.\ny = 'piti.top:y'\n"}) == plain
+
+
+def test_a_step_counts_the_networks_that_it_builds_and_no_others():
+    """Else an edit of a baseline would pack the data again."""
+
+    def counted(step: str) -> set[str]:
+        found, todo = set(), [f"piti.steps.{step}"]
+        while todo:
+            if (name := todo.pop()) not in found:
+                found.add(name)
+                todo += provenance._read(name)[1]
+        return found
+
+    baselines = {baseline.network.partition(":")[0] for baseline in BASELINES.values()}
+    extractors = {extractor.build.partition(":")[0] for extractor in EXTRACTORS.values()}
+    for step in ("train", "generate"):
+        assert baselines <= counted(step) and not extractors & counted(step)
+    for step in ("extract_features", "check_metric"):
+        assert extractors <= counted(step) and not baselines & counted(step)
+    for step in ("pack", "sample", "score", "make_table"):
+        assert not (baselines | extractors) & counted(step)
 
 
 def test_the_whole_package_is_read_quickly():

@@ -3,7 +3,7 @@
 from pkgutil import resolve_name
 
 from piti.baselines.contract import Baseline
-from piti.cards import BaselineConfig
+from piti.cards.baselines import BaselineConfig
 
 
 def build(config: BaselineConfig) -> Baseline:

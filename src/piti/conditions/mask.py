@@ -56,8 +56,8 @@ class Mask(Condition):
         return [colour_map(256)[stored]]
 
     def open(self, path: Path, resolution: int, num_classes: int = 255, layout: str = "") -> np.ndarray:
-        """In the colours of the label colour map (that after the last class is void too, as SPADE counts it: it stays
-        as it is painted), or in one channel of the layout's ids.
+        """In the colours of the label colour map (that after the last class is void too, for some count it last: it
+        stays as it is painted), or in one channel of the layout's ids.
         """
         from piti.datasets import pictures
 

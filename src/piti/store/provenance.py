@@ -25,8 +25,9 @@ def code_digest(*modules: str) -> str:
     this package and from their own.
 
     Comments, docstrings, blank lines and the width of white space do not count; neither does the version of Python,
-    nor where the package lies. Imports inside functions count, and so does what a string names as "module:object"
-    (pkgutil.resolve_name); imports by a computed name cannot be seen.
+    nor where the package lies. Imports inside functions count; imports by a computed name cannot be seen. What a string
+    names as "module:object" counts for a module that resolves names (pkgutil.resolve_name) and imports the one with the
+    string, and for a plug-in: not for all that import a registry, or an edit of any network would move everything.
     """
     closure, todo = {}, list(modules)
     while todo:
@@ -64,11 +65,21 @@ def _read(name: str) -> tuple[str, list[str]]:
     file = _file(name)
     if file is None:
         raise ModuleNotFoundError(f"no module {name}")
-    statements = list(_statements(file.read_text(encoding="utf-8")))
-    digest = hashlib.sha256("\0".join(token for statement in statements for token in statement).encode()).hexdigest()
+    statements = _parsed(name)
+    tokens = [token for statement in statements for token in statement]
+    digest = hashlib.sha256("\0".join(tokens).encode()).hexdigest()
     ours = {PACKAGE.name, name.split(".")[0]}
-    found = {n for n in _imports(name, statements) | _named(statements) if n.split(".")[0] in ours and _file(n)}
-    return digest, sorted(found)
+    found = {n for n in _imports(name, statements) if n.split(".")[0] in ours and _file(n)}
+    if "resolve_name" in tokens:
+        found |= set().union(*(_named(_parsed(n)) for n in found))
+    if name.split(".")[0] != PACKAGE.name:
+        found |= _named(statements)
+    return digest, sorted(n for n in found if n.split(".")[0] in ours and _file(n))
+
+
+def _parsed(name: str) -> list[list[str]]:
+    """A module's statements."""
+    return list(_statements(_file(name).read_text(encoding="utf-8")))
 
 
 @cache
