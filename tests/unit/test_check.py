@@ -41,9 +41,9 @@ def test_shipped_presets_have_nothing_to_remark():
 def test_averages_that_are_their_start_are_named_with_the_number():
     found = list(remarks(plan(models={"scratch": {"steps": 100, "ema_rate": 0.9999}})))
     assert len(found) == 1 and found[0].startswith("scratch-")
-    assert "ema_rate 0.9999 over 100 steps: 99% of the averaged weights is its random start" in found[0]
+    assert "ema_rate 0.9999 over 100 steps: 99% of the EMA weights is its random start" in found[0]
     trained = list(remarks(plan(models={"two_stage": {"steps": 100, "ema_rate": 0.9999}})))
-    assert len(trained) == 1 and "99% of the averaged weights is what it starts from" in trained[0]
+    assert len(trained) == 1 and "99% of the EMA weights is what it starts from" in trained[0]
     assert not list(remarks(plan(models={"scratch": {"steps": 100, "ema_rate": 0.9}})))
 
 

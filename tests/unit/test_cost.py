@@ -237,7 +237,7 @@ def test_a_trainings_estimate_is_what_it_takes(tmp_path):
     state = weights.parent.with_name(f"checkpoint-{card.identity}") / "checkpoint.safetensors"
     counted = count.count(card)
     assert weights.stat().st_size == pytest.approx(4 * counted["weights"], rel=0.05)
-    assert state.stat().st_size == pytest.approx(4 * (3 * counted["optimized"] + counted["averaged"]), rel=0.05)
+    assert state.stat().st_size == pytest.approx(4 * (3 * counted["optimized"] + counted["ema"]), rel=0.05)
 
 
 def test_sizes_depend_on_networks_alone():

@@ -33,13 +33,13 @@ def test_the_host_may_be_what_takes_longest():
     assert seconds_of_pass(work(moved=(1, 1, 1000)), 8, CARD, "fp32") == pytest.approx(1000 * LAUNCH)
 
 
-def test_a_step_is_its_parts_then_optimizer_and_average():
+def test_a_step_is_its_parts_then_optimizer_and_ema():
     """10 images, 4 at once: 4, 4 and 2; weights once a part."""
-    count = work((0, 800_000, 8_000_000)) | {"optimized": 2_000_000, "averaged": 1_000_000}
+    count = work((0, 800_000, 8_000_000)) | {"optimized": 2_000_000, "ema": 1_000_000}
     how = 10, 4, CARD, "fp32", False
     parts = 10 * 1e-6 + 3 * 10e-6
-    assert seconds_of_step(count, *how, averaged=False) == pytest.approx(parts + 28 * 2e6 / 0.8e12)
-    assert seconds_of_step(count, *how, averaged=True) == pytest.approx(parts + (28 * 2e6 + 12 * 1e6) / 0.8e12)
+    assert seconds_of_step(count, *how, ema=False) == pytest.approx(parts + 28 * 2e6 / 0.8e12)
+    assert seconds_of_step(count, *how, ema=True) == pytest.approx(parts + (28 * 2e6 + 12 * 1e6) / 0.8e12)
 
 
 @pytest.mark.parametrize("name", GPUS)

@@ -95,7 +95,7 @@ class Discriminator(nn.Module):
 
 
 class OASIS(Baseline):
-    """Each of the two updates draws its own noise; the averaged generator is the one that samples."""
+    """Each of the two updates draws its own noise; the generator with EMA weights is the one that samples."""
 
     def __init__(self, config: OASISConfig):
         super().__init__(

@@ -49,7 +49,7 @@ class Pix2PixHDConfig(BaselineConfig):
     ngf: int = 64  # generator's first width
     n_downsampling: int = 4
     n_blocks: int = 9  # residual blocks at the lowest resolution
-    n_local_enhancers: int = 0  # 0: the global generator alone, as for all sides up to 1024
+    n_local_enhancers: int = 0  # 0: the global generator alone, as for all resolutions up to 1024
     n_blocks_local: int = 3
     ndf: int = 64  # discriminator's first width
     num_D: int = 2  # scales of the discriminator
@@ -103,7 +103,9 @@ class OASISConfig(BaselineConfig):
     nhidden: int = 128  # width between the condition and its gamma and beta
     channels_D: int = 128  # discriminator's first width
     z_dim: int = 64  # channels of noise
-    num_res_blocks: Literal[5, 6] = 6  # of the generator and of each way of the discriminator; 5 for sides below 64 px
+    num_res_blocks: Literal[5, 6] = (
+        6  # of the generator and of each way of the discriminator; 5 for resolutions below 64 px
+    )
     lambda_labelmix: float = 10.0
 
     def __post_init__(self):

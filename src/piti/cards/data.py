@@ -12,7 +12,7 @@ from piti.cards.base import Card, apart
 
 @dataclass(frozen=True, kw_only=True)
 class ScenesCard(Card):
-    """A drawn data set on disk, in the layout of a real one."""
+    """A synthetic data set on disk, in the layout of a real one."""
 
     layout: str
     seed: int

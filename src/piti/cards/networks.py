@@ -11,7 +11,7 @@ class UNetConfig:
     model_channels: int = 192
     channel_mult: tuple[int, ...] = (1, 2, 3, 4)
     num_res_blocks: int = 3
-    attention_resolutions: tuple[int, ...] = (2, 4, 8)  # downsampling rates that carry attention, not sides
+    attention_resolutions: tuple[int, ...] = (2, 4, 8)  # downsampling factors that carry attention, not resolutions
     num_head_channels: int = 64
     in_channels: int = 3  # 6 for the upsampler: noisy image and low_res
     out_channels: int = 6  # epsilon and the learned variance

@@ -15,8 +15,8 @@ class Cell:
     scores: tuple[str, ...] = ()  # digests, in the order of the rule's score files
     seeds: tuple[int, ...] = ()
     extractor: str = ""
-    run: str = ""  # method/task/share, as a person would ask for it
-    ceiling: bool = False  # the photographs' own
+    run: str = ""  # method/task/fraction, as a person would ask for it
+    ceiling: bool = False  # of the real images themselves
     selected: bool = False  # the scores are alternatives of which the best on the test set is shown
     reason: str = ""
     substitution: str = ""

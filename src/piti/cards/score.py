@@ -40,14 +40,14 @@ class AlignmentCard(Card):
 
 @dataclass(frozen=True, kw_only=True)
 class MetricCheckCard(Card):
-    """What the distance of distorted photographs from real ones is, extractor by extractor."""
+    """The distance of distorted real images from other real images, by each extractor."""
 
     name: str
     title: str
     preset: str
     note: str
-    reference: str = ""  # digests of packed photographs
-    photographs: str = ""  # others, which are distorted
+    reference: str = ""  # digest of the shards of the real test images
+    photographs: str = ""  # likewise, of the real training images, which are distorted
     extractors: dict[str, str]  # metric -> extractor
     weights: tuple[str, ...] = ()  # digests, in that order
     strengths: tuple[float, ...]

@@ -40,7 +40,7 @@ class TrainingConfig:
     image_losses_from: int = 100  # first step of the perceptual and adversarial losses
     void: int = 0  # label in whose colour void is painted: 0 is black; 183 is COCO's void counted as a last class
     # a baseline's
-    refresh_steps: int = 50  # training batches that set an averaged generator's batch statistics (facts 3.3)
+    refresh_steps: int = 50  # training batches that set the batch statistics of the EMA generator (facts 3.3)
 
     def __post_init__(self):
         check_range(self, steps=(0, math.inf), batch=(1, math.inf), lr=(0, math.inf), weight_decay=(0, math.inf))
@@ -67,7 +67,7 @@ class TrainCard(Card):
     num_classes: int = 0  # of a baseline's one-hot labels
     view: str = ""  # how a baseline sees its condition (Condition.views)
     instances: str = ""  # digest of the instance maps whose boundaries a baseline sees
-    fraction: float = 1.0  # share of the training pairs
+    fraction: float = 1.0  # of the training pairs
     epochs: int = 0  # of a baseline, from which its steps follow
     init: str = ""
     perceptual: str = ""  # digest of the weights behind the perceptual loss

@@ -14,7 +14,7 @@ from pathlib import Path
 from piti.cards import PackCard
 from piti.config import Config
 from piti.plan import Plan, resolve
-from piti.plan.remarks import averages
+from piti.plan.remarks import stale_ema
 from piti.store.files import InputError, refuse
 
 
@@ -40,7 +40,7 @@ def remarks(plan: Plan) -> Iterator[str]:
     from piti.data import packing
     from piti.datasets import layouts
 
-    yield from averages(plan)
+    yield from stale_ema(plan)
     for card, root in own(plan):
         try:
             found = packing.survey(card, root)

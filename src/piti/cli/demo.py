@@ -130,7 +130,7 @@ def scored(config: Config, method: str, task: str) -> str:
 
 
 def palette(config: Config, task: str) -> dict[str, int]:
-    """What a mask of a task can be painted with: the classes of the drawn scenes, which every data set has."""
+    """What a mask of a task can be painted with: the classes of the synthetic scenes, which every data set has."""
     layout = LAYOUTS[config.datasets[config.tasks[task].dataset].layout]
     names: dict[int, str] = {}
     for one in CLASSES:  # ADE20K calls clouds sky too: the first name stays

@@ -1,4 +1,4 @@
-"""Score a folder of pictures against a task's test photographs, with the metrics of the tables.
+"""Score a folder of pictures against a task's real test images, with the metrics of the tables.
 
   piti score --pictures pictures/ --task ade20k_mask
   piti score --pictures pictures/ --task ade20k_mask --metric fid_i --reference theirs.npz
@@ -32,8 +32,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--pictures", type=Path, metavar="DIR")
     parser.add_argument("--task", required=True, help="as in experiments.yaml")
     parser.add_argument("--metric", help="as in experiments.yaml, or a measure of alignment; all that fit if not given")
-    parser.add_argument("--reference", type=Path, metavar="NPZ", help="in place of the test photographs")
-    parser.add_argument("--write-reference", type=Path, metavar="NPZ", help="that of the test photographs")
+    parser.add_argument("--reference", type=Path, metavar="NPZ", help="in place of the real test images")
+    parser.add_argument("--write-reference", type=Path, metavar="NPZ", help="that of the real test images")
 
 
 def run(arguments: Namespace, config: Config) -> None:
@@ -90,7 +90,7 @@ def against(plan: Plan, task: str, metric: str, reference: Path) -> str:
 
 
 def write_reference(config: Config, task: str, metric: str, file: Path) -> None:
-    """The statistics of a task's test photographs."""
+    """The statistics of a task's real test images."""
     from piti.evaluate.features import read_features
     from piti.evaluate.reference import write
 
@@ -101,7 +101,7 @@ def write_reference(config: Config, task: str, metric: str, file: Path) -> None:
         raise InputError(f"{task}: {reason}") from None
     features = read_features(make(plan, features_of(plan, photographs, config.extractors[metric])))
     write(file, features)
-    print(f"{file}: mu and sigma of {len(features.ids):,} test photographs by {features.spec.name}")
+    print(f"{file}: mu and sigma of {len(features.ids):,} real test images by {features.spec.name}")
 
 
 def head(plan: Plan, metric: str) -> str:

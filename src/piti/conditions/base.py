@@ -70,7 +70,7 @@ class Condition(Stored):
         """A baseline's input, float32 N x C x S x S, of what the loader handed on, on its device."""
         return loaded
 
-    # -- reading it back from pictures -------------------------------------------------------------------------------
+    # -- predicting it from pictures -------------------------------------------------------------------------------
 
     def estimator_channels(self, num_classes: int) -> int:
         """Output channels of an estimator; 0: it has none."""

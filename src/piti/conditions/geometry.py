@@ -39,12 +39,12 @@ class Geometry(Condition):
         """
         from piti.datasets.pictures import array, depth_picture, nearest, size
 
-        of, side = size(record.image), card.resolution
+        of, resolution = size(record.image), card.resolution
         path, mask = record.parts["depth"], record.parts.get("depth_mask")
         stored = array(path, of, 1) if path.suffix == ".npy" else depth_picture(path, of)
-        depth = nearest(stored, side) * METRES[card.depth_unit]
-        valid = nearest(array(mask, of, 1), side) > 0 if mask else depth > 0
-        normal = nearest(array(record.parts["normal"], of, 3), side)
+        depth = nearest(stored, resolution) * METRES[card.depth_unit]
+        valid = nearest(array(mask, of, 1), resolution) > 0 if mask else depth > 0
+        normal = nearest(array(record.parts["normal"], of, 3), resolution)
         valid &= np.isfinite(depth)
         median = float(np.median(depth[valid])) if valid.any() else PLAUSIBLE[0]
         if not PLAUSIBLE[0] <= median <= PLAUSIBLE[1]:

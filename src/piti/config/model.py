@@ -59,10 +59,10 @@ class Archive:
 
 @dataclass(frozen=True)
 class Scenes:
-    """Draw the data set instead of downloading it."""
+    """A synthetic data set: drawn here instead of downloaded."""
 
     seed: int = 0
-    resolution: int = 64  # px of the drawn photographs
+    resolution: int = 64  # of the synthetic images, px
     style: Literal["web", "task"] = "task"
 
 
@@ -106,7 +106,7 @@ class Weights(Entry):
 class Networks:
     """Sizes of everything that is built: the only place where presets differ in architecture."""
 
-    image_resolution: int = 256  # photographs, conditions, final samples
+    image_resolution: int = 256  # real images, conditions, final samples
     base_resolution: int = 64  # the base model's pictures
     hed_resolution: int = 256  # resolution at which HED looks at the photographs
     hed: Weight = "hed"
@@ -208,7 +208,7 @@ class Figure(Entry):
     worst: Annotated[str, ("",), MEASURES] = ""  # show the images that the last method follows worst by it
     curves: bool = False  # below, the deviation and saturation of its methods' pictures over w
     wrap: int = 0  # columns a line; 0: all
-    crop: float = 0.0  # part of the resolution shown enlarged under each picture; 0: none
+    crop: float = 0.0  # fraction of the resolution that is shown enlarged under each picture; 0: none
 
 
 @dataclass(frozen=True)
@@ -226,10 +226,10 @@ class Study:
 
 @dataclass(frozen=True)
 class MetricCheck:
-    """A table that says whether real photographs score worse the more they are distorted."""
+    """A table that says whether real images score worse the more they are distorted."""
 
     title: str
-    dataset: DatasetName  # its test photographs are the reference, as many training photographs are distorted
+    dataset: DatasetName  # its real test images are the reference; as many real training images are distorted
     strengths: tuple[float, ...] = (0.05, 0.1, 0.2, 0.4, 0.8)  # what they mean: piti.evaluate.metric_check
 
 
@@ -254,9 +254,9 @@ class Machine:
     sample_batch: int = 16  # images on a device at once in sampling, HED and feature extraction
     compile: bool = False  # torch.compile
     log_every: int = 200  # training steps
-    save_every: int = 5000  # training steps between saved states
+    save_every: int = 5000  # training steps between checkpoints
     margin: float = 10  # minutes before the limit of its SLURM job at which a training saves and leaves
-    keep_checkpoints: bool = False  # whether `piti gc` leaves the states of trainings whose weights were exported
+    keep_checkpoints: bool = False  # whether `piti gc` leaves the checkpoints of trainings whose weights were exported
     requeue: bool = True  # whether such a job queues itself again (`scontrol requeue`), or leaves that to `retries`
 
 
@@ -283,7 +283,9 @@ class Config:
     tasks: dict[str, Task] = field(default_factory=dict)
     methods: dict[str, Method] = field(default_factory=dict)
     extractors: dict[str, Annotated[str, EXTRACTORS]] = field(default_factory=dict)  # metric -> network and weights
-    estimators: dict[str, Row] = field(default_factory=dict)  # kind of condition -> the row that reads it back
+    estimators: dict[str, Row] = field(
+        default_factory=dict
+    )  # kind of condition -> the row that predicts it from pictures
     tables: dict[str, Table] = field(default_factory=dict)
     figures: dict[str, Figure] = field(default_factory=dict)
     study: Study | None = None

@@ -69,7 +69,7 @@ def cards(preset: str) -> dict[str, tuple[str, Card]]:
 
 def count(card: Card) -> dict:
     """The work of it by precision (see piti.count.kernels.work; of sampling also "encode"), and of a training
-    the numbers in the exported weights, in its optimizers' parameters and in its average."""
+    the numbers in the exported weights, in its optimizers' parameters and in its EMA."""
     if isinstance(card, TrainCard):
         return in_both(lambda precision, images: train_step(card, precision, images)) | tensors(card)
     if isinstance(card, SampleCard):
@@ -102,13 +102,13 @@ def train_step(card: TrainCard, precision: str, images: int) -> list[Kernel]:
 
 
 def tensors(card: TrainCard) -> dict[str, int]:
-    """How many numbers a training exports, optimizes and averages."""
+    """How many numbers a training exports, optimizes and averages (EMA)."""
     with meta():
         made = objective(card)
         return {
             "weights": sum(tensor.numel() for tensor in made.model.state_dict().values()),
             "optimized": sum(p.numel() for o in made.optimizers.values() for g in o.param_groups for p in g["params"]),
-            "averaged": sum(p.numel() for p in made.model.parameters() if p.requires_grad),
+            "ema": sum(p.numel() for p in made.model.parameters() if p.requires_grad),
         }
 
 

@@ -30,7 +30,7 @@ class Batches(torch.utils.data.Dataset):
     encode: stored items -> `condition`; PITI's encoding when not given. The baselines keep the stored items
         (`numpy.asarray`) and encode them on the device (piti.conditions).
     flip: mirror half of the pairs.
-    condition_dropout: share of the conditions replaced by the null condition (ones; for captions padding).
+    condition_dropout: fraction of the conditions replaced by the null condition (ones; for captions padding).
     instances: instance maps of the same data set (uint8), joined by id.
     crop: side of a random square cut out of image, condition and instances alike; 0 for none.
     low_res: (image uint8 S x S x 3, generator) -> uint8 s x s x 3, the upsampler's small input.
@@ -76,8 +76,8 @@ class Batches(torch.utils.data.Dataset):
             self.encode, self.null = encode or condition.form.encode, condition.form.null
         if instances is not None:
             self.instance_rows = instances.rows(self.ids)
-        share = batch_size // world
-        self.part = slice(rank * share, (rank + 1) * share)
+        part = batch_size // world
+        self.part = slice(rank * part, (rank + 1) * part)
 
     def __getitem__(self, step: int) -> dict[str, list[str] | Tensor]:
         chosen = self._chosen(step)

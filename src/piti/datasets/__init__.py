@@ -1,0 +1,1 @@
+"""Data sets on disk as people have them: layouts, picture files, instance annotations."""

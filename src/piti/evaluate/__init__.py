@@ -1,0 +1,1 @@
+"""What pictures are worth: features, distances, intervals, alignment, and what the scores say of the claims."""

@@ -1,4 +1,4 @@
-"""How well generated images follow their condition, given what a predictor reads back from them.
+"""How well generated images follow their condition, given what a network predicts from them.
 
 | condition | predictor needed | scores |
 |---|---|---|
@@ -6,7 +6,7 @@
 | sketch | the edge network that made the sketches, same threshold | `edge_f1` |
 | geometry | monocular depth (up to scale) and surface normals (camera frame) | `depth_error`, `normal_error` |
 
-A predictor errs on photographs too: report its score on the real images as the ceiling.
+A predictor errs on real images too: report its score on the real images as the ceiling.
 """
 
 import numpy as np
@@ -36,7 +36,7 @@ def mean_iou(counts: np.ndarray) -> float:
 
 
 def pixel_accuracy(counts: np.ndarray) -> float:
-    """Share of the counted pixels whose class is right. counts: as `mean_iou`."""
+    """Fraction of the counted pixels whose class is right. counts: as `mean_iou`."""
     return float(counts[0].sum() / counts[1].sum())
 
 
@@ -48,16 +48,16 @@ def edge_f1(predicted: np.ndarray, wanted: np.ndarray, radius: float | None = No
     """
     radius = max(1.0, 0.0075 * np.hypot(*wanted.shape[1:])) if radius is None else radius
     found, covered = predicted & _near(wanted, radius), wanted & _near(predicted, radius)
-    precision = _share(found, predicted)
-    recall = _share(covered, wanted)
+    precision = _fraction(found, predicted)
+    recall = _fraction(covered, wanted)
     return 2 * precision * recall / np.maximum(precision + recall, np.finfo(float).tiny)
 
 
 def depth_error(predicted: np.ndarray, wanted: np.ndarray, valid: np.ndarray) -> np.ndarray:
     """Scale-invariant error of depth for each image, N: the deviation of ln(predicted / wanted) (Eigen et al. 2014).
 
-    predicted, wanted: N×S×S, positive where valid (bool). The one factor a picture that a photograph leaves open does
-    not count. NaN where nothing is valid.
+    predicted, wanted: N×S×S, positive where valid (bool). The scale of depth, one factor a picture,
+    does not count: no photograph tells it. NaN where nothing is valid.
     """
     ratio = np.log(np.where(valid, predicted, 1)) - np.log(np.where(valid, wanted, 1))
     mean = _mean(ratio, valid)
@@ -78,7 +78,7 @@ def _near(edges: np.ndarray, radius: float) -> np.ndarray:
     return ndimage.binary_dilation(edges, structure=(x**2 + y**2 <= radius**2)[None])
 
 
-def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+def _fraction(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     """Part over whole for each image; 1 where the whole is empty."""
     part, whole = part.sum(axis=(1, 2)), whole.sum(axis=(1, 2))
     return np.where(whole > 0, part / np.maximum(whole, 1), 1.0)

@@ -96,7 +96,7 @@ def normals(found: np.ndarray, stored: np.ndarray) -> np.ndarray:
 
 
 def depths(found: np.ndarray, stored: np.ndarray) -> np.ndarray:
-    """The logarithm of depth is stored as a share of its range; so is its error."""
+    """The logarithm of depth is stored as a fraction of its range; so is its error."""
     wanted = geometry.decode(stored)[:, 3]
     return 100 * alignment.depth_error(np.exp(found[:, 3]), np.exp(wanted), np.isfinite(wanted))
 

@@ -1,4 +1,4 @@
-"""Can a score be believed? Real photographs, distorted more and more, must score worse and worse."""
+"""Can a score be believed? Real images, distorted more and more, must score worse and worse."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from piti.seeds import key_seed
 
 
 def noise(image: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
-    """White Gaussian noise; strength: its standard deviation as a share of the half range."""
+    """White Gaussian noise; strength: its standard deviation as a fraction of the half range."""
     return image + 127.5 * strength * rng.standard_normal(image.shape, np.float32)
 
 
@@ -32,7 +32,7 @@ def saturation(image: np.ndarray, strength: float, rng: np.random.Generator) -> 
 
 
 def shift(image: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
-    """Everything brighter; strength: by how much, as a share of the half range."""
+    """Everything brighter; strength: by how much, as a fraction of the half range."""
     return image + 127.5 * strength
 
 
@@ -46,7 +46,7 @@ DISTORTIONS: dict[str, Callable[[np.ndarray, float, np.random.Generator], np.nda
 
 
 class Distorted:
-    """Photographs (a list of rows -> N x S x S x 3 uint8) as they look distorted. Each follows from (seed, row)."""
+    """Real images (a list of rows -> N x S x S x 3 uint8) as they look distorted. Each follows from (seed, row)."""
 
     def __init__(self, images: Sequence, rows: Sequence[int], kind: str, strength: float, seed: int):
         self.images, self.rows, self.kind, self.strength, self.seed = images, rows, kind, strength, seed
@@ -71,7 +71,7 @@ def check_metric(
 ) -> list[dict]:
     """A line for each extractor and distortion: metric, extractor, distortion, n, and the distance at each strength.
 
-    images: shards of the reference, then of other photographs of its kind; as many of those are taken, evenly spread.
+    images: shards of the reference, then of other real images of its kind; as many of those are taken, evenly spread.
     Undistorted they give the floor, real against real. weights: a file for each extractor of the card.
     """
     lines = []

@@ -1,4 +1,4 @@
-"""Estimators: networks that read a condition back from a picture, to measure how well the picture follows it."""
+"""Estimators: networks that predict a condition from a picture, to measure how well the picture follows it."""
 
 import torch
 import torch.nn.functional as F

@@ -106,7 +106,7 @@ class Costs:
         return COUNTS.get(digest(sized(card)), {})
 
     def items(self, artefact: Artefact) -> int:
-        """How many photographs, conditions or pictures an artefact holds."""
+        """How many real images, conditions or samples an artefact holds."""
         card = artefact.card
         if isinstance(card, PackCard):
             return card.expected
@@ -238,9 +238,9 @@ def saved_part(artefact: Artefact) -> float:
     """Which part of an unfinished training's steps is saved."""
     if not isinstance(artefact.card, TrainCard):
         return 0.0
-    state = artefact.card.checkpoint(Path(artefact.path))
+    checkpoint = artefact.card.checkpoint(Path(artefact.path))
     try:
-        return min(1.0, read_json(state / "progress.json")["saved"] / artefact.card.training.steps)
+        return min(1.0, read_json(checkpoint / "progress.json")["saved"] / artefact.card.training.steps)
     except (InputError, KeyError, TypeError):
         return 0.0
 

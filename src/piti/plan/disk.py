@@ -21,7 +21,7 @@ class Folder(NamedTuple):
 
 
 def folders(costs: Costs, artefacts: Iterable[Artefact]) -> dict[str, Folder]:
-    """The space of these artefacts and of their trainings' states; extracted archives are removed after packing."""
+    """The space of these artefacts and of their trainings' checkpoints. Extracted archives go after packing."""
     sums = defaultdict(lambda: Folder(0, 0, 0))
     for artefact in artefacts:
         if artefact.step == "extract":
@@ -45,8 +45,8 @@ def expected(costs: Costs, artefact: Artefact) -> int | None:
         count = costs.count(card)
         if not count:
             return None
-        averaged = count["averaged"] if card.training.ema_rate else 0
-        return 4 * (count["weights"] + 3 * count["optimized"] + averaged)  # itself and two moments
+        ema = count["ema"] if card.training.ema_rate else 0
+        return 4 * (count["weights"] + 3 * count["optimized"] + ema)  # itself and two moments
     if artefact.step in ("draw_scenes", "convert_weights"):
         return None
     if isinstance(card, PackCard):
@@ -62,7 +62,7 @@ def expected(costs: Costs, artefact: Artefact) -> int | None:
 
 
 def on_disk(artefact: Artefact) -> int:
-    """Bytes that an artefact takes now, a training's state with it."""
+    """Bytes that an artefact takes now, a training's checkpoint with it."""
     places = [Path(artefact.path).parent]
     if isinstance(artefact.card, TrainCard):
         places.append(artefact.card.checkpoint(Path(artefact.path)))

@@ -94,7 +94,7 @@ def columns(plan: Plan, entry: Figure, task: str, name: str) -> list[Column]:
 
 
 def curve(plan: Plan, name: str) -> dict:
-    """Which curve over w a column's pictures are measured for. The photographs are a level, the condition is none."""
+    """Which curve over w a column's pictures are measured for. The real images are a level, the condition is none."""
     if name not in plan.config.methods:
         return {"curve": SHOWN[name]} if name == "real_image" else {}
     sampling = plan.config.methods[name].sampling

@@ -2,9 +2,9 @@
 
 A matrix kernel takes as long as its operations at 55 % of the dense peak of the matrix units (TF32 where the precision
 is fp32), or its bytes at 80 % of the bandwidth, whichever is longer; all other kernels take their bytes; and a step is
-never done before the host has launched its kernels, 14 us each. The two shares are *assumed*, as well tuned training
+never done before the host has launched its kernels, 14 us each. The two fractions are *assumed*: well tuned training
 reaches them; the launches are measured on a host of 2024 (0.20 CPU s for 14,182). A step of fused Adam reads weight,
-gradient and two moments and writes all but the gradient, an average reads two numbers and writes one. What waits for
+gradient and two moments and writes all but the gradient, the EMA reads two numbers and writes one. What waits for
 data, for other processes or for disk is not in it: data loading takes a tenth of a step at most.
 """
 
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from piti.store.files import InputError
 
-OF_PEAK, OF_BANDWIDTH, LAUNCH = 0.55, 0.8, 14e-6  # share, share, seconds
-ADAM, AVERAGE = 4 * 7, 4 * 3  # bytes a number
+OF_PEAK, OF_BANDWIDTH, LAUNCH = 0.55, 0.8, 14e-6  # fraction, fraction, seconds
+ADAM, EMA = 4 * 7, 4 * 3  # bytes a number
 
 
 @dataclass(frozen=True)
@@ -62,13 +62,13 @@ def seconds_of_pass(work: dict, images: int, card: GPU, precision: str) -> float
 
 
 def seconds_of_step(
-    count: dict, batch: int, at_once: int, card: GPU, precision: str, compiled: bool, averaged: bool
+    count: dict, batch: int, at_once: int, card: GPU, precision: str, compiled: bool, ema: bool
 ) -> float:
-    """Seconds of a training's step: its batch in parts of `at_once` images, then optimizer and average."""
+    """Seconds of a training's step: its batch in parts of `at_once` images, then optimizer and EMA."""
     whole, rest = divmod(batch, at_once)
     parts = [(whole, at_once), (1, rest)] if rest else [(whole, at_once)]
     times = [(times, *needed(count, images, card, precision, compiled)) for times, images in parts]
-    moved = ADAM * count["optimized"] + (AVERAGE * count["averaged"] if averaged else 0)
+    moved = ADAM * count["optimized"] + (EMA * count["ema"] if ema else 0)
     device = sum(n * seconds for n, seconds, _ in times) + moved / (OF_BANDWIDTH * 1e12 * card.bandwidth)
     return max(device, sum(n * host for n, _, host in times))
 

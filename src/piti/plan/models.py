@@ -13,7 +13,7 @@ from piti.plan.data import packed, weights_of
 
 @once
 def trained(plan: Plan, row: str, task: str, fraction: float, seed: int) -> Artefact:
-    """A row of models.yaml, trained for one task on a share of its pairs."""
+    """A row of models.yaml, trained for one task on a fraction of its pairs."""
     model = plan.config.models[row]
     if model.weights:
         return weights_of(plan, model.weights)

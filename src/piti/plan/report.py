@@ -62,7 +62,7 @@ def ordering(
         if measured.reason or measured.selected:
             return replace(found, reason=f"{name}: {measured.reason or 'selected on the test set'}")
         scores.append(made)
-    pairs = list(zip(*scores, strict=False))  # photographs and pictures made elsewhere have one seed
+    pairs = list(zip(*scores, strict=False))  # real images and pictures made elsewhere have one seed
     inputs["better"] += [score for score, _ in pairs]
     inputs["than"] += [score for _, score in pairs]
     first, second = (tuple(score.digest for score in made) for made in zip(*pairs, strict=True))

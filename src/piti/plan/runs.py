@@ -31,7 +31,7 @@ class Needed(NamedTuple):
 
     leg: str
     file: str
-    addresses: tuple[Path, ...]  # the artefact's own; a training's state after it
+    addresses: tuple[Path, ...]  # the artefact's own; a training's checkpoint after it
     keep_checkpoints: bool
 
 
@@ -121,7 +121,7 @@ def recall_all(results: Path) -> Iterator[Remembered]:
 
 
 def addresses(artefact: Artefact) -> Iterator[Path]:
-    """Where an artefact lies below the results folder, or that of downloads; a training's state too."""
+    """Where an artefact lies below the results folder, or that of downloads; a training's checkpoint too."""
     folder = Path(artefact.path).parent
     parts = folder.parts[-2:] if artefact.leg == "downloads" else folder.parts[-3:]
     yield Path(*parts)

@@ -24,7 +24,7 @@ def features_of(plan: Plan, images: Artefact, extractor: str) -> Artefact:
 
 
 def score_of(plan: Plan, run: Run, seed: int) -> Artefact:
-    """How well a run's samples follow their conditions, or their distance from the task's test photographs."""
+    """How well a run's samples follow their conditions, or their distance from the task's real test images."""
     if run.metric in MEASURES:
         return _alignment(plan, run, seed)
     task, extractor = plan.config.tasks[run.task], plan.config.extractors[run.metric]

@@ -1,0 +1,1 @@
+"""What is shown: tables, figures, curves, the user study and the page that holds them all."""

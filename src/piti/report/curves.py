@@ -50,7 +50,7 @@ def draw(trainings: Sequence[Link]) -> bytes:
 
 
 def label(link: Link) -> str:
-    """What tells a row's trainings apart: task, share of the pairs, seed."""
+    """What tells a row's trainings apart: task, fraction of the pairs, seed."""
     return f"{link.name.partition('-')[2] or link.name}, seed {link.card['seed']}"
 
 

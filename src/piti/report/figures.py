@@ -19,8 +19,8 @@ from piti.evaluate.measures import MEASURES
 from piti.report import guidance
 from piti.store.files import atomic, failure, read_json
 
-INCH = 1.6  # side of a picture
-DPI = 160  # 256 px a picture, a whole multiple of every preset's sides
+INCH = 1.6  # side of a picture, inches
+DPI = 160  # 256 px a picture, a whole multiple of every preset's resolution
 GAP = 0.04  # between pictures; this and all lengths below in sides of a picture
 TEXT = 0.16  # height of a line of text
 CURVES = 1.5  # height of the curves below a sweep

@@ -18,7 +18,7 @@ class Measured(NamedTuple):
 
 
 def measure(curve: str, guidance: float | None, pictures: np.ndarray) -> Measured:
-    """pictures: uint8 N×S×S×3. Mean over them of the standard deviation of their values x in [-1, 1], and the share
+    """pictures: uint8 N×S×S×3. Mean over them of the standard deviation of their values x in [-1, 1], and the fraction
     of values with |x| > 0.98."""
     x = pictures / 127.5 - 1
     return Measured(curve, guidance, x.std(axis=(1, 2, 3)).mean(), (np.abs(x) > SATURATED).mean())
@@ -27,7 +27,7 @@ def measure(curve: str, guidance: float | None, pictures: np.ndarray) -> Measure
 def draw(figure: Figure, height: float, columns: list[Measured], count: int) -> None:
     """Both measures over w in the lowest part, `height` (0 to 1), of a figure; each point is of `count` pictures."""
     names = list(dict.fromkeys(column.curve for column in columns))
-    labels = {"deviation": "standard deviation", "saturation": f"share of values with |x| > {SATURATED}"}
+    labels = {"deviation": "standard deviation", "saturation": f"fraction of values with |x| > {SATURATED}"}
     for place, (measured, label) in enumerate(labels.items()):
         axes = figure.add_axes((0.09 + 0.5 * place, 0.3 * height, 0.38, 0.55 * height))
         for name in names:

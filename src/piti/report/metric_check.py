@@ -37,7 +37,7 @@ def write_check(card: MetricCheckCard, output: Path, lines: list[dict]) -> None:
         long += [line | {"strength": s, "value": value} for s, value in zip(strengths, values, strict=True)]
     shown = shown or [[card.reason, *["-"] * (len(head) - 1)]]
     about = About(card.name, card.title, card.preset, card.note, str(lines[0]["n"] if lines else 0))
-    remark = f"Preset {card.preset}; n = {about.n}, seed {card.seed}; floor: real photographs against others."
+    remark = f"Preset {card.preset}; n = {about.n}, seed {card.seed}; floor: real images against others."
     write_text(output.with_name("long.csv"), pd.DataFrame(long).assign(preset=card.preset).to_csv(index=False))
     write_text(output.with_name("table.md"), markdown(about, head, shown, remark))
     write(output, about, head, shown)

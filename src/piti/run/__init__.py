@@ -1,0 +1,1 @@
+"""How a step runs: its declaration and command line, its processes and its SLURM jobs."""

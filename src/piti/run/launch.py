@@ -22,7 +22,7 @@ from collections.abc import Mapping
 
 from piti.store.files import InputError
 
-AGAIN = 75  # EX_TEMPFAIL: the training has saved its state and asks to be started again
+AGAIN = 75  # EX_TEMPFAIL: the training has saved a checkpoint and asks to be started again
 SAVING = 600  # s that torchrun leaves its processes to save after SIGTERM; SLURM may leave them less
 TORCHRUN = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # what it tells each of its processes
 
@@ -128,7 +128,7 @@ def requeue(job: str) -> None:
     if asked.returncode:
         print(f"job {job} is not queued again: {asked.stderr.strip()}", file=sys.stderr)
         return
-    print(f"job {job} is queued again and goes on from the saved state", file=sys.stderr)
+    print(f"job {job} is queued again and goes on from its checkpoint", file=sys.stderr)
     time.sleep(600)
 
 

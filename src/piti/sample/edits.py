@@ -22,7 +22,7 @@ from piti.sample.diffusion import Sampler
 from piti.sample.shards import to_levels, to_range
 from piti.store.files import InputError
 
-AREA = (0.02, 0.4)  # share of the picture that a segment takes which is picked by seed
+AREA = (0.02, 0.4)  # fraction of the picture that a segment picked by seed takes, at least and at most
 
 
 class Edited(NamedTuple):

@@ -1,4 +1,4 @@
-"""Check the metric: do real photographs score worse the more they are distorted?"""
+"""Check the metric: do real images score worse the more they are distorted?"""
 
 from pathlib import Path
 

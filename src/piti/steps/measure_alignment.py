@@ -1,4 +1,4 @@
-"""Measure how well pictures follow their conditions: a network reads the conditions back."""
+"""Measure how well pictures follow their conditions: a network predicts the conditions from them."""
 
 from pathlib import Path
 

@@ -1,0 +1,1 @@
+"""Training: losses, objectives and the one loop that all of them share."""

@@ -84,14 +84,14 @@ def _rows(folder: Path | None) -> Iterator[tuple[str, dict[str, str]]]:
 
 
 def _row(card: TallyCard, one: Comparison, accepted: Sequence[Vote], left_out: str) -> dict:
-    """One comparison: the share of votes for Ours in percent, its Wilson interval, or why there is none."""
+    """One comparison: the fraction of votes for Ours in percent, its Wilson interval, or why there is none."""
     votes = [vote for vote in accepted if vote.over == one.over]
     reason = left_out or ("" if votes else NO_VOTES)
     made = {"value": None, "low": None, "high": None, "n": "-", "voters": "-", "shown": reason, "interval": "-"}
     if not reason:
         wins = binomtest(sum(vote.for_ours for vote in votes), len(votes))
         interval = wins.proportion_ci(method="wilson")
-        value, low, high = (100 * share for share in (wins.statistic, interval.low, interval.high))
+        value, low, high = (100 * fraction for fraction in (wins.statistic, interval.low, interval.high))
         voters = len({vote.voter for vote in votes})
         made = {"value": value, "low": low, "high": high, "n": len(votes), "voters": voters}
         made |= {"shown": f"{value:.1f}", "interval": f"{low:.1f} to {high:.1f}"}
