@@ -2,9 +2,9 @@
 
 Asked are this configuration, those of --also, and every one of which a run is remembered here (see --forget).
 What is in use or younger than --age stays. The bin is the folder `bin` of the results: move back what was wanted, and
-empty it with --empty. Checkpoints of finished trainings go once their weights were exported (`piti export`), unless
-one of these configurations has `machine.keep_checkpoints`; with --checkpoints all of them go. Downloads are shared by all
-presets and left alone, unless --downloads asks for those that nobody refers to.
+empty it with --empty. The checkpoint of a finished training goes once its weights were exported (`piti export`), unless
+one of these configurations has `machine.keep_checkpoints`; with --checkpoints all of them go. Downloads are shared by
+all presets and left alone, unless --downloads asks for those that nobody refers to.
 """
 
 import contextlib
