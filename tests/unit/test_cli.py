@@ -244,7 +244,7 @@ def test_score_says_each_metric_in_one_line(piti, scored, capsys):
 
 def test_score_takes_and_gives_references(piti, scored, capsys):
     given = ("--task", "ade20k_mask", "--metric", "fid_c")
-    assert "mu and sigma of 20 test photographs" in piti("score", *given, "--write-reference", "r.npz")
+    assert "mu and sigma of 20 real test images" in piti("score", *given, "--write-reference", "r.npz")
     own = piti("score", "--pictures", "mine", *given)
     theirs = piti("score", "--pictures", "mine", *given, "--reference", "r.npz")
     value = lambda line: float(line.split("↓ ")[1].split()[0])  # noqa: E731

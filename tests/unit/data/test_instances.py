@@ -190,7 +190,7 @@ def test_a_missing_file_or_a_layout_without_instances(tmp_path):
         read("instances", layouts.Record("a", records[0].image), 6, "coco_stuff")
 
 
-# -- drawn scenes ----------------------------------------------------------------------------------------------------
+# -- synthetic scenes ------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")

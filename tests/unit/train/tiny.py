@@ -1,4 +1,4 @@
-"""Trainings small enough for tests: the real path of a row, on a few drawn scenes and the smallest networks."""
+"""Trainings small enough for tests: the real path of a row, on a few synthetic scenes and the smallest networks."""
 
 import os
 import shutil
@@ -37,7 +37,7 @@ TEXT = TextConfig(width=32, layers=1, heads=2, context=scenes.LENGTH, vocabulary
 
 
 def data(folder: Path, count: int, resolution: int = SIDE, base_resolution: int = BASE_SIDE) -> dict[str, Path]:
-    """Shards of drawn scenes: "images" at `side`, "small" at `base_resolution`, and the conditions "mask" and
+    """Shards of synthetic scenes: "images" at `resolution`, "small" at `base_resolution`, and the conditions "mask" and
     "caption".
     """
     drawn = scenes.render(3, np.arange(count), resolution)
