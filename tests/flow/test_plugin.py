@@ -1,4 +1,6 @@
-"""A condition, a baseline and a measure of a plug-in go through the whole chain; the repository knows of none of them."""
+"""A condition, a baseline and a measure of a plug-in go through the whole chain; the repository knows of none of
+them.
+"""
 
 import csv
 import shutil
