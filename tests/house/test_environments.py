@@ -17,6 +17,10 @@ from tests.house import ROOT
 REQUIREMENTS = {line for line in (ROOT / "envs/requirements.txt").read_text().splitlines() if "==" in line}
 
 
+# What a condition does with tensors imports torch where it does it: who has tensors has torch.
+ON_TENSORS = {"piti.conditions.semantics"}
+
+
 def pins(name: str) -> set[str]:
     """The lines of an environment that pip installs."""
     *_, pip = yaml.safe_load((ROOT / "envs" / f"{name}.yaml").read_text())["dependencies"]
@@ -30,14 +34,15 @@ def imported(step: str) -> set[str]:
         if (name := todo.pop()) not in closure and (file := provenance._file(name)):
             closure.add(name)
             found = provenance._imports(name, list(provenance._statements(file.read_text())))
-            todo += (one for one in found if one.split(".")[0] == "piti")
+            todo += (one for one in found if one.split(".")[0] == "piti" and one not in ON_TENSORS)
     names = set()
     for module in closure:
+        of_tensors = {"torch"} if module.startswith("piti.conditions.") else set()
         for node in ast.walk(ast.parse(provenance._file(module).read_text())):
             if isinstance(node, ast.Import):
-                names |= {alias.name.split(".")[0] for alias in node.names}
+                names |= {alias.name.split(".")[0] for alias in node.names} - of_tensors
             elif isinstance(node, ast.ImportFrom) and not node.level:
-                names.add(node.module.split(".")[0])
+                names |= {node.module.split(".")[0]} - of_tensors
     distributions = packages_distributions()
     return {distributions[name][0].lower() for name in names - sys.stdlib_module_names - {"piti"}}
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from piti.cards import TrainCard
+from piti.cards.train import kind_of
 from piti.conditions import Stored
 from piti.data.loader import Batches, subset
 from piti.data.resize import shrink
@@ -40,7 +41,7 @@ def training_batches(card: TrainCard, files: Files, here: Place) -> Batches:
         condition_dropout=training.condition_dropout,
         instances=Shards(files.instances, "instances") if files.instances else None,
         crop=card.image_resolution if card.baseline else 0,
-        low_res=low_res(card) if training.kind.endswith("upsampler") else None,
+        low_res=low_res(card) if kind_of(training.kind).upsampler else None,
         rank=here.rank,
         world=here.world,
     )
