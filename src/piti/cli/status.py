@@ -90,7 +90,7 @@ def finished(file: Path) -> Row:
 
 
 def under_way(file: Path, log_every: int) -> Row:
-    """A training whose outputs are not there yet, by the word that it has left."""
+    """A training that has not ended yet, by the progress.json beside its checkpoint."""
     said, age = read_json(file), time.time() - file.stat().st_mtime
     piece, steps = said["piece"], said["steps"]
     did = piece["to"] - piece["from"]

@@ -2,7 +2,7 @@
 
 | condition | predictor needed | scores |
 |---|---|---|
-| mask | semantic segmentation in the condition's classes | `mean_iou`, `pixel_accuracy` |
+| mask | semantic segmentation in the condition's classes | `mean_iou` |
 | sketch | the edge network that made the sketches, same threshold | `edge_f1` |
 | geometry | monocular depth (up to scale) and surface normals (camera frame) | `depth_error`, `normal_error` |
 
@@ -13,14 +13,14 @@ import numpy as np
 from scipy import ndimage
 
 
-def overlaps(predicted: np.ndarray, wanted: np.ndarray, num_classes: int, void: int = 0) -> np.ndarray:
+def overlaps(predicted: np.ndarray, wanted: np.ndarray, num_classes: int) -> np.ndarray:
     """Pixels of each image and class, N×3×num_classes int64: where both say it, where it is wanted, where predicted.
 
-    predicted, wanted: integers 0..num_classes-1, N×S×S. Pixels whose wanted label is void are left out.
+    predicted, wanted: integers 0..num_classes-1, N×S×S. Pixels whose wanted label is 0, void, are left out.
     """
     counts = np.zeros((len(wanted), 3, num_classes), np.int64)
     for count, found, true in zip(counts, predicted, wanted, strict=True):
-        found, true = found[true != void], true[true != void]
+        found, true = found[true > 0], true[true > 0]
         for row, labels in zip(count, (true[found == true], true, found), strict=True):
             row += np.bincount(labels, minlength=num_classes)
     return counts
@@ -33,11 +33,6 @@ def mean_iou(counts: np.ndarray) -> float:
     """
     both, wanted, predicted = counts[:, counts[1] > 0]
     return float(np.mean(both / (wanted + predicted - both))) if len(wanted) else float("nan")
-
-
-def pixel_accuracy(counts: np.ndarray) -> float:
-    """Fraction of the counted pixels whose class is right. counts: as `mean_iou`."""
-    return float(counts[0].sum() / counts[1].sum())
 
 
 def edge_f1(predicted: np.ndarray, wanted: np.ndarray, radius: float | None = None) -> np.ndarray:

@@ -48,9 +48,9 @@ class Estimate:
         weights = self.sizes / (self.sizes.sum() - self.sizes)
         return float(np.sqrt(np.mean(weights * (self.pseudo_values - self.debiased) ** 2)))
 
-    def interval(self, confidence: float = 0.95) -> tuple[float, float]:
-        """Student's interval around `value`, with G - 1 degrees of freedom."""
-        reach = stdtrit(len(self.sizes) - 1, (1 + confidence) / 2) * self.standard_error
+    def interval(self) -> tuple[float, float]:
+        """Student's 95 % interval around `value`, with G - 1 degrees of freedom."""
+        reach = stdtrit(len(self.sizes) - 1, 0.975) * self.standard_error
         return self.value - float(reach), self.value + float(reach)
 
 

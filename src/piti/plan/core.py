@@ -1,7 +1,8 @@
-"""The plan of everything costly: data, weights, models, samples, features, scores, in the order of the journey.
+"""The plan: every artefact that somebody has asked for, with its card, its inputs and its path.
 
-One method per kind of artefact. Asking for one adds it and everything below it, once. Where something cannot be made
-at all, `Unavailable` carries the reason up to the table cell that wanted it.
+The other files of this package have a function for each kind of artefact. Asking one adds the artefact and everything
+that it is made from, once. Where something cannot be made, `Unavailable` carries the reason up to the table cell that
+wanted it.
 """
 
 import re
@@ -49,7 +50,7 @@ class Artefact:
 
 
 def once(make: Callable) -> Callable:
-    """A method of the plan that answers the same question from memory: hundreds of cells ask for the same shards."""
+    """A function of the plan that answers the same question from memory: hundreds of cells ask for the same shards."""
 
     @wraps(make)
     def answer(plan: "Plan", *question, **more):
@@ -66,7 +67,7 @@ class Plan:
     def __init__(self, config: Config):
         self.config = config
         self.artefacts: dict[tuple[str, str], Artefact] = {}
-        self.answers: dict[tuple, Artefact | str] = {}  # of the methods that are asked `once`
+        self.answers: dict[tuple, Artefact | str] = {}  # of the functions that are asked `once`
 
     def add(
         self,

@@ -68,7 +68,7 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def exclusive(folder: str | Path) -> Iterator[None]:
-    """Have the folder alone: of two copies of one job the second waits for the first.
+    """Lock the folder for this process: of two copies of one job the second waits for the first.
 
     What a killed process left half-written in the folder is removed. A folder that stays empty is removed too.
     """

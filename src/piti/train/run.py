@@ -27,7 +27,7 @@ class Objective(Protocol):
     model: nn.Module  # whose EMA is exported
     modules: dict[str, nn.Module]  # everything with tensors of its own, the model among it
     optimizers: dict[str, torch.optim.Optimizer]
-    # terms that are exactly zero, for a whole line of the curve, only in a dead training
+    # terms of the curve; where one is exactly zero at every step of a line, the training has collapsed
     must_not_vanish: tuple[str, ...]
 
     def update(self, batch: dict, step: int) -> dict[str, Tensor]:
