@@ -141,7 +141,7 @@ def require_served(name: str, capability: tuple[int, int], built_for: list[str])
 
 
 def _why_none() -> str:
-    """What there is of a GPU, for the person who has to find out why torch sees none."""
+    """Driver, devices and versions: for the person who has to find out why torch sees no GPU."""
     version = Path("/proc/driver/nvidia/version")
     driver = version.read_text().split("Module", 1)[-1].split()[0] if version.exists() else "not loaded"
     devices = len(glob.glob("/dev/nvidia[0-9]*"))
@@ -182,5 +182,5 @@ def compiled(module: nn.Module) -> nn.Module:
 
 
 def is_compiled(module: nn.Module) -> bool:
-    """Whether `compiled` has had it."""
+    """Whether `compiled` was called on it."""
     return module._compiled_call_impl is not None  # torch has no other way to ask

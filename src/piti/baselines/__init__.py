@@ -1,4 +1,4 @@
-"""The networks and losses of the GAN baselines, a file each; what they are declared by: `piti.cards.baselines`."""
+"""The networks and losses of the GAN baselines, a file each. `piti.cards.baselines` declares them."""
 
 from pkgutil import resolve_name
 

@@ -46,7 +46,7 @@ def multiscale_features(discriminators: Iterable[Iterable[nn.Module]], x: Tensor
 
 
 def compare(discriminator: nn.Module, semantics: Tensor, fake: Tensor, image: Tensor) -> tuple[Scales, Scales]:
-    """Features of fake and of real pairs, from one pass with the fake ones first."""
+    """Features of fake and of real pairs, from one pass over both; the fake ones come first."""
     pairs = torch.cat([torch.cat([semantics, fake], 1), torch.cat([semantics, image], 1)])
     scales = discriminator(pairs)
     return tuple([[features.chunk(2)[half] for features in layers] for layers in scales] for half in (0, 1))

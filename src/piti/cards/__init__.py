@@ -1,4 +1,4 @@
-"""The cards: small frozen dataclasses, what each costly artefact is made of. One file a leg of the journey."""
+"""Cards: small frozen dataclasses that say what each artefact is made of, a file for each part of the workflow."""
 
 from piti.cards.base import Card
 from piti.cards.baselines import BaselineConfig

@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 def apart(default: Any) -> Any:
-    """A field that says from where or how, never what: it travels with the card, and stands in no digest."""
+    """A field that says where a thing comes from or how it is stored: on the card, but not part of its digest."""
     return dataclasses.field(default=default, metadata={"apart": True})
 
 
@@ -75,7 +75,7 @@ def check_range(card: Any, **bounds: tuple[float, float]) -> None:
 
 
 def to_dict(card: Any, base: Any = None, whole: bool = True, defaults: bool = False) -> dict:
-    """The card as plain data, without what equals `base` or the default: a new field with a default moves no digest.
+    """The card as plain data, without what equals `base` or the default: new fields with defaults move no digest.
 
     whole: with the fields that are `apart`. defaults: with the defaults too.
     """
@@ -119,12 +119,12 @@ def _plain(value: Any, whole: bool, defaults: bool) -> Any:
 
 
 def family_of(kind: Any) -> Registry | None:
-    """The members of a family, by name; None for what is no family's."""
+    """The members of the family that a type belongs to, by name; None where it belongs to none."""
     return getattr(kind, "family", None)
 
 
 def _member(cls: type, data: dict, where: str) -> type:
-    """The dataclass of the family that the data are of: what they name, which may be nothing where `cls` is one."""
+    """The member of the family that the data name. They need not name it where `cls` is a member itself."""
     members = {name: member for name, member in cls.family.items() if issubclass(member, cls)}
     name = data.get("name", getattr(cls, "name", None))
     return members[_coerce(Annotated[str, members], name, f"{where}.name".lstrip("."))]

@@ -1,4 +1,4 @@
-"""Data and published weights: where they come from is `apart`, and makes nothing anew.
+"""Data and published weights. Where they come from is `apart`: when it changes, nothing is made anew.
 
 A data set is its name, layout, version, splits, counts used and exclusions. Weights are their digest where one is
 stated, else their name.
@@ -38,7 +38,7 @@ class DownloadCard(Card):
 
 @dataclass(frozen=True, kw_only=True)
 class ExtractCard(Card):
-    """The extracted archives of one data set: digest of its download -> folder below the root."""
+    """The extracted archives of one data set."""
 
     archives: dict[str, str]
 

@@ -50,7 +50,7 @@ class TextConfig:
 
 @dataclass(frozen=True)
 class EstimatorConfig:
-    """The network that reads a condition back from a picture."""
+    """The network that predicts a condition from a picture."""
 
     architecture: Literal["deeplabv3_resnet50", "small_unet"] = "deeplabv3_resnet50"
     width: int = 32  # of the small U-Net's first level

@@ -81,7 +81,7 @@ class Edit:
 
 @dataclass(frozen=True, kw_only=True)
 class EditsCard(Card):
-    """Test photographs edited by their label maps: inverted under their own, drawn under the edited one."""
+    """Real test images edited by their label maps: inverted under their own, drawn under the edited one."""
 
     base: SampleCard  # deterministic: ddim, eta 0
     upsampler: SampleCard

@@ -26,7 +26,7 @@ class ScoreCard(Card):
 
 @dataclass(frozen=True, kw_only=True)
 class AlignmentCard(Card):
-    """How well pictures follow their conditions, predicted from them by an estimator, sketches by HED."""
+    """How well pictures follow their conditions, which an estimator predicts from them (HED: sketches)."""
 
     measure: str  # a key of piti.evaluate.measures.MEASURES
     images: str

@@ -1,4 +1,4 @@
-"""Look at what is yours before anything runs: folders of data, numbers that cannot be meant.
+"""Check the configuration and the user's own data before anything runs.
 
   piti check            names, counts, splits: seconds
   piti check --read     every file too, as packing will read it; all bad ones are named
@@ -30,13 +30,13 @@ def run(arguments: Namespace, config: Config) -> None:
 
 
 def said_at_start(plan: Plan) -> None:
-    """Say on the terminal what is remarkable, and what packing will refuse when its time comes."""
+    """Print remarks, and what packing will refuse later."""
     for line in (*remarks(plan), *unreadable(plan, read=False)):
         print(f"note: {line}", file=sys.stderr)
 
 
 def remarks(plan: Plan) -> Iterator[str]:
-    """What is not as declared or not as meant."""
+    """What differs from the configuration, or looks like a mistake in it."""
     from piti.data import packing
     from piti.datasets import layouts
 

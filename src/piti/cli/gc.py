@@ -27,7 +27,7 @@ ADDRESS = "[0-9a-f]" * 10
 
 
 class Found(NamedTuple):
-    """A folder that may go, why, and what is against it now."""
+    """A folder that may go, why, and what forbids it now."""
 
     root: Path  # of results, or of downloads
     address: Path  # below it
@@ -88,7 +88,7 @@ def needed(config: Config) -> list[runs.Needed]:
 
 
 def forget(results: Path, name: str) -> None:
-    """Ask a run no more. It is named as it is listed."""
+    """No longer keep what a run refers to. Name it as it is listed."""
     file = results / "runs" / Path(name).name
     if not file.is_file():
         raise InputError(f"{file}: no such run, expected one of those that are listed")

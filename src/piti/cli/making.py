@@ -1,4 +1,4 @@
-"""What a command needs and nobody has made yet, made by the steps that Snakemake would run."""
+"""Making what a command needs and what is not there yet, by the steps that Snakemake would run."""
 
 import shlex
 import subprocess
@@ -15,7 +15,7 @@ SLOW = ("download", "extract_features", "measure_alignment")  # minutes
 
 
 def make(plan: Plan, wanted: Artefact, steps: Sequence[str] = QUICK) -> Path:
-    """The artefact's file, made if need be with what it is made of.
+    """The artefact's file, made first, with all that it is made from, where it is not there.
 
     Raises InputError for what failed, and for what other than these steps would make: it takes a workflow.
     """

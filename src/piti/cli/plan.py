@@ -123,7 +123,7 @@ def disk(costs: Costs, wanted: dict[str, Artefact]) -> Iterator[str]:
 
 
 def missing(tables: dict[str, Artefact], todo: dict[str, Artefact]) -> Iterator[str]:
-    """What has to be found before, and what cannot be made."""
+    """What is to be downloaded, which files of the user's own are not there, and what cannot be made."""
     fetched = [a.card for a in todo.values() if isinstance(a.card, DownloadCard)]
     if fetched:
         unknown = sum(card.bytes is None for card in fetched)

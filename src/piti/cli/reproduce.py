@@ -27,7 +27,7 @@ STARTING = 2  # seconds that a job takes besides its operations, on two cores: P
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """None of its own."""
+    """It has no options of its own."""
 
 
 def run(arguments: argparse.Namespace, config: Config) -> None:

@@ -43,7 +43,7 @@ class Condition(Stored):
         raise NotImplementedError
 
     def known(self, stored: np.ndarray, num_classes: int) -> np.ndarray:
-        """The items with nothing in them that a baseline of so many classes has not seen."""
+        """The items without labels that a baseline of so many classes has never seen."""
         return stored
 
     def brush(self, palette: dict[str, int]) -> dict[str, tuple[int, int, int]]:
@@ -51,7 +51,7 @@ class Condition(Stored):
         return {}
 
     def cleaned(self, picture: np.ndarray, num_classes: int) -> np.ndarray:
-        """A painted picture as it was meant, uint8 H x W x 3: brushes blend their rims."""
+        """A painted picture, uint8 H x W x 3, without the blended colours at the edges of brush strokes."""
         return picture
 
     # -- what a GAN baseline sees (facts 3) ---------------------------------------------------------------------------
@@ -59,11 +59,11 @@ class Condition(Stored):
     views: tuple[str, ...] = ("",)  # ways in which a baseline may see it; the first is the default
 
     def baseline_channels(self, num_classes: int, instances: bool) -> int:
-        """Of a baseline's input."""
+        """Channels of a baseline's input."""
         return self.channels
 
     def for_loader(self, stored: np.ndarray, view: str = "") -> np.ndarray:
-        """What the loader hands on of stored items; what grows on the device is handed on as it is."""
+        """What the loader makes of stored items; one-hot labels are large, and made on the device by `semantics`."""
         return self.encode(stored)
 
     def semantics(self, loaded: "Tensor", num_classes: int, instances: "Tensor | None" = None) -> "Tensor":
@@ -77,17 +77,17 @@ class Condition(Stored):
         return 0
 
     def target(self, stored: np.ndarray) -> np.ndarray:
-        """What an estimator is to say of the picture."""
+        """What an estimator should predict, made of stored items."""
         return stored
 
     def estimator_loss(self, found: "Tensor", target: "Tensor") -> "Tensor":
-        """Each term of the loss (K), summed over the pixels that say something. found: N x C x S x S."""
+        """Each term of the loss (K), summed over the pixels that have a target. found: N x C x S x S, its output."""
         raise NotImplementedError
 
     def said(self, target: "Tensor") -> "Tensor":
-        """Over how many pixels each term of the loss goes (K)."""
+        """How many pixels each term of the loss is summed over (K)."""
         raise NotImplementedError
 
     def predicted(self, found: "Tensor") -> "Tensor":
-        """What an estimator's output says, to be compared with stored items."""
+        """The prediction in an estimator's output, in a form that measures compare with stored items."""
         return found

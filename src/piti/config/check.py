@@ -1,4 +1,4 @@
-"""Names that one entry of a configuration uses for another must exist, and fit.
+"""Checks across a configuration: every name that an entry uses must exist, and fit.
 
 Which names are known where is said by the types of `piti.config.model`; what must fit besides, by a function a section.
 """
@@ -78,7 +78,7 @@ def check_methods(config: Config) -> None:
 
 
 def check_steps(config: Config, method: Method, where: str) -> None:
-    """The steps of a method's samplers can be kept of its models' chains; what all methods share is named as that."""
+    """A method's samplers take steps that its models have. The error names the method's own key, or the common one."""
     for row, key in ((method.base, "base_respacing"), (method.upsampler, "upsampler_respacing")):
         respacing = getattr(method.sampling, key)
         own = respacing != getattr(config.sampling, key)
@@ -89,7 +89,7 @@ def check_steps(config: Config, method: Method, where: str) -> None:
 
 
 def check_tables(config: Config) -> None:
-    """The paper's numbers stand in rows that there are, one for each column."""
+    """The paper's numbers are for rows that the table has, one for each column."""
     for name, table in config.tables.items():
         for row, values in table.paper.items():
             where = f"tables.{name}.paper"

@@ -99,7 +99,7 @@ def merge(below: dict, above: dict) -> dict:
 
 
 def _with_likes(merged: dict) -> dict:
-    """Every entry whole: the keys of the one that it is `like` stand in it, below its own, and `like` is gone."""
+    """Every entry with the keys of the one that it is `like`, where it has none of its own; `like` is removed."""
     sections = {key: rows for key in SECTIONS if isinstance(rows := merged.get(key), dict)}
     return merged | {key: {name: _whole(key, rows, name) for name in rows} for key, rows in sections.items()}
 

@@ -197,7 +197,7 @@ def generating(card: GenerateCard, images: int) -> list[Kernel]:
 
 @contextlib.contextmanager
 def meta() -> Iterator[None]:
-    """New tensors have no values, and autocast, which knows no such device, is ours."""
+    """Tensors made in this block are on the meta device. Autocast is ours: torch's does not know that device."""
     with META, mock.patch.object(torch, "autocast", Autocast):
         yield
 

@@ -68,7 +68,7 @@ def read(path: Path, resolution: int) -> np.ndarray:
 
 
 def sized(picture: np.ndarray, resolution: int) -> np.ndarray:
-    """A picture of another size as photographs are brought to theirs."""
+    """A picture at the resolution, resized as real images are."""
     if picture.shape[:2] == (resolution, resolution):
         return picture
     return np.asarray(Image.fromarray(picture).resize((resolution, resolution), Image.Resampling.BICUBIC))

@@ -37,7 +37,7 @@ def read(path: Path) -> dict[str, Annotated]:
 
 
 def _lean(entry: dict) -> dict:
-    """Of an annotation what is drawn, polygons as arrays: the file is never held as Python's numbers, thrice as big."""
+    """An annotation without what is not drawn, polygons as arrays: Python's numbers are thrice as big."""
     if "segmentation" not in entry:
         return entry
     segmentation = entry["segmentation"]

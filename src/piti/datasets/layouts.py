@@ -167,7 +167,7 @@ def photographs(images: Path, labels: Path, captions: Path | None = None) -> Fou
 
 
 def _remark_on_others(found: Found, folder: Path, names: list[str]) -> None:
-    """Say which files nothing will read."""
+    """Remark on the files that are left out."""
     if names:
         found.remarks.append(f"{folder}: left out, for they are no pictures or belong to none: {listing.some(names)}")
 

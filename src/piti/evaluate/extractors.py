@@ -1,4 +1,4 @@
-"""Feature extractors: what a Fréchet distance compares pictures by, declared; `piti.evaluate.extract` loads them.
+"""The networks whose features a Fréchet distance compares, declared; `piti.evaluate.extract` loads them.
 
 The paper's two are `inception` (FID-I) and `clip_vit_b32` (FID-C). `efficientnet_lite0` and `vgg16` are trained
 networks that registry packages carry, for presets that must run where those cannot be fetched; their scores are

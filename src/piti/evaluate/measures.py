@@ -1,4 +1,4 @@
-"""What a cell of a table may measure, as column heads say it, and whether more of it is better."""
+"""The measures of alignment that a cell of a table may show, declared; `piti.evaluate.measure` computes them."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,7 +8,7 @@ from piti.registry import Registry
 
 @dataclass(frozen=True)
 class Measure:
-    """A measure of alignment: how well pictures follow their conditions, which something predicts from them."""
+    """A measure of alignment: how well pictures follow their conditions, which a network predicts from them."""
 
     name: str
     condition: str  # the kind of condition that it is for

@@ -56,7 +56,7 @@ def sized(card: Card) -> Card | None:
 
 
 def _networks(baseline: BaselineConfig) -> BaselineConfig:
-    """A baseline with the defaults of all that its networks' size does not depend on."""
+    """A baseline's configuration with defaults wherever the size of its networks does not depend on the value."""
     plain = type(baseline)()
     return replace(baseline, **{key: getattr(plain, key) for key in baseline.of_no_size})
 
@@ -87,7 +87,7 @@ class Costs:
             self._measure(done)
 
     def _measure(self, done: list["Finished"]) -> None:
-        """Go by what has been trained."""
+        """Take speeds from finished trainings."""
         devices = sorted({training.device for training in done})
         self.source = f"{', '.join(devices)}, measured on finished trainings"
         if devices == ["cpu"]:
@@ -236,7 +236,7 @@ class Costs:
 
 
 def saved_part(artefact: Artefact) -> float:
-    """Which part of an unfinished training's steps is saved."""
+    """The fraction of an unfinished training's steps that its checkpoint has."""
     if not isinstance(artefact.card, TrainCard):
         return 0.0
     checkpoint = artefact.card.checkpoint(Path(artefact.path))
@@ -262,7 +262,7 @@ def kind_of_step(card: TrainCard, compiled: bool) -> tuple[str, str, bool]:
 
 
 class Finished(NamedTuple):
-    """A training that has been done: what it took."""
+    """What a finished training took."""
 
     card: TrainCard
     compiled: bool

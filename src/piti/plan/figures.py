@@ -143,7 +143,7 @@ def variants(plan: Plan, entry: Figure, task: str, method: str) -> Artefact:
 
 
 def edited(plan: Plan, entry: Figure, task: str, method: str) -> Artefact:
-    """Photographs edited by a method: everything that the figure shows of them."""
+    """Real images edited by a method: everything that the figure shows of them."""
     base, upsampler, inputs = stages(plan, method, task)
     card = EditsCard(base=base, upsampler=upsampler, edits=entry.edits, seed=plan.config.seeds[0])
     inputs["photographs"] = [pictures(plan, entry, task, "real_image")]

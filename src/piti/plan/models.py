@@ -1,4 +1,4 @@
-"""Trained models: a row of models.yaml, for one task, on a part of its pairs."""
+"""Trained models: a row of models.yaml, for one task, on a fraction of its pairs."""
 
 import math
 from dataclasses import replace
@@ -133,7 +133,7 @@ def baseline(plan: Plan, model: Model, dataset: str, condition: str) -> tuple[Ba
 
 
 def by_dataset(values: dict[str, float], dataset: str) -> float:
-    """What is said of a data set, else of all: the key `default`. Nothing said is 0."""
+    """The value of a data set, else that of the key `default`, else 0."""
     return values.get(dataset, values.get("default", 0.0))
 
 

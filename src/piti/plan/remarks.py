@@ -1,4 +1,4 @@
-"""What a person should hear before anything is trained."""
+"""Remarks on a plan, for a person to read before anything is trained."""
 
 from collections import defaultdict
 from collections.abc import Iterator

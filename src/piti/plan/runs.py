@@ -105,7 +105,7 @@ def _said(artefact: Artefact) -> dict:
 
 
 def recall(file: Path) -> Remembered:
-    """Read a run back. Raises InputError where the file is none."""
+    """Read a remembered run. Raises InputError where the file is none."""
     try:
         said = json.loads(gzip.decompress(file.read_bytes()))
         return Remembered(

@@ -34,7 +34,7 @@ def samples_of(plan: Plan, method: str, task: str, fraction: float, seed: int) -
 
 
 def taken_by(plan: Plan, method: str) -> tuple[str, ...]:
-    """The kinds of condition that a method takes, by its own word or its baseline's; none are all."""
+    """The kinds of condition that a method takes: its own `conditions`, else its baseline's. Empty: all."""
     config, entry = plan.config, plan.config.methods[method]
     if entry.conditions or not entry.generator:
         return entry.conditions

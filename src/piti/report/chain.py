@@ -10,7 +10,7 @@ KEYS = ("step", "digest", "card", "made", "inputs")  # of a card.json
 
 @dataclass(frozen=True)
 class Link:
-    """One artefact: what its card.json says. A path that no step has made (a user's own data) has no step."""
+    """One artefact: what its card.json says. A user's own data have no step."""
 
     path: str  # its main file or folder
     step: str = ""

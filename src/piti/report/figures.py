@@ -1,4 +1,4 @@
-"""Figures: for each task some test images, each a line of pictures: condition, photograph, what each method made."""
+"""Figures: for each task some test images, each a line of pictures: condition, real image, what each method made."""
 
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -143,7 +143,7 @@ def heading_height(line: Line) -> float:
 
 
 def picture_height(line: Line) -> float:
-    """A side; where the whole line has no picture, room for the reason."""
+    """The height of a line, in sides of a picture: lower where it has only the reason why there is none."""
     return 1 if any(shown.picture is not None for shown in line) else 3 * TEXT
 
 

@@ -80,7 +80,7 @@ def codes(link: Link) -> list[str]:
 
 
 def shown_link(path: Path, links: dict[str, Link]) -> Link:
-    """What a step has made for the report to show. Raises InputError where the step's own word on it is missing."""
+    """What a step has made for the report to show. Raises InputError where its card.json is missing."""
     link = read_chain(path, links)
     if not link.step:
         raise InputError(f"{path}: found no card.json beside it, expected what its step has written")
