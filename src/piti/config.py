@@ -36,7 +36,7 @@ class Scenes:
 
     seed: int = 0
     side: int = 64  # px of the drawn photographs
-    style: Literal["web", "task"] = "task"
+    style: Literal["task", "near", "middle", "far"] = "task"  # the world: piti.data.scenes.styles
 
 
 @dataclass(frozen=True)

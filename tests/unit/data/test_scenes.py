@@ -10,16 +10,16 @@ from piti.data.scenes.write import _coco_labels
 
 @pytest.fixture(scope="module")
 def many() -> scenes.Scenes:
-    return scenes.render(0, np.arange(192), 32, "web")
+    return scenes.render(0, np.arange(192), 32, "near")
 
 
 def test_a_scene_depends_on_seed_and_index_alone():
-    together = scenes.render(5, np.arange(40, 52), 64, "web")
+    together = scenes.render(5, np.arange(40, 52), 64, "near")
     for index in (0, 7, 11):
-        alone = scenes.render(5, [40 + index], 64, "web")
+        alone = scenes.render(5, [40 + index], 64, "near")
         for a, b in zip(together, alone, strict=True):
             np.testing.assert_array_equal(a[index], b[0])
-    other = scenes.render(6, np.arange(40, 52), 64, "web")
+    other = scenes.render(6, np.arange(40, 52), 64, "near")
     assert all((a != b).any() for a, b in zip(together.image, other.image, strict=True))
 
 
@@ -67,7 +67,7 @@ def test_every_class_and_mood_occurs(many):
     assert distance.min() > 3
 
 
-def test_task_is_narrower_than_web(many):
+def test_task_is_narrower_than_near(many):
     task = scenes.render(0, np.arange(192), 32, "task")
     plain = captions.STYLES[0]
     assert all(plain in scenes.caption(t) for t in task.tokens)

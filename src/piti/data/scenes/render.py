@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from piti.data.scenes import captions, light, terrain, things, world
+from piti.data.scenes.styles import STYLES
 
 _PIXELS = 1 << 17  # a batch that stays in the processor's cache
 
@@ -25,7 +26,7 @@ def render(seed: int, indices: np.ndarray, side: int, style: str = "task") -> Sc
     """Draw the scenes `indices`. A scene depends on (seed, index), side and style alone, not on its companions.
 
     Args:
-        style: "web" for every way of photographing and a wide palette, "task" for a narrower, plain collection.
+        style: a key of STYLES.
     """
     indices = np.asarray(indices)
     batch = max(1, _PIXELS // side**2)
@@ -34,7 +35,7 @@ def render(seed: int, indices: np.ndarray, side: int, style: str = "task") -> Sc
 
 
 def _render(seed: int, indices: np.ndarray, side: int, style: str) -> Scenes:
-    w = world.draw(seed, indices, style)
+    w = world.draw(seed, indices, STYLES[style])
     g = terrain.terrain(w, side)
     things.place(g, w)
     image = light.photograph(g, w)
