@@ -53,6 +53,14 @@ rule report:
         rules.all.input.report,
 
 
+if not submitted:
+
+    rule prior:  # both files of the generative prior
+        input:
+            [plan.model(row, "", 1.0, settings.seeds[0]).path for row in ("prior_base", "prior_upsampler")],
+        localrule: True
+
+
 # Short names are targets too: `snakemake table1`.
 for target, suffix in [(t, "csv") for t in planned_tables] + [(f, "png") for f in planned_figures]:
 

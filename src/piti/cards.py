@@ -150,6 +150,20 @@ class ScenesCard(Card):
 
 
 @dataclass(frozen=True, kw_only=True)
+class DrawnShardsCard(Card):
+    """Drawn photographs, or their captions, as shards."""
+
+    seed: int
+    drawn_side: int
+    style: str
+    count: int
+    kind: Literal["images", "caption"]
+    side: int
+    shrunk_side: int = 0  # as in PackCard
+    shard_size: int = apart(4096)
+
+
+@dataclass(frozen=True, kw_only=True)
 class DownloadCard(Card):
     """One file as its publisher offers it: from a URL, or out of a Python package."""
 

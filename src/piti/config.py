@@ -37,6 +37,7 @@ class Scenes:
     seed: int = 0
     side: int = 64  # px of the drawn photographs
     style: Literal["task", "near", "middle", "far"] = "task"  # the world: piti.data.scenes.styles
+    files: bool = True  # False: captioned photographs for training alone, straight into shards
 
 
 @dataclass(frozen=True)

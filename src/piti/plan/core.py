@@ -18,6 +18,7 @@ from piti.cards import (
     AlignmentCard,
     Card,
     DownloadCard,
+    DrawnShardsCard,
     EstimatorConfig,
     ExtractCard,
     FeaturesCard,
@@ -160,6 +161,8 @@ class Plan:
         dataset, side = self.config.datasets[name], side or self.config.networks.image_side
         if kind == "sketch":
             return self._sketches(name, split, side)
+        if dataset.scenes and not dataset.scenes.files:
+            return self._drawn(name, split, kind, side, shrunk)
         source = self.source(name)
         made, counted = isinstance(source, Artefact), dataset.layout == "folder"
         card = PackCard(
@@ -189,6 +192,24 @@ class Plan:
             inputs={"root": [source]} if made else {},
             given={} if made else {"root": source},
         )
+
+    def _drawn(self, name: str, split: str, kind: str, side: int, shrunk: bool) -> Artefact:
+        """Shards of a drawn data set that never lies in files."""
+        dataset, shrunk_side = self.config.datasets[name], self.config.networks.base_side if shrunk else 0
+        if split != "train" or kind not in ("images", "caption"):
+            raise Unavailable("drawn without files: captioned training photographs alone")
+        scenes = dataset.scenes
+        card = DrawnShardsCard(
+            seed=scenes.seed,
+            drawn_side=scenes.side,
+            style=scenes.style,
+            count=dataset.train,
+            kind=kind,
+            side=side,
+            shrunk_side=shrunk_side,
+            shard_size=self.config.shard_size,
+        )
+        return self.add("draw_shards", "shards", f"{name}-{split}-{kind}{shrunk_side or side}", "index.json", card)
 
     def _sketches(self, name: str, split: str, side: int) -> Artefact:
         images, hed = self.packed(name, split, "images", side), self.weights(self.config.networks.hed)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from piti.card import digest, from_dict
-from piti.cards import Card, GenerateCard, PackCard, SampleCard, SketchCard, TrainCard, TrainingConfig
+from piti.cards import Card, DrawnShardsCard, GenerateCard, PackCard, SampleCard, SketchCard, TrainCard, TrainingConfig
 from piti.files import InputError, read_json
 from piti.plan.core import Artefact, Plan
 from piti.plan.gpu import DEFAULT, gpu, operations, seconds_of_pass, seconds_of_step
@@ -114,6 +114,8 @@ class Costs:
         card = artefact.card
         if isinstance(card, PackCard):
             return card.expected
+        if isinstance(card, DrawnShardsCard):
+            return card.count
         source = "images" if "images" in artefact.inputs else "conditions"
         return self.items(self.by_path[artefact.inputs[source][0]])
 
