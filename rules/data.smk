@@ -56,25 +56,6 @@ rule draw_scenes:
         "{params.step} --output {output:q} 2> {log:q}"
 
 
-rule draw_shards:
-    input:
-        unpack(files("draw_shards")),
-    output:
-        path("shards", "index.json"),
-    log:
-        log_of("draw_shards"),
-    benchmark:
-        benchmark_of("draw_shards")
-    priority: urgency("draw_shards")
-    conda:
-        "../envs/report.yaml"
-    threads: machine.threads
-    params:
-        step=command("draw_shards"),
-    shell:
-        "{params.step} --output {output:q} 2> {log:q}"
-
-
 rule pack:
     input:
         unpack(files("pack")),

@@ -30,4 +30,4 @@ rule train:
         step=command("train"),
         compile=int(machine.compile),
     shell:
-        "{params.launch} {params.step} --micro-batch {machine.micro_batch} --workers {machine.workers} --compile {params.compile} --log-every {machine.log_every} --save-every {machine.save_every} --output {output.weights:q} 2> {log:q}"
+        "{params.launch} {params.step} --micro-batch {machine.micro_batch} --workers {machine.workers} --compile {params.compile} --log-every {machine.log_every} --save-every {machine.save_every} --keep-every {machine.keep_every} --output {output.weights:q} 2> {log:q}"

@@ -66,6 +66,15 @@ class EstimatorConfig:
 
 
 @dataclass(frozen=True)
+class DrawnConfig:
+    """Captioned scenes that a training draws as it sees them: from the first on, none twice, none stored."""
+
+    seed: int
+    side: int  # px of the drawn photographs
+    style: str
+
+
+@dataclass(frozen=True)
 class GANConfig:
     """The baseline that a card is about: exactly one of the three."""
 
@@ -150,20 +159,6 @@ class ScenesCard(Card):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DrawnShardsCard(Card):
-    """Drawn photographs, or their captions, as shards."""
-
-    seed: int
-    drawn_side: int
-    style: str
-    count: int
-    kind: Literal["images", "caption"]
-    side: int
-    shrunk_side: int = 0  # as in PackCard
-    shard_size: int = apart(4096)
-
-
-@dataclass(frozen=True, kw_only=True)
 class DownloadCard(Card):
     """One file as its publisher offers it: from a URL, or out of a Python package."""
 
@@ -242,9 +237,9 @@ class TrainCard(Card):
 
     training: TrainingConfig
     seed: int
-    images: str
+    images: str = ""  # digest of the shards
     condition: str  # mask | sketch | geometry | caption
-    conditions: str  # digest of its shards
+    conditions: str = ""  # digest of its shards
     image_side: int
     base_side: int
     unet: UNetConfig | None = None
@@ -255,6 +250,7 @@ class TrainCard(Card):
     num_classes: int = 0  # of a baseline's one-hot labels
     sketch_input: str = ""  # of a baseline: binary | distance
     instances: str = ""  # digest of the instance maps whose boundaries a baseline sees
+    drawn: DrawnConfig | None = None  # in place of shards; `images` and `conditions` are then empty
     fraction: float = 1.0  # share of the training pairs
     epochs: int = 0  # of a baseline, from which its steps follow
     init: str = ""

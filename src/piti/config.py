@@ -37,7 +37,7 @@ class Scenes:
     seed: int = 0
     side: int = 64  # px of the drawn photographs
     style: Literal["task", "near", "middle", "far"] = "task"  # the world: piti.data.scenes.styles
-    files: bool = True  # False: captioned photographs for training alone, straight into shards
+    stored: bool = True  # False: a prior's training draws them as it sees them
 
 
 @dataclass(frozen=True)
@@ -228,6 +228,7 @@ class Machine:
     compile: bool = False  # torch.compile
     log_every: int = 200  # training steps
     save_every: int = 5000  # training steps between saved states
+    keep_every: int = 0  # training steps between averaged weights that are kept beside the state; 0: none
     margin: float = 10  # minutes before the limit of its SLURM job at which a training saves and leaves
     keep_states: bool = False  # whether `piti gc` leaves the states of trainings whose weights were exported
     requeue: bool = True  # whether such a job queues itself again (`scontrol requeue`), or leaves that to `retries`

@@ -91,7 +91,7 @@ class Batches(torch.utils.data.Dataset):
             return self._cropped(_flip(stored, flipped), step)
 
         image = augmented(self.images[self.rows[chosen]])
-        batch = {"ids": [self.ids[i] for i in chosen], "image": _to_range(image)}
+        batch = {"ids": [self.ids[i] for i in chosen], "image": to_range(image)}
         if self.condition is not None:
             condition = self.encode(augmented(self.condition[self.condition_rows[chosen]]))
             condition[dropped] = self.null
@@ -101,7 +101,7 @@ class Batches(torch.utils.data.Dataset):
         if self.low_res is not None:
             places = range(self.part.start, self.part.stop)
             rngs = [np.random.default_rng([self.seed, DEGRADE, step, place]) for place in places]
-            batch["low_res"] = _to_range(np.stack([self.low_res(*pair) for pair in zip(image, rngs, strict=True)]))
+            batch["low_res"] = to_range(np.stack([self.low_res(*pair) for pair in zip(image, rngs, strict=True)]))
         return batch
 
     def _cropped(self, stored: np.ndarray, step: int) -> np.ndarray:
@@ -139,7 +139,7 @@ def _flip(stored: np.ndarray, flipped: np.ndarray) -> np.ndarray:
     return stored
 
 
-def _to_range(images: np.ndarray) -> Tensor:
+def to_range(images: np.ndarray) -> Tensor:
     """uint8 N x S x S x 3 -> float32 N x 3 x S x S in [-1, 1]."""
     planes = torch.from_numpy(images).permute(0, 3, 1, 2)
     return planes.to(torch.float32, memory_format=torch.contiguous_format).div_(127.5).sub_(1)

@@ -18,7 +18,7 @@ from piti.cards import (
     AlignmentCard,
     Card,
     DownloadCard,
-    DrawnShardsCard,
+    DrawnConfig,
     EstimatorConfig,
     ExtractCard,
     FeaturesCard,
@@ -161,8 +161,8 @@ class Plan:
         dataset, side = self.config.datasets[name], side or self.config.networks.image_side
         if kind == "sketch":
             return self._sketches(name, split, side)
-        if dataset.scenes and not dataset.scenes.files:
-            return self._drawn(name, split, kind, side, shrunk)
+        if dataset.scenes and not dataset.scenes.stored:
+            raise Unavailable("its scenes are not stored")
         source = self.source(name)
         made, counted = isinstance(source, Artefact), dataset.layout == "folder"
         card = PackCard(
@@ -192,24 +192,6 @@ class Plan:
             inputs={"root": [source]} if made else {},
             given={} if made else {"root": source},
         )
-
-    def _drawn(self, name: str, split: str, kind: str, side: int, shrunk: bool) -> Artefact:
-        """Shards of a drawn data set that never lies in files."""
-        dataset, shrunk_side = self.config.datasets[name], self.config.networks.base_side if shrunk else 0
-        if split != "train" or kind not in ("images", "caption"):
-            raise Unavailable("drawn without files: captioned training photographs alone")
-        scenes = dataset.scenes
-        card = DrawnShardsCard(
-            seed=scenes.seed,
-            drawn_side=scenes.side,
-            style=scenes.style,
-            count=dataset.train,
-            kind=kind,
-            side=side,
-            shrunk_side=shrunk_side,
-            shard_size=self.config.shard_size,
-        )
-        return self.add("draw_shards", "shards", f"{name}-{split}-{kind}{shrunk_side or side}", "index.json", card)
 
     def _sketches(self, name: str, split: str, side: int) -> Artefact:
         images, hed = self.packed(name, split, "images", side), self.weights(self.config.networks.hed)
@@ -284,21 +266,25 @@ class Plan:
         self, model: Model, dataset: str, condition: str, fraction: float, seed: int
     ) -> tuple[TrainCard, dict[str, list[Artefact]]]:
         networks, upsampler = self.config.networks, model.kind.endswith("upsampler")
-        images = self.packed(dataset, "train", "images", shrunk=not upsampler)
-        conditions = self.packed(dataset, "train", condition)
-        inputs = {"images": [images], "conditions": [conditions]}
+        scenes, inputs = self.config.datasets[dataset].scenes, {}
+        if scenes and not scenes.stored and condition == "caption":
+            data = {"drawn": DrawnConfig(seed=scenes.seed, side=scenes.side, style=scenes.style)}
+        else:
+            images = self.packed(dataset, "train", "images", shrunk=not upsampler)
+            conditions = self.packed(dataset, "train", condition)
+            data = {"images": images.digest, "conditions": conditions.digest}
+            inputs = {"images": [images], "conditions": [conditions]}
         card = TrainCard(
             training=_training(model),
             seed=seed,
-            images=images.digest,
             condition=condition,
-            conditions=conditions.digest,
             image_side=networks.image_side,
             base_side=networks.base_side,
             unet=networks.upsampler if upsampler else networks.base,
             encoder=None if condition == "caption" else networks.encoder,
             text=networks.text if condition == "caption" else None,
             fraction=fraction,
+            **data,
         )
         return card, inputs
 

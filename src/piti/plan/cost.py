@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from piti.card import digest, from_dict
-from piti.cards import Card, DrawnShardsCard, GenerateCard, PackCard, SampleCard, SketchCard, TrainCard, TrainingConfig
+from piti.cards import Card, GenerateCard, PackCard, SampleCard, SketchCard, TrainCard, TrainingConfig
 from piti.files import InputError, read_json
 from piti.plan.core import Artefact, Plan
 from piti.plan.gpu import DEFAULT, gpu, operations, seconds_of_pass, seconds_of_step
@@ -42,7 +42,7 @@ def sized(card: Card) -> Card | None:
         )
         blank = dict.fromkeys(("code", "images", "conditions", "init", "perceptual", "instances", "sketch_input"), "")
         kept = {"condition": "mask" if card.encoder else card.condition, "gan": _sized_gan(card.gan)}
-        return replace(card, training=training, seed=0, fraction=1.0, epochs=0, **blank, **kept)
+        return replace(card, training=training, seed=0, drawn=None, fraction=1.0, epochs=0, **blank, **kept)
     if isinstance(card, SampleCard):
         blank = dict.fromkeys(("code", "model", "conditions", "noise_schedule"), "")
         low_res = "given" if card.low_res else ""
@@ -114,8 +114,6 @@ class Costs:
         card = artefact.card
         if isinstance(card, PackCard):
             return card.expected
-        if isinstance(card, DrawnShardsCard):
-            return card.count
         source = "images" if "images" in artefact.inputs else "conditions"
         return self.items(self.by_path[artefact.inputs[source][0]])
 

@@ -5,17 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from piti.cards import (
-    DownloadCard,
-    DrawnShardsCard,
-    FeaturesCard,
-    GatherCard,
-    GenerateCard,
-    PackCard,
-    SampleCard,
-    SketchCard,
-    TrainCard,
-)
+from piti.cards import DownloadCard, FeaturesCard, GatherCard, GenerateCard, PackCard, SampleCard, SketchCard, TrainCard
 from piti.plan.core import Artefact
 from piti.plan.cost import Costs
 
@@ -68,7 +58,7 @@ def expected(costs: Costs, artefact: Artefact) -> int | None:
         return 4 * (count["weights"] + 3 * count["optimized"] + averaged)  # itself and two moments
     if artefact.step in ("draw_scenes", "convert_weights"):
         return None
-    if isinstance(card, PackCard | DrawnShardsCard):
+    if isinstance(card, PackCard):
         return ITEM[card.kind](card.shrunk_side or card.side) * costs.items(artefact)
     if isinstance(card, SketchCard):
         return ITEM["sketch"](card.side) * costs.items(artefact)

@@ -18,6 +18,7 @@ from piti.card import dumps
 from piti.cards import TrainCard
 from piti.data.conditions import CONDITIONS, encoder
 from piti.data.conditions.semantics import stored_as
+from piti.data.drawing import DrawnBatches
 from piti.data.loader import Batches, subset
 from piti.data.resize import shrink
 from piti.data.shards import Shards
@@ -41,8 +42,8 @@ NETWORKS = {"vgg19_torchvision": ("vgg19", "torchvision"), "vgg16_keras_h5": ("v
 class Files(NamedTuple):
     """What a training reads: shards by their index, weights as safetensors."""
 
-    images: Path
-    conditions: Path
+    images: Path | None = None  # none where the training draws its scenes
+    conditions: Path | None = None
     init: Path | None = None  # weights to start from
     perceptual: Path | None = None  # VGG
     instances: Path | None = None
@@ -61,6 +62,7 @@ class Work(NamedTuple):
     save_every: int
     minutes: float
     gpus: int | None = None
+    keep_every: int = 0
 
 
 def train_row(card: TrainCard, output: Path, files: Files, work: Work) -> dict:
@@ -76,7 +78,7 @@ def train_row(card: TrainCard, output: Path, files: Files, work: Work) -> dict:
         batches = training_batches(card, files, here)
         run = Run(objective(card, files, work, here), here, folder, card.identity, training.steps, training.ema_rate)
         try:
-            train(run, batches, work.workers, work.log_every, work.save_every, work.minutes)
+            train(run, batches, work.workers, work.log_every, work.save_every, work.minutes, work.keep_every)
         except Diverged as reason:
             if here.first:
                 write_failure([output.with_name("curve.csv"), output], str(reason))
@@ -138,9 +140,11 @@ def initial_estimator(card: TrainCard, init: Path | None) -> torch.nn.Module:
     return network
 
 
-def training_batches(card: TrainCard, files: Files, here: Place) -> Batches:
+def training_batches(card: TrainCard, files: Files, here: Place) -> Batches | DrawnBatches:
     """The card's batches: the base model sees small pictures, the upsampler whole ones and a small input; a baseline
     sees random crops, and of labels and sketches what is stored; an estimator what it is to read back."""
+    if card.drawn:
+        return drawn_batches(card, here)
     training, photographs, stored = card.training, Shards(files.images, "images"), Shards(files.conditions)
 
     encode = stored_as(card.condition, card.sketch_input) if card.gan else None
@@ -161,6 +165,22 @@ def training_batches(card: TrainCard, files: Files, here: Place) -> Batches:
         instances=Shards(files.instances, "instances") if files.instances else None,
         crop=card.image_side if card.gan else 0,
         low_res=low_res(card) if training.kind.endswith("upsampler") else None,
+        rank=here.rank,
+        world=here.world,
+    )
+
+
+def drawn_batches(card: TrainCard, here: Place) -> DrawnBatches:
+    """A prior's batches of scenes that are not stored."""
+    upsampler = card.training.kind.endswith("upsampler")
+    return DrawnBatches(
+        card.drawn,
+        seed=card.seed,
+        batch_size=card.training.batch,
+        side=card.image_side,
+        shrunk_side=0 if upsampler else card.base_side,
+        condition_dropout=card.training.condition_dropout,
+        low_res=low_res(card) if upsampler else None,
         rank=here.rank,
         world=here.world,
     )
