@@ -1,11 +1,16 @@
 """The drawn data set: reproducible, exact, varied, and written as the real data sets are."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from piti.data import layouts, scenes
+from piti.data.resize import shrink
 from piti.data.scenes import captions, classes
+from piti.data.scenes.styles import STYLES
 from piti.data.scenes.write import _coco_labels
+from piti.evaluate import frechet
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +78,48 @@ def test_task_is_narrower_than_near(many):
     assert all(plain in scenes.caption(t) for t in task.tokens)
     colour = [s.image.reshape(192, -1, 3).mean(1).std(0).mean() for s in (task, many)]
     assert colour[0] < colour[1]
+
+
+@pytest.mark.parametrize("style", ["task", "near"])
+def test_these_worlds_never_change(style):
+    """worlds.npz was drawn before there were worlds at a distance; another processor may round a level otherwise."""
+    drawn, kept = scenes.render(7, np.arange(24), 24, style), np.load(Path(__file__).with_name("worlds.npz"))
+    assert np.abs(drawn.image.astype(int) - kept[f"{style}_image"]).max() <= 1
+    np.testing.assert_array_equal(drawn.tokens, kept[f"{style}_tokens"])
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_world_lacks_the_classes_that_it_says_and_no_others(style):
+    drawn, without = scenes.render(3, np.arange(512), 32, style), STYLES[style].without
+    assert set(np.unique(drawn.classes)) == set(range(len(scenes.CLASSES))) - set(without)
+    words = {scenes.VOCABULARY[t] for t in np.unique(drawn.tokens)}
+    assert not words & {scenes.CLASSES[c].name for c in without}
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_captions_are_true_in_every_world(style):
+    """A class that is named is there, a thing on the side and at the distance that are said."""
+    drawn = scenes.render(4, np.arange(64), 32, style)
+    for tokens, labels, depth in zip(drawn.tokens, drawn.classes, drawn.depth, strict=True):
+        words = scenes.caption(tokens).split()
+        for c, entry in enumerate(scenes.CLASSES):
+            if entry.name not in words:
+                continue
+            there = labels == c
+            assert there.mean() >= captions.LEAST
+            if entry.thing:
+                distance, side = words[words.index(entry.name) + 1 :][:2]
+                assert distance == captions.DISTANCES[int(depth[there].mean() > captions.NEAR)]
+                assert side == captions.SIDES[int(np.nonzero(there)[1].mean() * 3 / 32)]
+
+
+def test_each_world_lies_further_from_the_task_than_the_one_before():
+    def coarse(seed: int, style: str) -> np.ndarray:
+        return shrink(scenes.render(seed, np.arange(256), 16, style).image, 4).reshape(256, -1).astype(float)
+
+    task = coarse(1, "task")
+    distances = [frechet.distance(task, coarse(2, style)) for style in STYLES]
+    assert distances == sorted(distances), distances
 
 
 def test_class_ids_are_the_official_ones():
