@@ -237,9 +237,9 @@ class TrainCard(Card):
 
     training: TrainingConfig
     seed: int
-    images: str = ""  # digest of the shards
+    images: str
     condition: str  # mask | sketch | geometry | caption
-    conditions: str = ""  # digest of its shards
+    conditions: str  # digest of its shards
     image_side: int
     base_side: int
     unet: UNetConfig | None = None

@@ -268,7 +268,11 @@ class Plan:
         networks, upsampler = self.config.networks, model.kind.endswith("upsampler")
         scenes, inputs = self.config.datasets[dataset].scenes, {}
         if scenes and not scenes.stored and condition == "caption":
-            data = {"drawn": DrawnConfig(seed=scenes.seed, side=scenes.side, style=scenes.style)}
+            data = {
+                "images": "",
+                "conditions": "",
+                "drawn": DrawnConfig(seed=scenes.seed, side=scenes.side, style=scenes.style),
+            }
         else:
             images = self.packed(dataset, "train", "images", shrunk=not upsampler)
             conditions = self.packed(dataset, "train", condition)
