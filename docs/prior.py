@@ -1,0 +1,105 @@
+"""The small prior's numbers: how far the drawn worlds lie from the task's, and how good the prior became by when.
+
+    python -m docs.prior WEIGHTS worlds
+    python -m docs.prior WEIGHTS curve results/prior/models/prior_base/state-DIGEST/averages
+
+from the root of the repository, with src/ on the path. WEIGHTS: those of EfficientNet-Lite0, as `convert_weights`
+leaves them (results/mini/weights/efficientnet_lite0/DIGEST/weights.safetensors). Prints tables in Markdown.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from piti.config import load
+from piti.data.drawing import DrawnBatches
+from piti.data.scenes import render
+from piti.data.scenes.styles import STYLES
+from piti.data.scenes.write import developed
+from piti.diffusion.gaussian import GaussianDiffusion
+from piti.diffusion.samplers import ancestral
+from piti.evaluate import extractors, frechet
+from piti.networks.checkpoint import load as load_weights
+from piti.networks.checkpoint import read
+from piti.networks.glide import GLIDE
+from piti.plan import Plan
+from piti.train.row import shrunk
+
+SIDE, COUNT, SETS, UNSEEN = 32, 1024, 3, 10**6  # a scene after the millionth is none of the training's
+
+
+def distances(weights: Path) -> str:
+    """FD of each world from the task's photographs, as mini scores pictures: SETS independent sets of COUNT, and their
+    quarters."""
+    extractor = extractors.load("efficientnet_lite0", weights)
+
+    def features(style: str, seed: int) -> np.ndarray:
+        drawn = render(seed, np.arange(COUNT), 64, style).image
+        return extractors.extract(extractor, np.stack([np.asarray(developed(i, SIDE)) for i in drawn])).astype(float)
+
+    found = {style: ([], []) for style in STYLES}
+    for number in range(SETS):
+        task = features("task", 2000 + number)
+        for style, (quarters, whole) in found.items():
+            other = features(style, 3000 + number)
+            whole.append(frechet.distance(task, other))
+            quarters += map(frechet.distance, np.split(task, 4), np.split(other, 4))
+    lines = [f"| {s} | {spread(quarters)} | {spread(whole)} |" for s, (quarters, whole) in found.items()]
+    head = ["| world | FD from the task, n = 256 | n = 1024 |", "|---|---|---|"]
+    return "\n".join(head + lines)
+
+
+def spread(values: list[float]) -> str:
+    return f"{np.mean(values):.0f} ({min(values):.0f} to {max(values):.0f})"
+
+
+def curve(weights: Path, averages: Path, count: int = 256) -> str:
+    """FD of what the kept averages draw under captions of unseen scenes from those scenes' photographs, at their side;
+    of an upsampler, from the same photographs made small. 25 ancestral steps, of an upsampler 50; no guidance."""
+    config = load({"preset": "prior"}, Path("config"))
+    row = averages.parents[1].name
+    card = Plan(config).model(row, "", 1.0, 0).card
+    upsampler = row == "prior_upsampler"
+    batches = DrawnBatches(
+        card.drawn,
+        seed=0,
+        batch_size=64,
+        side=card.image_side,
+        shrunk_side=0 if upsampler else card.base_side,
+        low_res=(lambda image, rng: shrunk(image, rng, card.base_side)) if upsampler else None,
+    )
+    unseen = [batches[UNSEEN // 64 + 1 + step] for step in range(count // 64)]
+    extractor = extractors.load("efficientnet_lite0", weights)
+
+    def features(images: list[torch.Tensor]) -> np.ndarray:
+        levels = torch.cat(images).clamp(-1, 1).add(1).mul(127.5).round().byte()
+        return extractors.extract(extractor, levels.permute(0, 2, 3, 1).numpy()).astype(float)
+
+    real = features([batch["image"] for batch in unseen])
+    diffusion = GaussianDiffusion(card.training.noise_schedule, respacing="50" if upsampler else "25")
+    lines = ["| scenes seen | FD |", "|---|---|"]
+    for file in sorted(averages.glob("*.safetensors")):
+        model = GLIDE(card.unet, card.text).eval()
+        load_weights(model, read(file), str(file))
+        drawn = [sample(model, diffusion, batch, seed) for seed, batch in enumerate(unseen)]
+        lines.append(f"| {int(file.stem) * card.training.batch:,} | {frechet.distance(real, features(drawn)):.1f} |")
+    return "\n".join(lines)
+
+
+@torch.inference_mode()
+def sample(model: GLIDE, diffusion: GaussianDiffusion, batch: dict, seed: int) -> torch.Tensor:
+    draw, tokens = torch.Generator().manual_seed(seed), batch["condition"]
+    encoded, low_res = model.encode(tokens, tokens != 0), batch.get("low_res")
+    noise = lambda _=0: torch.randn(batch["image"].shape, generator=draw)  # noqa: E731
+    return ancestral(lambda x, t: model.denoise(x, t, encoded, low_res), diffusion, noise(), noise)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m docs.prior", description=__doc__.split("\n")[0])
+    parser.add_argument("weights", type=Path)
+    parser.add_argument("what", choices=("worlds", "curve"))
+    parser.add_argument("averages", type=Path, nargs="?")
+    given = parser.parse_args()
+    print(distances(given.weights) if given.what == "worlds" else curve(given.weights, given.averages))
