@@ -1,7 +1,8 @@
 """The small prior's numbers: how far the drawn worlds lie from the task's, and how good the prior became by when.
 
-    python -m docs.prior WEIGHTS worlds
-    python -m docs.prior WEIGHTS curve results/prior/models/prior_base/state-DIGEST/averages
+    python -m docs.prior worlds WEIGHTS
+    python -m docs.prior curve WEIGHTS results/prior/models/prior_base/state-DIGEST/averages
+    python -m docs.prior ship results/prior/models/prior_base/DIGEST/weights.safetensors weights/prior_base.safetensors
 
 from the root of the repository, with src/ on the path. WEIGHTS: those of EfficientNet-Lite0, as `convert_weights`
 leaves them (results/mini/weights/efficientnet_lite0/DIGEST/weights.safetensors). Prints tables in Markdown.
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from piti.config import load
 from piti.data.drawing import DrawnBatches
@@ -21,8 +24,9 @@ from piti.data.scenes.write import developed
 from piti.diffusion.gaussian import GaussianDiffusion
 from piti.diffusion.samplers import ancestral
 from piti.evaluate import extractors, frechet
+from piti.files import atomic, file_digest
+from piti.networks.checkpoint import TEXT_PART, read, strip_text
 from piti.networks.checkpoint import load as load_weights
-from piti.networks.checkpoint import read
 from piti.networks.glide import GLIDE
 from piti.plan import Plan
 from piti.train.row import shrunk
@@ -96,10 +100,21 @@ def sample(model: GLIDE, diffusion: GaussianDiffusion, batch: dict, seed: int) -
     return ancestral(lambda x, t: model.denoise(x, t, encoded, low_res), diffusion, noise(), noise)
 
 
+def ship(weights: Path, output: Path) -> str:
+    """Weights, or averages kept on the way, as the file that ships: without the text part, in bf16. Their digest."""
+    with safe_open(weights, "pt") as file:
+        said = file.metadata()
+    tensors = read(weights)
+    if any(name.startswith(TEXT_PART) for name in tensors):
+        tensors = strip_text(tensors, str(weights))
+    with atomic(output) as temporary:
+        save_file({name: tensor.bfloat16() for name, tensor in tensors.items()}, temporary, said)
+    return f"{output}: sha256:{file_digest(output)}, {output.stat().st_size:,} bytes"
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m docs.prior", description=__doc__.split("\n")[0])
-    parser.add_argument("weights", type=Path)
-    parser.add_argument("what", choices=("worlds", "curve"))
-    parser.add_argument("averages", type=Path, nargs="?")
+    parser.add_argument("what", choices=("worlds", "curve", "ship"))
+    parser.add_argument("paths", type=Path, nargs="+")
     given = parser.parse_args()
-    print(distances(given.weights) if given.what == "worlds" else curve(given.weights, given.averages))
+    print({"worlds": distances, "curve": curve, "ship": ship}[given.what](*given.paths))

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from piti.card import unknown_key
 from piti.files import InputError
-from piti.networks.checkpoint import load, strip_text
+from piti.networks.checkpoint import load, read, strip_text
 from piti.networks.hed import GROUPS, HED
 from piti.networks.perceptual import DEPTHS, VGGFeatures
 
@@ -221,6 +221,7 @@ def _checked_vgg(state_dict: StateDict, arch: str, path: Path) -> StateDict:
 
 
 FORMATS: dict[str, Callable[[Path], StateDict]] = {
+    "safetensors": read,  # under our own names
     "torch": torch_file,
     "glide": glide,
     "piti": piti,
