@@ -8,10 +8,10 @@ export OMP_NUM_THREADS ?= 1
 .PHONY: reproduce mini prior plan test test-slurm test-gpu check bench faults gc clean
 
 reproduce: $(READY)
-	$(BIN)/python -m piti.reproduce smoke
+	$(BIN)/python -m piti reproduce --config preset=smoke
 
 mini: $(READY)
-	$(BIN)/python -m piti.reproduce mini
+	$(BIN)/python -m piti reproduce --config preset=mini
 
 prior: $(READY) # the small prior made again, base model and upsampler: hours; can be stopped and continued
 	$(BIN)/snakemake --quiet rules host --config preset=prior -- prior

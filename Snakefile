@@ -9,17 +9,12 @@ if workflow.is_main_process or "PITI_RUN" not in os.environ:
 
 
 include: "rules/common.smk"
-include: "rules/data.smk"
-include: "rules/weights.smk"
-include: "rules/train.smk"
-include: "rules/sample.smk"
-include: "rules/evaluate.smk"
+include: "rules/steps.smk"
 
 
 if not submitted:  # what is shown is made where Snakemake was started
 
-    include: "rules/report.smk"
-    include: "rules/study.smk"
+    include: "rules/publish.smk"
 
 
 localrules:
@@ -27,6 +22,7 @@ localrules:
     tables,
     figures,
     report,
+    prior,
 
 
 rule all:
@@ -53,12 +49,11 @@ rule report:
         rules.all.input.report,
 
 
-if not submitted:
-
-    rule prior:  # both files of the generative prior
-        input:
-            [plan.model(row, "", 1.0, settings.seeds[0]).path for row in ("prior_base", "prior_upsampler")],
-        localrule: True
+rule prior:  # both files of the generative prior
+    input:
+        lambda wildcards: [
+            trained(plan, row, "", 1.0, settings.seeds[0]).path for row in ("prior_base", "prior_upsampler")
+        ],
 
 
 # Short names are targets too: `snakemake table1`.

@@ -17,7 +17,7 @@ from bench.measure import Line
 from bench.sizes import FULL, SMALL
 from bench.stage1 import memory, seconds
 from piti.devices import place
-from piti.files import write_text
+from piti.store.files import write_text
 
 ROWS = {
     "denoise": denoise,

@@ -10,7 +10,7 @@ from piti.baselines.contract import Baseline
 from piti.baselines.oasis import OASIS
 from piti.baselines.pix2pixhd import Pix2PixHD
 from piti.baselines.spade import SPADE
-from piti.data.conditions.semantics import one_hot
+from piti.conditions.semantics import one_hot
 
 
 @torch.inference_mode()
@@ -19,7 +19,7 @@ def baselines(sizes: Sizes, device: torch.device, repeat: int) -> Iterator[Line]
     for name, kind in {"pix2pixhd": Pix2PixHD, "spade": SPADE, "oasis": OASIS}.items():
         baseline: Baseline = kind(getattr(sizes, name)).eval().to(device)
         config, draw = baseline.config, torch.Generator().manual_seed(0)
-        labels = torch.randint(config.condition_channels, (1, config.side, config.side), generator=draw)
+        labels = torch.randint(config.condition_channels, (1, config.resolution, config.resolution), generator=draw)
         semantics = one_hot(labels.to(device), config.condition_channels)
         drawn = {key: value.to(device) for key, value in baseline.draw(draw, 1).items()}
 

@@ -10,7 +10,8 @@ from scipy import ndimage, stats
 
 from bench.measure import Line, compare
 from bench.sizes import Sizes
-from piti.data import degradation, scenes
+from piti import scenes
+from piti.data import degradation
 from piti.data.l0_smooth import l0_smooth
 
 AIM = 3.0
@@ -19,7 +20,7 @@ AIM = 3.0
 def degraded(sizes: Sizes, device: torch.device, repeat: int) -> Iterator[Line]:
     """Photographs/s of one CPU core. Both chains make the same decisions."""
     cv2.setNumThreads(1)
-    photographs = scenes.render(0, np.arange(sizes.degraded), sizes.side).image
+    photographs = scenes.render(0, np.arange(sizes.degraded), sizes.resolution).image
     some = photographs[:4] / np.float32(255)
 
     def chain() -> np.ndarray:

@@ -80,8 +80,11 @@ def models(sizes: Sizes, device: torch.device) -> tuple[PITI, PITI]:
 def inputs(sizes: Sizes, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     """A noisy image, its timestep, and a batch of two: a condition and the null condition."""
     draw = torch.Generator().manual_seed(0)
-    condition = torch.rand(1, sizes.encoder.in_channels, sizes.encoder.side, sizes.encoder.side, generator=draw) * 2 - 1
-    x = torch.randn(1, 3, sizes.base_side, sizes.base_side, generator=draw)
+    condition = (
+        torch.rand(1, sizes.encoder.in_channels, sizes.encoder.resolution, sizes.encoder.resolution, generator=draw) * 2
+        - 1
+    )
+    x = torch.randn(1, 3, sizes.base_resolution, sizes.base_resolution, generator=draw)
     conditions = torch.cat([condition, torch.ones_like(condition)])
     return x.to(device), torch.tensor([500.0], device=device), conditions.to(device)
 

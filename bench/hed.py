@@ -8,7 +8,7 @@ import torch
 
 from bench.measure import Line, compare
 from bench.sizes import Sizes
-from piti.data import scenes
+from piti import scenes
 from piti.networks.hed import HED, edges
 
 
@@ -17,7 +17,7 @@ def hed(sizes: Sizes, device: torch.device, repeat: int) -> Iterator[Line]:
     torch.manual_seed(0)
     plain = HED().eval().requires_grad_(False).to(device)
     ours = copy.deepcopy(plain).to(memory_format=torch.channels_last)
-    photographs = scenes.render(0, np.arange(sizes.hed_batch), sizes.side).image
+    photographs = scenes.render(0, np.arange(sizes.hed_batch), sizes.resolution).image
     yield compare(
         "hed",
         lambda: edges(ours, photographs),

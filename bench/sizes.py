@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from piti.cards import EncoderConfig, UNetConfig
-from piti.cards_baselines import OASISConfig, Pix2PixHDConfig, SPADEConfig
+from piti.cards.baselines import OASISConfig, Pix2PixHDConfig, SPADEConfig
 
 
 @dataclass(frozen=True)
@@ -12,11 +12,11 @@ class Sizes:
 
     unet: UNetConfig = UNetConfig()
     encoder: EncoderConfig = EncoderConfig()
-    base_side: int = 64
+    base_resolution: int = 64
     stage1_batch: int = 2
     matmul: int = 4096  # rows and columns of the product that gives the machine's rate
-    side: int = 256  # of packed pictures, sketches and degraded photographs
-    scene_side: int = 512  # of the JPEG files that the straightforward loader decodes
+    resolution: int = 256  # of packed pictures, sketches and degraded photographs
+    scene_resolution: int = 512  # of the JPEG files that the straightforward loader decodes
     loader_batch: int = 16
     loader_steps: int = 4
     hed_batch: int = 16
@@ -37,17 +37,17 @@ SMALL = Sizes(
         num_head_channels=16,
         token_width=32,
     ),
-    encoder=EncoderConfig(side=32, strides=2, width=32, layers=1, heads=2),
-    base_side=16,
+    encoder=EncoderConfig(resolution=32, strides=2, width=32, layers=1, heads=2),
+    base_resolution=16,
     matmul=256,
-    side=64,
-    scene_side=64,
+    resolution=64,
+    scene_resolution=64,
     loader_batch=2,
     loader_steps=1,
     hed_batch=2,
     features=((20, 32), (50, 32)),
     degraded=8,
-    pix2pixhd=Pix2PixHDConfig(side=64, ngf=4, ndf=4),
-    spade=SPADEConfig(side=64, ngf=4, nhidden=8, ndf=4),
-    oasis=OASISConfig(side=64, channels_G=4, nhidden=8, channels_D=8, z_dim=4),
+    pix2pixhd=Pix2PixHDConfig(resolution=64, ngf=4, ndf=4),
+    spade=SPADEConfig(resolution=64, ngf=4, nhidden=8, ndf=4),
+    oasis=OASISConfig(resolution=64, channels_G=4, nhidden=8, channels_D=8, z_dim=4),
 )

@@ -15,11 +15,11 @@ from bench.sizes import Sizes
 from piti.cards import TrainCard, TrainingConfig
 from piti.devices import Place
 from piti.diffusion.gaussian import GaussianDiffusion
-from piti.diffusion.losses import training_losses
-from piti.diffusion.noise import generator
 from piti.diffusion.timesteps import LossSecondMomentSampler
 from piti.networks.piti import PITI
+from piti.seeds import generator
 from piti.train.diffusion import DiffusionObjective
+from piti.train.losses import noise_prediction
 
 Step = Callable[[], Tensor]  # trains once; returns the encoder's deepest gradient
 
@@ -67,15 +67,16 @@ def straightforward_step(sizes: Sizes, model: PITI, batch: dict[str, Tensor], de
     diffusion = GaussianDiffusion(training.noise_schedule, training.diffusion_steps, device=device)
     timesteps = LossSecondMomentSampler(training.diffusion_steps).to(device)
 
+    def network(x_t: Tensor, told: Tensor, condition: Tensor, low_res: None) -> Tensor:
+        return straightforward.forward(model, x_t, told, condition)
+
     def step() -> Tensor:
         draw = generator(0, "diffusion", 0)  # as our objective draws
         t, weight = timesteps.sample(torch.rand(sizes.stage1_batch, generator=draw).to(device))
         noise = torch.randn(batch["image"].shape, generator=draw).to(device)
-        x_start = batch["image"].to(device)
-        x_t = diffusion.q_sample(x_start, t, noise)
-        told = diffusion.network_timesteps(t)
-        output = straightforward.forward(model, x_t, told, batch["condition"].to(device))
-        loss = training_losses(diffusion, output, x_start, x_t, t, noise).loss
+        x_0, condition = batch["image"].to(device), batch["condition"].to(device)
+        terms, _ = noise_prediction(network, diffusion, x_0, (condition,), t, noise)
+        loss = sum(terms.values())
         (loss * weight).mean().backward()
         optimizer.step()
         optimizer.zero_grad()
@@ -93,10 +94,13 @@ def deepest_gradient(optimizer: torch.optim.Optimizer, model: PITI) -> Tensor:
 def inputs(sizes: Sizes) -> dict[str, Tensor]:
     draw = torch.Generator().manual_seed(0)
 
-    def uniform(channels: int, side: int) -> Tensor:
-        return torch.rand(sizes.stage1_batch, channels, side, side, generator=draw) * 2 - 1
+    def uniform(channels: int, resolution: int) -> Tensor:
+        return torch.rand(sizes.stage1_batch, channels, resolution, resolution, generator=draw) * 2 - 1
 
-    return {"image": uniform(3, sizes.base_side), "condition": uniform(sizes.encoder.in_channels, sizes.encoder.side)}
+    return {
+        "image": uniform(3, sizes.base_resolution),
+        "condition": uniform(sizes.encoder.in_channels, sizes.encoder.resolution),
+    }
 
 
 def card(sizes: Sizes, precision: str) -> TrainCard:
@@ -115,18 +119,18 @@ def card(sizes: Sizes, precision: str) -> TrainCard:
         images="",
         condition="mask",
         conditions="",
-        image_side=sizes.encoder.side,
-        base_side=sizes.base_side,
+        image_resolution=sizes.encoder.resolution,
+        base_resolution=sizes.base_resolution,
         unet=sizes.unet,
         encoder=sizes.encoder,
     )
 
 
-def set_dropout(models: list[PITI], share: float) -> None:
+def set_dropout(models: list[PITI], p: float) -> None:
     for model in models:
         for layer in model.modules():
             if isinstance(layer, nn.Dropout):
-                layer.p = share
+                layer.p = p
 
 
 # -- memory ----------------------------------------------------------------------------------------------------------

@@ -5,30 +5,32 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from piti.data.conditions import mask
 from piti.data.degradation import degrade
 from piti.data.grid import grid
-from piti.data.scenes import CLASSES, render
+from piti.datasets import colours
+from piti.scenes import CLASSES, render
 
 HERE = Path(__file__).parent
 HEADING = 16  # px above a sheet for the names of its columns
 
 
-def scenes(count: int = 10, side: int = 96) -> np.ndarray:
+def scenes(count: int = 10, resolution: int = 96) -> np.ndarray:
     """Drawn scenes, one a row, twice beside each other: photograph, labels, depth (near is light), normals."""
-    drawn = render(7, np.arange(count), side)
-    labels = mask.colour_map(256)[np.array([c.ade20k for c in CLASSES])][drawn.classes]
+    drawn = render(7, np.arange(count), resolution)
+    labels = colours.colour_map(256)[np.array([c.ade20k for c in CLASSES])][drawn.classes]
     depth = 255 / (1 + drawn.depth / 20)
     depth = np.repeat(np.where(drawn.valid, depth, 0).astype(np.uint8)[..., None], 3, axis=-1)
     normals = np.where(drawn.valid[..., None], (drawn.normal + 1) * 127.5, 0).astype(np.uint8)
     rows = np.stack([drawn.image, labels, depth, normals], axis=1)  # count x 4 x side x side x 3
-    return headed(grid(rows.reshape(-1, side, side, 3), columns=8), ["photograph", "labels", "depth", "normals"] * 2)
+    return headed(
+        grid(rows.reshape(-1, resolution, resolution, 3), columns=8), ["photograph", "labels", "depth", "normals"] * 2
+    )
 
 
-def degradation(count: int = 5, side: int = 128, draws: int = 5) -> np.ndarray:
+def degradation(count: int = 5, resolution: int = 128, draws: int = 5) -> np.ndarray:
     """Drawn scenes, then the upsampler's small input in several draws, enlarged without smoothing to the same side."""
     rows = []
-    for index, image in enumerate(render(8, np.arange(count), side).image):
+    for index, image in enumerate(render(8, np.arange(count), resolution).image):
         small = [degrade(image, 4, np.random.default_rng([index, draw])) for draw in range(draws)]
         rows += [image, *(np.kron(low, np.ones((4, 4, 1), np.uint8)) for low in small)]
     return headed(grid(np.stack(rows), columns=1 + draws), ["photograph", *[f"draw {i + 1}" for i in range(draws)]])

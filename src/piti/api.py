@@ -13,8 +13,9 @@ import numpy as np
 from piti.cli.making import make
 from piti.cli.translate import SAMPLING, prepared
 from piti.config import load
-from piti.files import InputError
 from piti.plan import Plan
+from piti.plan.data import weights_of
+from piti.store.files import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,23 +59,25 @@ def draw(
     """
     from piti.sample.translate import drawn, find
 
-    given = conditions if isinstance(conditions, Mapping) else find(Path(conditions), model.kind)
+    given = conditions if isinstance(conditions, Mapping) else find(Path(conditions), model.condition)
     files = {name: one if isinstance(one, np.ndarray) else Path(one) for name, one in given.items()}
     return dict(drawn(model, files, batch))
 
 
 def score(pictures: Pictures, photographs: Pictures, metric: str = "fid_c", *, preset: str = "paper") -> dict:
     """The score of pictures against photographs of the same names, with its interval: see `piti.evaluate.score`."""
-    from piti.evaluate.extractors import load as load_extractor
+    from piti.evaluate.extract import load as load_extractor
     from piti.evaluate.score import score as scored
 
     config = load({"preset": preset}, Path("config"))
     if metric not in config.extractors:
         raise InputError(f"metric: found {metric!r}, expected {', '.join(config.extractors)}")
     plan, name = Plan(config), config.extractors[metric]
-    extractor = load_extractor(name, make(plan, plan.weights(name)))
-    side = config.networks.image_side
-    return scored(_features(photographs, extractor, side), _features(pictures, extractor, side), config.min_images)
+    extractor = load_extractor(name, make(plan, weights_of(plan, name)))
+    resolution = config.networks.image_resolution
+    return scored(
+        _features(photographs, extractor, resolution), _features(pictures, extractor, resolution), config.min_images
+    )
 
 
 def table(path: Path | str) -> "pd.DataFrame":
@@ -84,9 +87,10 @@ def table(path: Path | str) -> "pd.DataFrame":
     return pd.read_csv(Path(path).with_suffix(".long.csv"))
 
 
-def _features(given: Pictures, extractor, side: int):
-    from piti.data import gathering, listing
-    from piti.evaluate.extractors import extract
+def _features(given: Pictures, extractor, resolution: int):
+    from piti.data import gathering
+    from piti.datasets import listing
+    from piti.evaluate.extract import extract
     from piti.evaluate.features import Features
 
     if not isinstance(given, Mapping):
@@ -95,7 +99,7 @@ def _features(given: Pictures, extractor, side: int):
         if faults:
             raise InputError(faults[0])
     images = [
-        gathering.sized(one, side) if isinstance(one, np.ndarray) else gathering.read(Path(one), side)
+        gathering.sized(one, resolution) if isinstance(one, np.ndarray) else gathering.read(Path(one), resolution)
         for one in given.values()
     ]
     return Features(extract(extractor, np.stack(images)), tuple(given), extractor.spec)

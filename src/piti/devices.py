@@ -1,4 +1,4 @@
-"""Where a job computes: its device, its share of several processes, its precision. All of it is torch's own.
+"""Where a job computes: its device, its part among several processes, its precision. All of it is torch's own.
 
 Everything that computes asks here, so that trainings, samples and features all use the same arithmetic: TF32 where
 fp32 is asked for and a GPU has it, and cuDNN's fastest kernels.
@@ -7,7 +7,7 @@ fp32 is asked for and a GPU has it, and cuDNN's fastest kernels.
 import contextlib
 import glob
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +15,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from piti.files import InputError
-from piti.launch import processes_of
+from piti.run.launch import processes_of
+from piti.store.files import InputError
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,17 @@ class Place:
 
     def part(self, size: int) -> slice:
         """Which images of a global batch of `size` are this process's. `size` is a multiple of the processes."""
-        share = size // self.world
-        return slice(self.rank * share, (self.rank + 1) * share)
+        own = size // self.world
+        return slice(self.rank * own, (self.rank + 1) * own)
+
+    def network(self, module: nn.Module) -> nn.Module:
+        """A network to train here: channels last in memory, batch norms over the images of all processes.
+
+        On CPUs, where torch cannot synchronise them, those of each process.
+        """
+        if self.world > 1 and self.device.type == "cuda":
+            module = nn.SyncBatchNorm.convert_sync_batchnorm(module)
+        return module.to(self.device, memory_format=torch.channels_last).train()
 
     def sent(self, tensor: Tensor) -> Tensor:
         """A tensor on the device; from the host by way of pinned memory, so that nobody waits for it."""
@@ -50,27 +59,14 @@ class Place:
         dist.all_gather(parts, tensor.contiguous())
         return torch.cat(parts)
 
-    def sum(self, tensor: Tensor) -> Tensor:
-        """Add a tensor up over the processes."""
+    def all_reduce(self, tensors: list[Tensor]) -> None:
+        """Add tensors up over the processes, in place, all in one message. Each keeps its memory format."""
         if self.world == 1:
-            return tensor
-        tensor = tensor.clone()
-        dist.all_reduce(tensor)
-        return tensor
-
-    def mean(self, tensors: list[Tensor]) -> list[Tensor]:
-        """Average tensors over the processes, all in one message. Each keeps its memory format."""
-        if self.world == 1:
-            return tensors
+            return
         flat = torch.cat([tensor.flatten() for tensor in tensors])
         dist.all_reduce(flat)
-        flat /= self.world
-        parts = flat.split([tensor.numel() for tensor in tensors])
-        return [torch.empty_like(t).copy_(part.view(t.shape)) for t, part in zip(tensors, parts, strict=True)]
-
-    def mean_terms(self, terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Average loss terms (scalars by name) over the processes."""
-        return dict(zip(terms, self.mean(list(terms.values())), strict=True))
+        for tensor, total in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
+            tensor.copy_(total.view(tensor.shape))
 
     def wait(self) -> None:
         """Until every process has come here: torchrun ends the others as soon as one is gone."""
@@ -81,7 +77,11 @@ class Place:
         """Whether any process says so. Several processes ask each other every tenth step only: it makes them wait."""
         if self.world == 1:
             return flag
-        return step % 10 == 0 and bool(self.sum(torch.tensor(float(flag), device=self.device)) > 0)
+        if step % 10:
+            return False
+        flags = torch.tensor(float(flag), device=self.device)
+        self.all_reduce([flags])
+        return bool(flags > 0)
 
 
 @contextlib.contextmanager

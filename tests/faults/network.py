@@ -8,7 +8,7 @@ import signal
 import zipfile
 from pathlib import Path
 
-from piti import download
+from piti.store import download
 from tests.faults.damage import damage
 from tests.faults.process import Child, Wrong, killed_at
 from tests.unit.test_download import Server

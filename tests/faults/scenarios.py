@@ -222,7 +222,7 @@ def read_with(path: Path) -> list[Path]:
 def damaged_state(rng: random.Random, job: Job, scratch: Path) -> str:
     """A training is killed, and its state damaged: it is refused; removed, the training begins again."""
     output = place(job, scratch)
-    while not (states := list(scratch.glob("out/state-*/state.safetensors"))):
+    while not (states := list(scratch.glob("out/checkpoint-*/checkpoint.safetensors"))):
         job.start(output, scratch / "log", killed_at(scratch, rng.randint(8, job.changes), signal.SIGKILL)).wait()
     told = damage(states[0], rng)
     child = job.start(output, scratch / "log")

@@ -9,7 +9,7 @@ from pathlib import Path
 import h5py
 import torch
 
-from piti.card import dumps
+from piti.cards.base import dumps
 from piti.config import load
 from piti.networks import hed, perceptual
 from piti.plan import Artefact, report, resolve
@@ -23,19 +23,19 @@ CONFIG = {
     "min_images": 6,
     "shard_size": 4,  # several shards: an interruption may come between two
     "datasets": {
-        "coco": {"scenes": {"seed": 2, "side": 32}, "train": 6, "test": 6},
-        "diode": {"scenes": {"seed": 4, "side": 32}, "train": 6, "test": 6},
-        "web": {"scenes": {"seed": 5, "side": 32, "style": "near"}, "train": 6, "test": 1},
+        "coco": {"scenes": {"seed": 2, "resolution": 32}, "train": 6, "test": 6},
+        "diode": {"scenes": {"seed": 4, "resolution": 32}, "train": 6, "test": 6},
+        "web": {"scenes": {"seed": 5, "resolution": 32, "style": "near"}, "train": 6, "test": 1},
     },
     "networks": {
-        "image_side": 32,
-        "hed_side": 32,
-        "load_side": 36,
+        "image_resolution": 32,
+        "hed_resolution": 32,
+        "load_resolution": 36,
         "base": {"model_channels": 8, "num_head_channels": 8},
         "upsampler": {"model_channels": 8, "num_head_channels": 8},
-        "encoder": {"side": 32, "layers": 1},
+        "encoder": {"resolution": 32, "layers": 1},
         "text": {"layers": 1},
-        "pix2pixhd": {"ngf": 4, "n_blocks": 1, "ndf": 4},
+        "baselines": {"pix2pixhd": {"ngf": 4, "n_blocks": 1, "ndf": 4}},
     },
     "models": {
         **dict.fromkeys(("prior_base", "prior_upsampler", "stage1", "continuation", "two_stage"), STEPS),
@@ -58,7 +58,7 @@ CONFIG = {
         "others": {
             "title": "Other conditions",
             "tasks": ["coco_sketch", "diode_geometry"],
-            "columns": ["condition", "photograph"],
+            "columns": ["condition", "real_image"],
         },
     },
     "claims": {
@@ -118,14 +118,12 @@ def below(artefact: Artefact, by_path: dict[str, Artefact], seen: set[str]) -> I
 def make(folder: Path, artefact: Artefact) -> Job:
     inputs = {key: tuple(map(Path, paths)) for key, paths in artefact.inputs.items() if paths}
     inputs |= {key: (Path(path),) for key, path in artefact.given.items()}
-    if artefact.step == "make_report":
-        inputs["deviations"] = (ROOT / "DEVIATIONS.md",)
     return done(folder, artefact.step, dumps(artefact.card), inputs, Path(artefact.path))
 
 
 def extraction(folder: Path) -> Job:
     """Two archives, of either kind, unpacked: what a downloaded data set goes through."""
-    drawn = next((folder / "results/data").glob("diode/*/drawn"))
+    drawn = next((folder / "results/data").glob("diode/*/synthetic"))
     archives = []
     for kind in ("zip", "gztar"):
         archives.append(Path(shutil.make_archive(str(folder / f"given/archive-{kind}"), kind, drawn, "val")))

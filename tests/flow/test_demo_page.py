@@ -24,12 +24,14 @@ from tests.house import ROOT
 
 from piti.baselines import build
 from piti.cards import SampleCard
+from piti.conditions import CONDITIONS
 from piti.config import load
 from piti.data import shards
-from piti.data.conditions import CONDITIONS
-from piti.data.conditions.mask import colour_map
+from piti.datasets.colours import colour_map
 from piti.networks.piti import PITI
 from piti.plan import Plan
+from piti.plan.data import packed
+from piti.plan.samples import samples_of
 
 LABELS = np.random.default_rng(0).integers(0, 151, (8, 8), np.uint8).repeat(8, 0).repeat(8, 1)  # of a test condition
 OURS = os.environ | {"PYTHONPATH": str(ROOT / "src")}
@@ -55,14 +57,14 @@ def studio(tmp_path_factory):
         ("ours", "coco_sketch"),
         ("ours", "diode_geometry"),
     ):
-        plan.samples(method, task, 1.0, 0)
+        samples_of(plan, method, task, 1.0, 0)
     torch.manual_seed(0)
     for artefact in list(plan.artefacts.values()):
         if artefact.step in ("sample", "upsample", "generate"):
             weights = folder / artefact.inputs["model"][0]
             weights.parent.mkdir(parents=True, exist_ok=True)
             save_file(untrained(artefact.card, artefact.name), weights)
-    example = folder / plan.packed("ade20k", "test", "mask").path
+    example = folder / packed(plan, "ade20k", "test", "mask").path
     shards.write(example.parent, "mask", ["a", "b"], lambda ids: np.stack([LABELS] * len(ids)), 2, 64)
     return folder
 
@@ -73,7 +75,7 @@ def untrained(card, name: str) -> dict[str, torch.Tensor]:
         channels = CONDITIONS[name.rsplit("_")[-1]].channels
         model = PITI(card.unet, card.encoder.with_channels(channels))
     else:
-        model = build(card.gan)
+        model = build(card.baseline)
         model.initialise(torch.Generator().manual_seed(0))
         model = model.generator
     state = model.state_dict()

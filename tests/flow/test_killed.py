@@ -64,7 +64,7 @@ def clone(folder: Path) -> Path:
 def reproduce(folder: Path, seconds: float | None = None) -> tuple[int, str]:
     """Run it; with `seconds`, kill it and all that it has started by then. Its exit code, and what it said."""
     environment = os.environ | {"PYTHONPATH": str(folder / "src")}
-    command = [sys.executable, "-m", "piti.reproduce", "smoke"]
+    command = [sys.executable, "-m", "piti", "reproduce", "--config", "preset=smoke"]
     with open(folder / "log", "w+") as log:
         run = subprocess.Popen(
             command, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
@@ -83,7 +83,10 @@ def made(folder: Path) -> dict[str, bytes]:
     results = folder / "results/smoke"
     kinds = ("*.csv", "*.md", "*.safetensors", "*.h5", "score.json", "figure.png")
     return {
-        str(p.relative_to(results)): p.read_bytes() for k in kinds for p in results.rglob(k) if "state-" not in str(p)
+        str(p.relative_to(results)): p.read_bytes()
+        for k in kinds
+        for p in results.rglob(k)
+        if "checkpoint-" not in str(p)
     }
 
 

@@ -44,7 +44,7 @@ CONFIG = {
 def clone(tmp_path_factory):
     """A copy of what a fresh clone has, and of nothing that was made here."""
     folder = tmp_path_factory.mktemp("clone")
-    for name in ("Snakefile", "rules", "config", "profiles", "envs", "src"):
+    for name in ("Snakefile", "DEVIATIONS.md", "rules", "config", "profiles", "envs", "src"):
         source = ROOT / name
         copy = shutil.copytree if source.is_dir() else shutil.copy
         copy(source, folder / name)

@@ -10,8 +10,8 @@ import pytest
 from tests.flow.browser import browser, needs_browser
 from tests.house import run
 
-from piti.card import dumps
 from piti.cards import Comparison, Contestant, StudyCard, TallyCard
+from piti.cards.base import dumps
 from piti.data import shards
 
 pytestmark = needs_browser

@@ -30,7 +30,7 @@ def test_a_submitted_job_does_its_work_under_another_configuration(tmp_path):
     drawn = next(a for a in plan.artefacts.values() if a.step == "draw_scenes" and a.name == "ade20k")
     done = job(drawn, runs.remember(plan), "--config", "preset=paper", f"results={tmp_path}/others")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert len(list((tmp_path / "results").glob(f"data/ade20k/{drawn.digest}/drawn/*/images/training/*.jpg"))) == 3
+    assert len(list((tmp_path / "results").glob(f"data/ade20k/{drawn.digest}/synthetic/*/images/training/*.jpg"))) == 3
     assert not (tmp_path / "others").exists()
 
 
@@ -42,7 +42,32 @@ def test_code_that_has_changed_since_does_the_work_that_was_submitted(tmp_path):
     object.__setattr__(plan.config, "code_in_card", True)  # the job's Snakemake plans with code, this one did without
     done = job(drawn, runs.remember(plan), "--config", "preset=paper")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert (tmp_path / f"results/data/ade20k/{drawn.digest}/drawn").is_dir()
+    assert (tmp_path / f"results/data/ade20k/{drawn.digest}/synthetic").is_dir()
+
+
+def test_a_submitted_job_and_its_step_have_the_plugins(tmp_path, monkeypatch):
+    root = checkout(tmp_path)
+    (root / "toy_plugin.py").write_text("import sys\nopen('loaded', 'a').write(f'{sys.argv[0]}\\n')")
+    monkeypatch.chdir(root)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    folders = {"results": str(tmp_path / "results"), "downloads": str(tmp_path / "downloads")}
+    plan, _, _ = resolve(load(SUBMITTED | folders | {"plugins": ["toy_plugin"]}, ROOT / "config"))
+    del sys.modules["toy_plugin"]
+    (root / "loaded").unlink()
+    drawn = next(a for a in plan.artefacts.values() if a.step == "draw_scenes" and a.name == "ade20k")
+    done = job(drawn, runs.remember(plan), root=root)
+    assert done.returncode == 0, done.stdout + done.stderr
+    snakemake, step = (root / "loaded").read_text().splitlines()
+    assert "snakemake" in snakemake and "draw_scenes" in step
+
+
+def checkout(folder: Path) -> Path:
+    """All that a job needs, but for the configuration file."""
+    root = folder / "checkout"
+    shutil.copytree(ROOT / "config", root / "config", ignore=shutil.ignore_patterns("config.yaml"))
+    for name in ("Snakefile", "rules", "src", "envs"):
+        (root / name).symlink_to(ROOT / name)
+    return root
 
 
 @pytest.mark.parametrize("by_then", ["preset: [smoke", "presett: smoke", None])
@@ -51,12 +76,9 @@ def test_a_submitted_job_does_not_ask_the_configuration_file(tmp_path, by_then):
     folders = {"results": str(tmp_path / "results"), "downloads": str(tmp_path / "downloads")}
     plan, _, _ = resolve(load(SUBMITTED | folders, ROOT / "config"))
     drawn = next(a for a in plan.artefacts.values() if a.step == "draw_scenes" and a.name == "ade20k")
-    root = tmp_path / "checkout"
-    shutil.copytree(ROOT / "config", root / "config", ignore=shutil.ignore_patterns("config.yaml"))
-    for name in ("Snakefile", "rules", "src", "envs"):
-        (root / name).symlink_to(ROOT / name)
+    root = checkout(tmp_path)
     if by_then is not None:
         (root / "config/config.yaml").write_text(by_then)
     done = job(drawn, runs.remember(plan), root=root)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert (tmp_path / f"results/data/ade20k/{drawn.digest}/drawn").is_dir()
+    assert (tmp_path / f"results/data/ade20k/{drawn.digest}/synthetic").is_dir()

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from piti.baselines import oasis, pix2pixhd, spade
 from piti.baselines.patch import ADVERSARIAL, adversarial_loss, vgg_loss
-from piti.cards_baselines import OASISConfig, Pix2PixHDConfig, SPADEConfig
-from piti.data.conditions.semantics import boundary, one_hot
+from piti.cards.baselines import OASISConfig, Pix2PixHDConfig, SPADEConfig
+from piti.conditions.semantics import boundary, one_hot
 from piti.networks.perceptual import DEPTHS, WIDTHS, VGGFeatures
 from tests.golden.rule import Case, weight
 

@@ -4,7 +4,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from piti.data.conditions import mask, sketch
+from piti.conditions import CONDITIONS
+from piti.conditions.sketch import distance
+from piti.datasets.colours import colour_map
 from piti.networks.hed import GROUPS, HED
 from tests.golden.check import Tolerance
 from tests.golden.rule import Case
@@ -15,23 +17,23 @@ def label_colormap(case: Case) -> dict:
     for name in case.entry["outputs"]:
         count = int(name.removeprefix("map").removeprefix("colorized"))
         if name.startswith("map"):
-            outputs[name] = mask.colour_map(count + 1)[1:]  # the release's label is our stored label - 1
+            outputs[name] = colour_map(count + 1)[1:]  # the release's label is our stored label - 1
         else:
             stored = np.where(labels < count, labels + 1, 0).astype(np.uint8)
-            outputs[name] = _levels(mask.encode(stored[None])[0])
+            outputs[name] = _levels(CONDITIONS["mask"].encode(stored[None])[0])
     return outputs
 
 
 def sketch_encoding(case: Case) -> dict:
-    drawn = case.input("sketch")
-    tensor = sketch.encode(drawn[None] == 255)[0]
+    drawn, encode = case.input("sketch"), CONDITIONS["sketch"].encode
+    tensor = encode(drawn[None] == 255)[0]
     large = np.asarray(Image.fromarray(drawn).resize((256, 256), Image.Resampling.NEAREST))
     return {
-        "distance": sketch.distance(drawn == 255),
+        "distance": distance(drawn == 255),
         "uint8": _levels(tensor[0]),
         "tensor": tensor,
-        "uint8_256": _levels(sketch.encode(large[None] == 255)[0, 0]),
-        "empty_sketch_uint8": _levels(sketch.encode(np.zeros_like(drawn)[None])[0, 0]),
+        "uint8_256": _levels(encode(large[None] == 255)[0, 0]),
+        "empty_sketch_uint8": _levels(encode(np.zeros_like(drawn)[None])[0, 0]),
     }
 
 

@@ -34,7 +34,7 @@ def encoder_config(case: Case, prefix: str = "") -> EncoderConfig:
     _, positions, width = shapes["positional_embedding"]
     return EncoderConfig(
         in_channels=shapes["cnn.conv1.weight"][1],
-        side=round((positions - 1) ** 0.5) << strides,
+        resolution=round((positions - 1) ** 0.5) << strides,
         strides=strides,
         width=width,
         layers=layers_of(shapes),

@@ -8,9 +8,9 @@ import torch
 
 from piti.data import degradation
 from piti.data.l0_smooth import l0_smooth
-from piti.networks.adversarial import wgan_gp_discriminator_loss, wgan_gp_generator_loss
 from piti.networks.patch_discriminator import PatchDiscriminator
-from piti.networks.perceptual import PerceptualLoss
+from piti.networks.perceptual import VGGFeatures
+from piti.train.losses import PERCEPTUAL, wgan_gp_discriminator, wgan_gp_generator
 from tests.golden.check import Tolerance
 from tests.golden.rule import Case
 
@@ -70,12 +70,13 @@ def smooth_tolerance(case: Case, output: str) -> Tolerance:
 
 
 def vgg_loss(case: Case) -> dict[str, np.ndarray]:
-    loss = PerceptualLoss({name: torch.from_numpy(value) for name, value in case.weights().items()}, kind="conv2_2")
+    layers, loss = PERCEPTUAL["conv2_2"]
+    vgg = VGGFeatures({name: torch.from_numpy(value) for name, value in case.weights().items()}, layers)
     pred = torch.from_numpy(case.input("pred")).requires_grad_()
     real = torch.from_numpy(case.input("real"))
-    value = loss(pred, real)
+    value = loss(vgg, pred, real)
     (grad,) = torch.autograd.grad(value.mean(), pred)
-    (features,) = loss.features(real)
+    (features,) = vgg(real)
     return {"loss": value.detach().numpy(), "grad_pred": grad.numpy(), "feat": features.numpy()}
 
 
@@ -90,9 +91,9 @@ def wgan_gp(case: Case) -> dict[str, np.ndarray]:
     network = case.fill(PatchDiscriminator(config["input_nc"], config["ndf"], config["n_layers"]))
     optimizer = torch.optim.Adam(network.parameters(), config["lr_dis"], betas=(0.9, 0.999))
     fake, real, eps = (torch.from_numpy(case.input(name)) for name in ("fake", "real", "epsilon"))
-    out = {"loss_g_initial": wgan_gp_generator_loss(network, fake)}
+    out = {"loss_g_initial": wgan_gp_generator(network, fake)}
     for step in range(config["gan_k"]):
-        terms = wgan_gp_discriminator_loss(network, real, fake, eps, config["gp_weight"])
+        terms = wgan_gp_discriminator(network, real, fake, eps, config["gp_weight"])
         optimizer.zero_grad()
         sum(terms.values()).backward()
         if step == 0:
@@ -101,7 +102,7 @@ def wgan_gp(case: Case) -> dict[str, np.ndarray]:
             out["grad_norms"] = torch.stack([p.grad.norm() for p in network.parameters()])
         optimizer.step()
     fake.requires_grad_()
-    out["loss_g"] = wgan_gp_generator_loss(network, fake)
+    out["loss_g"] = wgan_gp_generator(network, fake)
     (out["grad_fake"],) = torch.autograd.grad(out["loss_g"].mean(), fake)
     return {name: value.detach().numpy() for name, value in out.items()}
 

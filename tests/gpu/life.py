@@ -49,7 +49,7 @@ def live(task: Task, rank: int, world: int, folder: Path, saved: int = SAVED, st
 
 def hand_over(one: Path, other: Path) -> None:
     """The state that the first process has saved, which all resume from, as on a shared disk."""
-    for file in one.rglob("state.safetensors"):
+    for file in one.rglob("checkpoint.safetensors"):
         to = other / file.relative_to(one)
         to.parent.mkdir(parents=True, exist_ok=True)
         os.link(file, to)

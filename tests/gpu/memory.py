@@ -25,11 +25,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from piti.card import digest
 from piti.cards import TrainCard
-from piti.files import write_text
+from piti.cards.base import digest
 from piti.plan import cost
 from piti.plan.cost import sized
+from piti.store.files import write_text
 from tests.gpu import device
 from tests.gpu.environment import environment
 from tests.gpu.life import live

@@ -23,8 +23,8 @@ COLLECTIVES = {
 
 
 class Alone(dist.ProcessGroup):
-    """A group of which only this process is there. torch's own fake group fails under DistributedDataParallel and
-    synchronised batch norm. Everything that is gathered, if small, is this process's.
+    """A group of which only this process is there. torch's own fake group fails under synchronised batch norm.
+    Everything that is gathered, if small, is this process's.
     """
 
     heard: Callable[[str, int], object] = print  # called with a collective and the bytes that this process sends

@@ -4,8 +4,6 @@ A task is a step of the plan with its card. Its inputs are stand-ins of the righ
 weights that are holes (see hollow.py).
 """
 
-import importlib
-import inspect
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -17,29 +15,27 @@ import torchvision
 from matplotlib import colormaps
 
 import piti
-from piti import count, launch
+from piti import conditions
 from piti.baselines import build
-from piti.card import digest
 from piti.cards import Card, TrainCard
+from piti.cards.base import digest
+from piti.conditions import CONDITIONS
 from piti.config import load
+from piti.count import __main__ as count
 from piti.data import shards
-from piti.data.conditions import CONDITIONS
-from piti.evaluate.extractors import CLIP_MODEL
+from piti.evaluate.feature_networks import CLIP_MODEL
 from piti.networks.estimator import build as build_estimator
 from piti.networks.hed import HED
 from piti.networks.piti import PITI
 from piti.plan import Artefact, Plan, resolve
 from piti.plan.cost import sized
-from piti.steps.train import OPTIONS
-from piti.train.row import Work
+from piti.plan.steps import STEPS
+from piti.run import launch
 from tests.gpu import hollow
 
 ROOT = Path(piti.__file__).parent
 PICTURES = 32  # in every stand-in: a whole batch of sampling
-STEPS = "5"  # of a sampler
-# Optional inputs of a step, which it wants to see even when there are none.
-OPTIONAL = {"train": ("init", "perceptual", "instances"), "generate": ("instances",)}
-DEFAULTS = OPTIONS | {"gpus": 1, "sample_batch": PICTURES}
+FEW = "5"  # steps of a sampler
 
 
 @dataclass(frozen=True)
@@ -55,14 +51,13 @@ class Task:
 
     def run(self, folder: Path, card: Card | None = None, **options: int) -> Path:
         """Do the step, with stand-ins for its inputs; into a folder below `folder`, which is returned."""
-        step, output = importlib.import_module(f"piti.steps.{self.step}"), folder / "made" / self.output
+        step, output = STEPS[self.step], folder / "made" / self.output
         artefacts = {artefact.path: artefact for artefact in plan(self.preset).artefacts.values()}
-        named = {name: [stand_in(artefacts[p], self.card, folder.parent)] for name, p in self.inputs.items()}
-        named = {key: [] for key in OPTIONAL.get(self.step, ())} | named
-        known = Work._fields if self.step == "train" else inspect.signature(step.run).parameters
-        options = DEFAULTS | {"micro_batch": plan(self.preset).config.machine.micro_batch} | options
+        named = {name: stand_in(artefacts[p], self.card, folder.parent) for name, p in self.inputs.items()}
+        usual = {"gpus": 1, "sample_batch": PICTURES, "micro_batch": plan(self.preset).config.machine.micro_batch}
+        options = {key: number for key, number in (usual | options).items() if key in step.options}
         output.parent.mkdir(parents=True, exist_ok=True)
-        step.run(card or self.card, output, **named, **{key: options[key] for key in options.keys() & known})
+        step(card or self.card, output, **named, **options)
         return output.parent
 
 
@@ -114,9 +109,9 @@ def with_losses(card: TrainCard, steps: int, **training) -> TrainCard:
 
 
 def drawn(card: Card, **sampling) -> Card:
-    """The same sampled otherwise, in STEPS steps."""
+    """The same sampled otherwise, in FEW steps."""
     if hasattr(card, "sampling"):
-        few = {"base_respacing": STEPS, "upsampler_respacing": STEPS}
+        few = {"base_respacing": FEW, "upsampler_respacing": FEW}
         return replace(card, sampling=replace(card.sampling, **few, **sampling))
     if hasattr(card, "variants"):
         card = replace(card, variants=tuple(replace(v, sampling=drawn(v, **sampling).sampling) for v in card.variants))
@@ -135,25 +130,25 @@ def stand_in(artefact: Artefact, reader: Card, folder: Path) -> Path:
         made.parent.mkdir(parents=True, exist_ok=True)
         match artefact.step:
             case "pack":
-                pictures(made.parent, artefact.card.kind, artefact.card.shrunk_side or artefact.card.side)
+                pictures(made.parent, artefact.card.kind, artefact.card.shrunk_resolution or artefact.card.resolution)
             case "draw_sketches":
-                pictures(made.parent, "sketch", artefact.card.side)
+                pictures(made.parent, "sketch", artefact.card.resolution)
             case "sample" | "upsample" | "generate":
-                pictures(made.parent, "images", artefact.card.side)
+                pictures(made.parent, "images", artefact.card.resolution)
             case _:
                 weights(made, artefact, reader)
     return made
 
 
-def pictures(folder: Path, kind: str, side: int) -> None:
+def pictures(folder: Path, kind: str, resolution: int) -> None:
     """Shards of dark pictures; of a label map i the upper part is class i + 1, which is enough to edit it."""
-    stored = np.zeros((PICTURES, *shards.KINDS[kind].item(side)), np.uint8)
+    stored = np.zeros((PICTURES, *conditions.stored(kind).shape(resolution)), np.uint8)
     if kind == "geometry":
         stored[..., 3:] = colormaps["jet"](0, bytes=True)[:3]  # a depth
     if kind == "mask":
-        stored[:, : side // 4] = np.arange(1, PICTURES + 1)[:, None, None]
+        stored[:, : resolution // 4] = np.arange(1, PICTURES + 1)[:, None, None]
     ids = [f"{i:02}" for i in range(PICTURES)]
-    shards.write(folder, kind, ids, lambda wanted: stored[[int(i) for i in wanted]], PICTURES, side)
+    shards.write(folder, kind, ids, lambda wanted: stored[[int(i) for i in wanted]], PICTURES, resolution)
 
 
 def weights(path: Path, artefact: Artefact, reader: Card) -> None:
@@ -172,8 +167,8 @@ def weights(path: Path, artefact: Artefact, reader: Card) -> None:
 def trained(card: TrainCard) -> torch.nn.Module:
     if card.estimator:
         return build_estimator(card.estimator)
-    if card.gan:
-        return build(card.gan).generator
+    if card.baseline:
+        return build(card.baseline).generator
     return PITI(card.unet, card.encoder.with_channels(CONDITIONS[card.condition].channels))
 
 

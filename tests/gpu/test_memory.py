@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from piti.card import digest
+from piti.cards.base import digest
 from piti.plan.cost import sized
 from tests.gpu.life import Life, phases
 from tests.gpu.memory import FILE, line, precisions

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from piti.files import InputError
+from piti.store.files import InputError
 from tests.gpu.project import tasks, with_losses
 from tests.gpu.record import clean
 

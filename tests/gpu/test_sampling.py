@@ -9,7 +9,7 @@ from unittest import mock
 import pytest
 
 from piti.networks.piti import PITI
-from tests.gpu.project import STEPS, drawn, tasks
+from tests.gpu.project import FEW, drawn, tasks
 from tests.gpu.record import GIB, Record
 from tests.gpu.verdict import switches
 
@@ -46,7 +46,7 @@ def test_sampling(name, sampling, tmp_path, row, request):
     )
     found = record.problems + switches(record)
     if sampling:
-        assert passes == int(STEPS)
+        assert passes == int(FEW)
         for number in range(2, passes):  # in the first one cuDNN tries its kernels
             waits = record.in_phase(f"pass {number}", "sync", "event sync")
             found += [f"waits in step {number}: {line}, {times} times" for line, times in waits.items()]

@@ -1,5 +1,5 @@
 """Does every distinct training of the paper preset run on GPUs? On a stub of CUDA: torch's dispatch, autograd, caching
-allocator, fused optimizers and DistributedDataParallel are real, kernels do nothing.
+allocator and fused optimizers are real, kernels do nothing.
 
 Each training lives through its own step and loop, at full size, alone and as the first and the last of 2 and of 4
 processes: five steps with all losses, log, failure check, save; killed after the third step and resumed; export.

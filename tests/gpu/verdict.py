@@ -8,9 +8,7 @@ Lives = dict[tuple[int, int], Life]  # (processes, rank) -> life
 
 ACCUSTOMED, AFTERWARDS = f"step {SAVED}", f"step {STEPS}"
 STEADY = [f"step {n}" for n in range(2, STEPS + 1)]  # in the first one torch sets itself up
-# DistributedDataParallel waits for its own timers in its first ten steps, and once for its buckets; its synchronised
-# batch norm looks at how many images each process has.
-OF_TORCH = ("through parallel/distributed.py", "through modules/_functions.py")
+OF_TORCH = "through modules/_functions.py"  # synchronised batch norm looks at how many images each process has
 TF32 = ("TF32 in matrix products", "TF32 in convolutions", "cudnn.benchmark")
 
 

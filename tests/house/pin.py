@@ -3,14 +3,14 @@
 import json
 
 from piti.config import load
-from piti.files import write_json
 from piti.plan import Plan, resolve
+from piti.store.files import write_json
 from tests.house import ROOT
 
 FILE = ROOT / "tests" / "house" / "paper_digests.json"
 
 
-SHOWN = ("tables", "figures", "studies", "claims", "reports")  # made again in seconds
+SHOWN = ("tables", "metric_checks", "tallies", "figures", "studies", "claims", "reports")  # made again in seconds
 
 
 def costly(plan: Plan) -> dict[str, list[str]]:

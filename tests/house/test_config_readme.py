@@ -4,6 +4,7 @@ import dataclasses
 import re
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from piti.cards.base import family_of
 from piti.config import Config
 from tests.house import ROOT
 
@@ -22,11 +23,16 @@ def keys(kind: Any, path: str = "") -> dict[str, set[str]]:
     """The same from the dataclasses: path of each -> its fields."""
     if dataclasses.is_dataclass(kind):
         found = {path: {field.name for field in dataclasses.fields(kind)}}
-        for name, inner in get_type_hints(kind).items():
-            found |= keys(inner, f"{path}.{name}".lstrip("."))
+        hints = get_type_hints(kind)
+        for name in found[path]:
+            found |= keys(hints[name], f"{path}.{name}".lstrip("."))
         return found
     if get_origin(kind) is Literal:
         return {}
+    if get_origin(kind) is dict and (family := family_of(get_args(kind)[1])):
+        return {
+            place: fields for name, member in family.items() for place, fields in keys(member, f"{path}.{name}").items()
+        }
     arms = get_args(kind)[1:] if get_origin(kind) is dict else get_args(kind)
     below = f"{path}.<name>" if get_origin(kind) is dict else path
     return {place: fields for arm in arms for place, fields in keys(arm, below).items()}

@@ -60,6 +60,17 @@ def test_typed_settings_beat_a_configfile_beats_the_preset(tmp_path):
     assert "results/file/" not in printed
 
 
+@pytest.mark.parametrize("preset", ["paper", "smoke"])
+def test_the_readmes_recipes(preset, tmp_path):
+    """An ablation and a data set, as the README has them, in a file of one's own."""
+    recipes = re.findall(r"^  ```yaml\n(.*?)^  ```$", (ROOT / "README.md").read_text(), re.M | re.S)
+    files = [tmp_path / "ablation.yaml", tmp_path / "dataset.yaml"]
+    for file, recipe in zip(files, recipes, strict=True):
+        file.write_text(recipe)
+    printed = dry_run("table3b", "mine", "--configfile", *map(str, files), "--config", f"preset={preset}")
+    assert "/models/my_row-ade20k_mask/" in printed and "/models/spade-mine_mask/" in printed
+
+
 def test_slurm_profile():
     assert jobs(dry_run("--profile", "slurm", "all"))["train"]
 
@@ -79,6 +90,12 @@ def test_some_rows_may_ask_for_more(tmp_path):
     assert asked["scratch"] == {"mem_mb": "64000", "cpus_per_task": "16", "gpu": "4", "constraint": ""}
     assert asked["oasis"] == needs | {"gpu": "1", "constraint": "gpu80"}
     assert asked["stage1"] == needs | {"gpu": "1", "constraint": ""}
+
+
+def test_the_steps_hear_of_plugins():
+    printed = dry_run("-p", "table1", "--config", "preset=smoke", "plugins=[colorsys]")  # any module will do
+    lines = re.findall(r"python -m piti\.steps\.\w+ .*", printed)
+    assert lines and all(" --plugins colorsys " in line for line in lines)
 
 
 NO_GPU = not glob("/dev/nvidia[0-9]*")
@@ -105,7 +122,7 @@ def test_the_steps_hear_how_many_gpus_their_job_has(resources, setting, launched
     printed = dry_run("-p", "--profile", str(tmp_path), "table1", "--config", *settings)
     said = {step: re.findall(rf"python -m piti.steps.{step} --card .*", printed) for step in ("train", "sample")}
     assert all(said.values())
-    assert set(re.findall(r"piti\.launch .*?--gpus (\d+) .*?piti\.steps\.train", printed)) == {launched}
+    assert set(re.findall(r"piti\.run\.launch .*?--gpus (\d+) .*?piti\.steps\.train", printed)) == {launched}
     for step, expected in (("train", trained), ("sample", sampled)):
         assert {n for line in said[step] for n in re.findall(r" --gpus (\d+)", line) or [None]} == {expected}
 

@@ -6,7 +6,7 @@ import jsonschema
 import pytest
 import yaml
 
-from piti.schema import FILE, schema
+from piti.config.schema import FILE, schema
 from tests.house import ROOT
 
 SCHEMA = schema()
@@ -14,7 +14,7 @@ SHIPPED = sorted([*(ROOT / "config").glob("*.yaml"), *(ROOT / "config" / "preset
 
 
 def test_schema_is_up_to_date():
-    assert json.loads(FILE.read_text()) == SCHEMA, "run `python -m piti.schema`"
+    assert json.loads(FILE.read_text()) == SCHEMA, "run `python -m piti.config.schema`"
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)

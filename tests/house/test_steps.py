@@ -1,43 +1,86 @@
-"""Rule, step module, log and benchmark share one name; a step's command line is light."""
+"""A step is declared once and is a rule of its name; the plan gives it what it asks for; its command line is light."""
 
+import dataclasses
+import json
 import re
+from functools import cache
+from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.house import ROOT, RULES, run
+from piti.config import Machine, load
+from piti.plan import report, resolve
+from piti.plan.steps import STEPS
+from tests.house import PRESETS, ROOT, RULES, run
 
-STEPS = sorted(path.stem for path in (ROOT / "src" / "piti" / "steps").glob("[!_]*.py"))
 HEAVY = {"torch", "torchvision", "timm", "open_clip", "numpy", "scipy", "cv2", "h5py", "matplotlib", "pandas", "PIL"}
-TEXT = "\n".join(path.read_text() for path in RULES)
-# name -> text of each rule; a rule ends where a line starts at the margin again
-BLOCKS = dict(re.findall(r"^rule (\w+):\n((?:[ \t].*\n|\n)+)", TEXT + "\n", re.M))
-STEP_RULES = {name: block for name, block in BLOCKS.items() if "command(" in block or "piti.steps" in block}
 
 
-def test_every_step_has_its_rule_and_every_rule_its_step():
-    assert sorted(STEP_RULES) == STEPS
+@cache
+def rules() -> dict[str, dict]:
+    """Every rule as Snakemake has it."""
+    asked = run("-m", "tests.house.rules")
+    assert asked.returncode == 0, asked.stderr
+    return json.loads(asked.stdout)
 
 
-@pytest.mark.parametrize("rule", STEPS)
-def test_a_rule_says_one_name_everywhere(rule):
-    block = STEP_RULES[rule]
-    named = re.findall(r'\b(?:command|files|log_of|benchmark_of|artefact|urgency)\(\s*"(\w+)"', block)
-    named += re.findall(r"RESULTS\}/(?:logs|benchmarks)/(\w+)/", block)
-    assert set(named) == {rule}
-    assert "\n    log:\n" in block
-    assert "2> {log:q}" in block
+def test_every_step_is_a_rule_of_its_name_and_every_module_a_step():
+    assert {name for name, rule in rules().items() if "{params.step}" in (rule["shell"] or "")} == STEPS.keys()
+    assert STEPS.keys() == {path.stem for path in (ROOT / "src/piti/steps").glob("[!_]*.py")}
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_a_rule_is_what_its_step_declares(name):
+    step, rule = STEPS[name], rules()[name]
+    assert rule["doc"] == step.doc
+    assert rule["local"] == step.local
+    assert Path(rule["conda"]).stem == step.environment
+    assert ("gpu" in rule["resources"]) == step.computes
+    made = [file.rstrip("/") for file in (step.makes, *step.beside)]
+    assert [Path(file).name for file in rule["output"]] == made
+    assert [Path(file).name + "/" for file in rule["folders"]] == [
+        f for f in (step.makes, *step.beside) if f[-1] == "/"
+    ]
+    assert bool(rule["temporary"]) == step.temporary
+    assert f"/logs/{name}/" in rule["log"][0] and "2> {log:q}" in rule["shell"]
+    assert name == "download" or f"/benchmarks/{name}/" in rule["benchmark"]
+
+
+def test_no_two_steps_make_the_same_file():
+    """Else Snakemake would have two rules for one path."""
+    made = [(step.leg, file) for step in STEPS.values() for file in (step.makes, *step.beside)]
+    assert len(made) == len(set(made))
 
 
 @pytest.mark.parametrize("profile", ["slurm", "examples/sacct"])
 def test_a_cluster_profile_asks_for_every_gpu_that_a_rule_wants_and_for_no_other_rule(profile):
     settings = yaml.safe_load((ROOT / "config/profiles" / profile / "config.yaml").read_text())
     asked = settings["set-resources"]
-    assert asked.keys() <= BLOCKS.keys()
-    with_gpu = {rule for rule, block in BLOCKS.items() if re.search(r"^ +gpu=", block, re.M)}
+    assert asked.keys() <= rules().keys()
+    with_gpu = {name for name, rule in rules().items() if "gpu" in rule["resources"]}
     assert {rule for rule, given in asked.items() if given.get("gpu") or given.get("gres")} == with_gpu
-    for rule in STEP_RULES.keys() - asked.keys():  # what is on no line is small or local
-        assert "localrule: True" in BLOCKS[rule] or rule == "draw_scenes", rule
+    for name in STEPS.keys() - asked.keys():  # what is on no line is small or local
+        assert rules()[name]["local"] or name == "draw_scenes", name
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_plan_gives_every_step_what_it_asks_for(preset):
+    plan, *shown = resolve(load({"preset": preset, "datasets": {"flickr": {"path": "/data/x"}}}, ROOT / "config"))
+    report(plan, *shown)
+    for artefact in plan.artefacts.values():
+        options = STEPS[artefact.step].options
+        given = {key for key, paths in artefact.inputs.items() if paths} | artefact.given.keys()
+        required = {key for key, option in options.items() if option.default is option.empty}
+        assert required <= given <= options.keys(), artefact
+        several = {key for key, paths in artefact.inputs.items() if len(paths) > 1}
+        assert all("list" in str(options[key].annotation) for key in several), artefact
+
+
+def test_every_number_of_a_step_is_a_key_of_machine_or_said_by_its_launcher():
+    keys = {field.name for field in dataclasses.fields(Machine)} | {"minutes"}
+    for step in STEPS.values():
+        assert {key for key, option in step.options.items() if "Path" not in str(option.annotation)} <= keys, step.name
 
 
 @pytest.mark.parametrize("name", STEPS)
@@ -54,4 +97,4 @@ def test_help_is_light(name):
 @pytest.mark.parametrize("handler", ["onstart", "onsuccess", "onerror"])
 def test_what_snakemake_does_at_an_event_stands_in_one_block(handler):
     """Of two blocks it keeps the last, without a word."""
-    assert len(re.findall(rf"^{handler}:", TEXT, re.M)) <= 1
+    assert len(re.findall(rf"^{handler}:", "\n".join(path.read_text() for path in RULES), re.M)) <= 1

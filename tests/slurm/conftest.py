@@ -32,7 +32,7 @@ CONFIG = {
     },
     "weights": {"inception": {"path": "nowhere"}},
     "extractors": {"fid_gone": "inception"},
-    "networks": {"pix2pixhd": {"lambda_vgg": 0.0, "lr_generator": 1.0e30}},
+    "networks": {"baselines": {"pix2pixhd": {"lambda_vgg": 0.0, "lr_generator": 1.0e30}}},
     "models": {
         **dict.fromkeys(("prior_base", "prior_upsampler", "continuation", "two_stage"), TRAINING),
         "stage1": LONG,
@@ -167,7 +167,7 @@ def watch(results: Path, seen: dict[str, set[tuple]], over: threading.Event) -> 
     while not over.wait(0.5):
         for name, evidence in running():
             seen.setdefault(name, set()).add(evidence)
-            if name in todo and list(results.glob(f"models/{name}*/state-*/state.safetensors")):
+            if name in todo and list(results.glob(f"models/{name}*/checkpoint-*/checkpoint.safetensors")):
                 todo.pop(name)(evidence[0])
 
 

@@ -13,12 +13,14 @@ from tests.unit.train import tiny
 
 from piti import __main__ as cli
 from piti import api
-from piti.card import dumps
+from piti.cards.base import dumps
 from piti.config import load
 from piti.evaluate.efficientnet import Trunk
-from piti.files import InputError
 from piti.networks.piti import PITI
 from piti.plan import Plan
+from piti.plan.data import weights_of
+from piti.plan.samples import samples_of
+from piti.store.files import InputError
 
 ROOT = Path(__file__).parents[2]
 TASK = "coco_mask"
@@ -31,13 +33,13 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("api")
     shutil.copytree(ROOT / "config", folder / "config")
     plan, rng = Plan(load({"preset": "smoke"}, folder / "config")), np.random.default_rng(0)
-    plan.samples("ours", TASK, 1.0, 0)
+    samples_of(plan, "ours", TASK, 1.0, 0)
     for artefact in plan.artefacts.values():
         if artefact.name.startswith(("two_stage", "upsampler")) and artefact.step == "train":
             path, card = folder / artefact.path, artefact.card
             path.parent.mkdir(parents=True)
             save_file(tiny.stirred(PITI(card.unet, card.encoder.with_channels(3))), path, {"card": dumps(card)})
-    weights = folder / plan.weights("efficientnet_lite0").path
+    weights = folder / weights_of(plan, "efficientnet_lite0").path
     weights.parent.mkdir(parents=True)
     save_file(tiny.stirred(Trunk()), weights)
     for kind, shape in (("masks", (64, 64)), ("photographs", (64, 64, 3))):

@@ -2,20 +2,43 @@
 
 import json
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from piti.card import digest, dumps, from_dict, to_dict, unknown_key
-from piti.files import InputError
+from piti.cards.base import digest, dumps, from_dict, to_dict
+from piti.registry import Registry, unknown_key
+from piti.store.files import InputError
 
 
 @dataclass(frozen=True)
 class Part:
     width: int = 4
     rates: tuple[float, ...] = (0.5,)
+
+
+@dataclass(frozen=True)
+class Animal:
+    """A family: its members have their own fields, and may share some."""
+
+    family: ClassVar = Registry("animals")
+    age: int = 1
+
+
+@Animal.family.add
+@dataclass(frozen=True)
+class Cat(Animal):
+    name: ClassVar = "cat"
+    lives: int = 9
+
+
+@Animal.family.add
+@dataclass(frozen=True)
+class Fish(Animal):
+    name: ClassVar = "fish"
+    age: int = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +53,9 @@ class Whole:
     part: Part = Part()
     wide: Part = Part(width=64, rates=())
     spare: Part | None = None
+    pet: Animal | None = None
+    zoo: tuple[Animal, ...] = ()
+    kind: Annotated[str, ("plain",), Animal.family] = "plain"
     parts: tuple[Part, ...] = ()
     ids: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
@@ -44,6 +70,7 @@ class Twin:
 
 floats = st.floats(allow_nan=False, allow_infinity=False).map(lambda x: x + 0.0)  # one zero: -0.0 equals 0.0
 parts = st.builds(Part, st.integers(), st.lists(floats).map(tuple))
+animals = st.builds(Cat, st.integers(), st.integers()) | st.builds(Fish, st.integers())
 wholes = st.builds(
     Whole,
     name=st.text(),
@@ -56,6 +83,9 @@ wholes = st.builds(
     part=parts,
     wide=parts,
     spare=st.none() | parts,
+    pet=st.none() | animals,
+    zoo=st.lists(animals, max_size=3).map(tuple),
+    kind=st.sampled_from(["plain", "cat", "fish"]),
     parts=st.lists(parts, max_size=3).map(tuple),
     ids=st.dictionaries(st.text(), st.lists(st.integers()).map(tuple), max_size=3),
 )
@@ -98,6 +128,36 @@ def test_half_a_mapping_changes_half_of_a_default_part():
     assert card.wide == Part(width=64, rates=(1.0,))
     assert to_dict(card) == {"name": "a", "wide": {"rates": [1.0]}}
     assert read(wide={"width": 4, "rates": [0.5]}).wide == Part()
+
+
+def test_a_member_of_a_family_is_told_apart_by_its_name():
+    assert to_dict(read(pet={"name": "cat", "lives": "7"})) == {"name": "a", "pet": {"name": "cat", "lives": 7}}
+    assert digest(read(pet={"name": "cat"})) != digest(read(pet={"name": "fish", "age": 1}))
+    assert from_dict(Cat, {"lives": 3}) == Cat(lives=3)
+
+
+def test_a_mapping_of_a_family_holds_every_member():
+    @dataclass(frozen=True)
+    class Ark:
+        pairs: dict[str, Animal]
+
+    assert from_dict(Ark, {"pairs": {"fish": {"age": 3}}}).pairs == {"cat": Cat(), "fish": Fish(3)}
+    assert from_dict(Ark, to_dict(Ark({"cat": Cat(5), "fish": Fish()}))).pairs["cat"] == Cat(5)
+    for pairs, line in (
+        ({"dog": {}}, "pairs: unknown key 'dog'; nearest valid key: "),
+        ({"cat": {"wings": 2}}, "pairs.cat: unknown key 'wings'; nearest valid key: "),
+        ({"cat": {"name": "fish"}}, "pairs.cat.name: found 'fish', expected one of cat"),
+    ):
+        with pytest.raises(InputError) as refusal:
+            from_dict(Ark, {"pairs": pairs})
+        assert str(refusal.value).startswith(line)
+
+
+def test_with_the_defaults_every_value_is_said_and_read_back():
+    card = read(pet={"name": "cat"}, part={"width": 5})
+    said = json.loads(json.dumps(to_dict(card, defaults=True)))
+    assert said["pet"] == {"name": "cat", "age": 1, "lives": 9} and said["part"] == {"width": 5, "rates": [0.5]}
+    assert said.keys() == Whole.__dataclass_fields__.keys() and from_dict(Whole, said) == card
 
 
 def test_digest_does_not_depend_on_the_order_of_keys():
@@ -161,6 +221,12 @@ def test_coerced(key, given, got):
         ("limit", "x", ["limit", "'x'", "a whole number"]),
         ("size", [], ["size", "[]", "a whole number or text"]),
         ("part", 3, ["part", "3", "keys and values"]),
+        ("pet", {}, ["pet.name", "None", "one of cat, fish"]),
+        ("pet", {"name": "cta"}, ["pet.name", "'cta'", "one of cat, fish", "nearest: cat"]),
+        ("pet", {"name": "fish", "lives": 1}, ["pet: unknown key 'lives'"]),
+        ("pet", {"name": ["cat"]}, ["pet.name", "['cat']", "one of cat, fish"]),
+        ("pet", "cat", ["pet", "'cat'", "keys and values"]),
+        ("kind", "dog", ["kind", "'dog'", "one of plain, cat, fish"]),
         ("parts", {}, ["parts", "{}", "a list"]),
         ("parts", [{}, {"width": "x"}], ["parts[1].width", "'x'", "a whole number"]),
         ("ids", [], ["ids", "[]", "keys and values"]),
@@ -195,11 +261,11 @@ def test_a_missing_key_is_named():
 def test_what_a_card_refuses_itself_names_the_place():
     @dataclass(frozen=True)
     class Even:
-        side: int
+        resolution: int
 
         def __post_init__(self):
-            if self.side % 2:
-                raise ValueError(f"side: found {self.side}, expected an even number")
+            if self.resolution % 2:
+                raise ValueError(f"resolution: found {self.resolution}, expected an even number")
 
-    with pytest.raises(InputError, match=r"^networks: side: found 3, expected an even number$"):
-        from_dict(Even, {"side": 3}, "networks")
+    with pytest.raises(InputError, match=r"^networks: resolution: found 3, expected an even number$"):
+        from_dict(Even, {"resolution": 3}, "networks")

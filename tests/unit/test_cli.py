@@ -11,19 +11,24 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.unit.data.reading import read, scan
 from tests.unit.train import tiny
 
 from piti import __main__ as cli
+from piti import scenes
+from piti.conditions import CONDITIONS
 from piti.config import Method, load
-from piti.data import layouts, scenes
-from piti.data.conditions.mask import colour_map
 from piti.data.shards import write
+from piti.datasets.colours import colour_map
 from piti.evaluate.features import Features, Spec, write_features
-from piti.files import InputError, write_failure, write_json
 from piti.networks.piti import PITI
 from piti.plan import Plan, resolve
+from piti.plan.data import packed
+from piti.plan.samples import samples_of
+from piti.plan.scores import features_of
 from piti.sample.stages import Labels
-from piti.sample.translate import find, read_geometry, read_mask, read_sketch
+from piti.sample.translate import find
+from piti.store.files import InputError, write_failure, write_json
 
 CONFIG = Path(__file__).parents[2] / "config"
 
@@ -106,6 +111,9 @@ def test_blank_leaves_out_what_is_not_there(tmp_path, monkeypatch):
     assert sum(cell.reason == "missing" for cell in blank.card.cells) == len(whole.inputs["scores"]) - 1
 
 
+opened = CONDITIONS["mask"].open
+
+
 # -- a user's own conditions -------------------------------------------------------------------------------------------
 
 
@@ -120,51 +128,51 @@ COCO, ADE20K = Labels("coco_stuff", 183), Labels("ade20k", 151)
 def test_masks_are_read_from_colours_and_from_the_data_sets_own_ids(tmp_path):
     stored = np.array([[0, 1], [150, 182]], np.uint8)
     painted = save(tmp_path / "a.png", colour_map(256)[stored])
-    assert np.array_equal(read_mask(painted, 2, 183), stored)
-    assert np.array_equal(read_mask(save(tmp_path / "b.png", stored - np.uint8(1)), 2, 183, COCO), stored)
-    assert np.array_equal(read_mask(save(tmp_path / "c.png", stored % 151), 2, 151, ADE20K), stored % 151)
+    assert np.array_equal(opened(painted, 2, 183), stored)
+    assert np.array_equal(opened(save(tmp_path / "b.png", stored - np.uint8(1)), 2, 183, COCO.layout), stored)
+    assert np.array_equal(opened(save(tmp_path / "c.png", stored % 151), 2, 151, ADE20K.layout), stored % 151)
     with pytest.raises(InputError, match=r"b.png: found label ids, expected to hear of which task \(--task\)"):
-        read_mask(tmp_path / "b.png", 2, 183)
+        opened(tmp_path / "b.png", 2, 183)
     with pytest.raises(InputError, match=r"a.png: found label 182, expected 0 \(void\) to 150"):
-        read_mask(tmp_path / "a.png", 2, 151)
+        opened(tmp_path / "a.png", 2, 151)
     with pytest.raises(InputError, match=r"c.png: found colour \(1, 2, 3\)"):
-        read_mask(save(tmp_path / "c.png", np.full((2, 2, 3), (1, 2, 3))), 2, 183)
+        opened(save(tmp_path / "c.png", np.full((2, 2, 3), (1, 2, 3))), 2, 183)
 
 
 @pytest.mark.parametrize("layout", ["ade20k", "coco_stuff", "folder"])
 def test_label_files_of_a_data_set_are_read_as_packing_reads_them(tmp_path, layout):
     scenes.write(tmp_path, layout, 0, {"train": 4, "test": 0}, 32)
     ids = Labels(layout, 151 if layout == "ade20k" else 183)
-    for record in layouts.scan(layout, tmp_path, "train"):
-        expected = layouts.read_labels(record, 32, layout, ids.num_classes)
-        assert np.array_equal(read_mask(record.labels, 32, ids.num_classes, ids), expected)
+    for record in scan(layout, tmp_path, "train"):
+        expected = read("mask", record, 32, layout, num_classes=ids.num_classes)
+        assert np.array_equal(opened(record.parts["labels"], 32, ids.num_classes, ids.layout), expected)
         painted = save(tmp_path / "painted.png", colour_map(256)[expected])
-        assert np.array_equal(read_mask(painted, 32, ids.num_classes), expected)
+        assert np.array_equal(opened(painted, 32, ids.num_classes), expected)
 
 
 def test_void_may_be_painted_as_the_last_class(tmp_path):
     """As three of the authors' own four example masks have it."""
     colour = np.full((2, 2, 3), (128, 224, 192), np.uint8)
-    assert (read_mask(save(tmp_path / "a.png", colour), 2, 183, COCO) == 183).all()
+    assert (opened(save(tmp_path / "a.png", colour), 2, 183, COCO.layout) == 183).all()
     with pytest.raises(InputError, match="found label 184"):
-        read_mask(save(tmp_path / "b.png", colour_map(256)[np.full((2, 2), 184)]), 2, 183, COCO)
+        opened(save(tmp_path / "b.png", colour_map(256)[np.full((2, 2), 184)]), 2, 183, COCO.layout)
 
 
 def test_sketches_are_white_on_black(tmp_path):
     edges = np.zeros((4, 4), np.uint8)
     edges[1] = 255
-    assert np.array_equal(read_sketch(save(tmp_path / "a.png", edges), 4), edges // 255)
+    assert np.array_equal(CONDITIONS["sketch"].open(save(tmp_path / "a.png", edges), 4), edges // 255)
     with pytest.raises(InputError, match="75% white"):
-        read_sketch(save(tmp_path / "b.png", 255 - edges), 4)
+        CONDITIONS["sketch"].open(save(tmp_path / "b.png", 255 - edges), 4)
 
 
 def test_geometry_is_two_pictures(tmp_path):
     for name, value in (("x_normal.png", 10), ("x_depth.png", 20)):
         save(tmp_path / name, np.full((2, 2, 3), value))
-    found = find(tmp_path, "geometry")
+    found = find(tmp_path, CONDITIONS["geometry"])
     assert list(found) == ["x"]
-    assert find(tmp_path / "x_depth.png", "geometry") == found
-    assert read_geometry(found["x"], 2)[0, 0].tolist() == [10, 10, 10, 20, 20, 20]
+    assert find(tmp_path / "x_depth.png", CONDITIONS["geometry"]) == found
+    assert CONDITIONS["geometry"].open(found["x"], 2)[0, 0].tolist() == [10, 10, 10, 20, 20, 20]
 
 
 def test_translate_takes_the_authors_weights_by_their_path(piti, capsys, tmp_path):
@@ -195,7 +203,7 @@ def test_translate_refuses_in_one_line(piti, capsys, tmp_path):
     own = ("--condition", tmp_path / "empty", "--out", tmp_path / "out")
     assert "--method: unknown" in refused(capsys, piti, "translate", "--method", "our", "--task", "coco_mask", *own)
     assert "not there yet" in refused(capsys, piti, "translate", "--method", "ours", "--task", "coco_mask", *own)
-    given = ("--method", "photographs", "--task", "coco_mask")
+    given = ("--method", "real_images", "--task", "coco_mask")
     assert "expected one that makes pictures" in refused(capsys, piti, "translate", *given, *own)
     assert "expected either" in refused(capsys, piti, "translate", *own)
     (tmp_path / "w.safetensors").write_text("no weights")
@@ -214,7 +222,7 @@ def scored(tmp_path, monkeypatch):
     (tmp_path / "mine").mkdir()
     ids = [f"ADE_val_{i:08d}" for i in range(20)]
     rng = np.random.default_rng(0)
-    photographs = Plan(config).packed("ade20k", "test", "images")
+    photographs = packed(Plan(config), "ade20k", "test", "images")
     write(Path(photographs.path).parent, "images", ids, lambda i: np.zeros((len(i), 64, 64, 3), np.uint8), 32, 64)
     for i in ids:
         save(tmp_path / f"mine/{i}.png", rng.integers(0, 256, (32, 32, 3)))
@@ -222,9 +230,9 @@ def scored(tmp_path, monkeypatch):
     plan = Plan(replace(config, methods=config.methods | {"pictures": method}))
     for extractor in config.extractors.values():
         spec = Spec(extractor, "layer", 8, "", "")
-        for pictures in (photographs, plan.samples("pictures", "ade20k_mask", 1.0, 0)):
+        for pictures in (photographs, samples_of(plan, "pictures", "ade20k_mask", 1.0, 0)):
             values = rng.standard_normal((20, 8)).astype(np.float32)
-            write_features(plan.features(pictures, extractor).path, Features(values, tuple(ids), spec))
+            write_features(features_of(plan, pictures, extractor).path, Features(values, tuple(ids), spec))
     return tmp_path
 
 

@@ -11,41 +11,41 @@ from pathlib import Path
 import pytest
 
 import piti
-from piti import command, provenance
-from piti.card import digest
-from piti.files import InputError, failure, write_failure
-from piti.launch import TORCHRUN
+from piti.cards.base import digest
+from piti.run.command import Step
+from piti.run.launch import TORCHRUN
+from piti.store import provenance
+from piti.store.files import InputError, failure, write_failure
 
 
 @dataclass(frozen=True, kw_only=True)
 class ToyCard:
-    side: int
+    resolution: int
     label: str = ""
 
 
 @pytest.fixture
 def call(monkeypatch, tmp_path):
-    """Run a step in this process: call(run, *arguments, **how) -> the output's path."""
+    """Run a function as a step in this process: call(run, *arguments, **declared) -> the output's path."""
 
-    def run_step(run, *arguments, card='{"side": 4}', **how):
+    def run_step(run, *arguments, card='{"resolution": 4}', **declared):
         output = tmp_path / "made" / "output.txt"
         monkeypatch.setattr(sys, "argv", ["step", "--card", str(card), "--output", str(output), *map(str, arguments)])
-        # any real step's name will do: the digest of its code goes into card.json
-        command.step("piti.steps.score", "A toy.", ToyCard, run, **how)
+        Step(run, "toys", output.name, **declared).main()
         return output
 
     return run_step
 
 
-def write(card, output, **_):
+def write(card: ToyCard, output: Path, real: list[Path] = ()):
     output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(f"{card.side}")
+    output.write_text(f"{card.resolution}")
 
 
-def refused(capsys, call, *arguments, run=write, **how) -> str:
+def refused(capsys, call, *arguments, run=write, **declared) -> str:
     """The one line on stderr of a step that ends with exit code 2 and makes nothing."""
     with pytest.raises(SystemExit) as end:
-        call(run, *arguments, **how)
+        call(run, *arguments, **declared)
     assert end.value.code == 2
     streams = capsys.readouterr()
     assert streams.out == ""
@@ -58,7 +58,7 @@ def test_the_commit_is_the_one_that_the_work_began_with(call, monkeypatch):
     monkeypatch.setattr(provenance, "_git", lambda *_: commits[-1])
     provenance.started_as.cache_clear()
 
-    def run(card, output):
+    def run(card: ToyCard, output: Path):
         write(card, output)
         commits.append("second")
 
@@ -67,40 +67,88 @@ def test_the_commit_is_the_one_that_the_work_began_with(call, monkeypatch):
     assert made["commit"] == "first"
 
 
-def test_inputs_and_options_reach_the_work(call, tmp_path):
+def test_options_are_the_parameters_of_the_function(call, tmp_path):
     for name in ("a", "b", "c"):
         (tmp_path / name).touch()
     got = {}
 
-    def run(card, output, **given):
-        got.update(given)
+    def run(
+        card: ToyCard,
+        output: Path,
+        real_ones: list[Path],
+        low_res: Path,
+        spare: Path | None = None,
+        more: list[Path] = (),
+        gpus: int | None = None,
+        batch_size: int = 2,
+        workers: int = 3,
+        minutes: float = 0.0,
+    ):
+        got.update({key: value for key, value in locals().items() if key not in ("card", "output", "got")})
         write(card, output)
 
     call(
         run, "--real-ones", tmp_path / "a", tmp_path / "b", "--low-res", tmp_path / "c", "--batch-size", 8,
-        inputs=["real_ones"], optional=["low_res", "spare"], options={"batch_size": 2, "workers": 3},
+        "--minutes", 2.5,
     )  # fmt: skip
     assert got == {
         "real_ones": [tmp_path / "a", tmp_path / "b"],
-        "low_res": [tmp_path / "c"],
-        "spare": [],
+        "low_res": tmp_path / "c",
+        "spare": None,
+        "more": (),
+        "gpus": None,
         "batch_size": 8,
         "workers": 3,
+        "minutes": 2.5,
     }
+    call(
+        run, "--real-ones", tmp_path / "a", "--low-res", tmp_path / "b", "--spare", tmp_path / "c", "--more",
+        tmp_path / "a", tmp_path / "b", "--gpus", 0,
+    )  # fmt: skip
+    assert (got["spare"], got["more"], got["gpus"]) == (tmp_path / "c", [tmp_path / "a", tmp_path / "b"], 0)
+
+
+@pytest.mark.parametrize("given", [(), ("--model", "a", "b")])
+def test_what_the_function_asks_for_is_one_file(capsys, call, given):
+    def run(card: ToyCard, output: Path, model: Path):
+        pytest.fail("worked")
+
+    with pytest.raises(SystemExit) as end:
+        call(run, *given)
+    assert end.value.code == 2
+    assert "usage: " in capsys.readouterr().err
+
+
+def test_plugins_are_loaded_before_the_card_is_read(capsys, call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path)
+    (tmp_path / "toy_plugin.py").write_text("print('loaded')")
+    plain = json.loads(call(write).with_name("card.json").read_text())["made"]["code"]
+    with pytest.raises(SystemExit):
+        call(write, "--plugins", "toy_plugin", card="{}")
+    assert capsys.readouterr().out == "loaded\n"
+    made = json.loads(call(write, "--plugins", "toy_plugin").with_name("card.json").read_text())["made"]
+    assert made["code"] != plain
+    del sys.modules["toy_plugin"]
+
+
+def test_a_plugin_that_is_not_there(capsys, call):
+    line = refused(capsys, call, "--plugins", "absent_plugin")
+    assert line.startswith("error: plugins: found no module absent_plugin")
 
 
 def test_card_json_says_what_was_made(call, tmp_path):
     (tmp_path / "a").touch()
 
-    def run(card, output, **given):
+    def run(card: ToyCard, output: Path, real: Path, spare: Path | None = None):
         write(card, output)
         return {"images": 7}
 
-    output = call(run, "--real", tmp_path / "a", inputs=["real"], optional=["spare"])
+    output = call(run, "--real", tmp_path / "a")
     about = json.loads((output.parent / "card.json").read_text())
-    assert about["step"] == "score"
-    assert about["card"] == {"side": 4}
-    assert about["digest"] == digest(ToyCard(side=4))
+    assert about["step"] == "test_command"  # the module's name
+    assert about["card"] == {"resolution": 4}
+    assert about["digest"] == digest(ToyCard(resolution=4))
     assert about["inputs"] == {"real": [str(tmp_path / "a")]}
     assert about["made"]["images"] == 7
     assert about["made"].keys() >= {"code", "seconds", "python", "libraries", "commit"}
@@ -114,7 +162,7 @@ def test_a_written_card_runs_the_step_again(call):
 
 def test_a_written_card_that_has_changed_is_refused(capsys, call):
     path = call(write).with_name("card.json")
-    path.write_text(path.read_text().replace('"side": 4', '"side": 5'))
+    path.write_text(path.read_text().replace('"resolution": 4', '"resolution": 5'))
     path.with_name("output.txt").unlink()
     with pytest.raises(SystemExit):
         call(write, card=path)
@@ -123,7 +171,7 @@ def test_a_written_card_that_has_changed_is_refused(capsys, call):
 
 def test_missing_input_file(capsys, call, tmp_path):
     path = tmp_path / "missing.h5"
-    assert refused(capsys, call, "--real", path, inputs=["real"]) == f"error: {path}: no such file or folder"
+    assert refused(capsys, call, "--real", path) == f"error: {path}: no such file or folder"
     assert not (tmp_path / "made").exists()
 
 
@@ -132,9 +180,9 @@ def test_missing_input_file(capsys, call, tmp_path):
     [
         ('{"side": ', "error: --card: not JSON ("),
         ("nowhere.json", "error: nowhere.json: no such file"),
-        ('{"sidee": 4}', "error: unknown key 'sidee'; nearest valid key: side"),
-        ('{"side": "big"}', "error: side: found 'big', expected a whole number"),
-        ("{}", "error: side: missing (expected a whole number)"),
+        ('{"resolutionn": 4}', "error: unknown key 'resolutionn'; nearest valid key: resolution"),
+        ('{"resolution": "big"}', "error: resolution: found 'big', expected a whole number"),
+        ("{}", "error: resolution: missing (expected a whole number)"),
     ],
 )
 def test_bad_card(capsys, call, tmp_path, card, line):
@@ -150,7 +198,7 @@ def test_bad_card_file(capsys, call, tmp_path, content):
 
 
 def test_input_that_the_work_refuses(capsys, call, tmp_path):
-    def run(card, output):
+    def run(card: ToyCard, output: Path):
         raise InputError("a.png: size: found 3x4, expected 4x4")
 
     assert refused(capsys, call, run=run) == "error: a.png: size: found 3x4, expected 4x4"
@@ -158,7 +206,7 @@ def test_input_that_the_work_refuses(capsys, call, tmp_path):
 
 
 def test_a_fault_is_not_dressed_up_as_bad_input(call):
-    def run(card, output):
+    def run(card: ToyCard, output: Path):
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -173,7 +221,7 @@ def test_a_fault_is_not_dressed_up_as_bad_input(call):
     ],
 )
 def test_a_disk_that_refuses_is_one_line(capsys, call, error):
-    def run(card, output):
+    def run(card: ToyCard, output: Path):
         raise error
 
     line = refused(capsys, call, run=run)
@@ -186,22 +234,31 @@ def test_an_input_that_has_changed_since_it_was_made_is_refused(capsys, call, tm
     about = json.loads((tmp_path / "card.json").read_text())
     about["made"]["files"] = {path.name: about["made"]["files"]["output.txt"]}
     (tmp_path / "card.json").write_text(json.dumps(about))
-    output = call(write, "--real", path, inputs=["real"])
+    output = call(write, "--real", path)
     output.unlink()
     path.write_text("5")
-    assert refused(capsys, call, "--real", path, inputs=["real"]).startswith(f"error: {path}: found sha256 ")
+    assert refused(capsys, call, "--real", path).startswith(f"error: {path}: found sha256 ")
     assert not output.exists()
 
 
 def test_what_lies_beside_an_input_has_not_changed_either(capsys, call, tmp_path):
-    def two(card, output, **_):
+    def two(card: ToyCard, output: Path):
         write(card, output)
         output.with_name("long.csv").write_text("1")
 
-    made = call(two, siblings=["long.csv"]).parent.rename(tmp_path / "input")
+    made = call(two, beside=("long.csv",)).parent.rename(tmp_path / "input")
     (made / "long.csv").write_text("2")
-    line = refused(capsys, call, "--real", made / "output.txt", inputs=["real"])
+    line = refused(capsys, call, "--real", made / "output.txt")
     assert line.startswith(f"error: {made / 'long.csv'}: found sha256 ")
+
+
+def test_a_folder_lies_beside_the_output(call):
+    def two(card: ToyCard, output: Path):
+        write(card, output)
+        output.with_name("page").mkdir()
+
+    about = json.loads(call(two, beside=("page/",)).with_name("card.json").read_text())
+    assert about["made"]["files"].keys() == {"output.txt"}
 
 
 def test_of_several_processes_the_first_one_writes_the_card(call, monkeypatch):
@@ -216,18 +273,18 @@ def test_of_several_processes_the_first_one_writes_the_card(call, monkeypatch):
 def test_a_failure_is_handed_on_without_work(call, tmp_path):
     write_failure([tmp_path / "weights"], "diverged")
 
-    def run(card, output, **_):
+    def run(card: ToyCard, output: Path, model: Path):
         pytest.fail("worked on a failure")
 
-    output = call(run, "--model", tmp_path / "weights", inputs=["model"], siblings=["curve.csv"])
+    output = call(run, "--model", tmp_path / "weights", beside=("curve.csv",))
     assert failure(output) == "diverged"
     assert failure(output.with_name("curve.csv")) == "diverged"
-    assert json.loads(output.with_name("card.json").read_text())["card"] == {"side": 4}
+    assert json.loads(output.with_name("card.json").read_text())["card"] == {"resolution": 4}
 
 
 def test_a_table_receives_failures_to_print_them(call, tmp_path):
     write_failure([tmp_path / "score"], "diverged")
-    output = call(write, "--scores", tmp_path / "score", optional=["scores"], hands_on_failure=False)
+    output = call(write, "--real", tmp_path / "score", hands_on_failure=False)
     assert failure(output) is None
 
 

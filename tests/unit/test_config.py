@@ -1,6 +1,9 @@
 """Configuration: one order of authority, every key and name checked, refused in one line with the nearest valid one."""
 
+import math
+import re
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +11,9 @@ import pytest
 import yaml
 
 from piti.config import Config, load, merge, read_yaml
-from piti.files import InputError
+from piti.plan import resolve
+from piti.store import provenance
+from piti.store.files import InputError
 
 SHIPPED = Path(__file__).parents[2] / "config"
 PRESETS = sorted(path.stem for path in (SHIPPED / "presets").glob("*.yaml"))
@@ -91,6 +96,105 @@ def test_presets_hold_amounts_and_sources_but_no_rows_tables_or_tasks():
     configs = [load({"preset": preset}, SHIPPED) for preset in PRESETS]
     for section in ("datasets", "weights", "models", "tasks", "methods", "extractors", "tables", "figures"):
         assert len({tuple(getattr(config, section)) for config in configs}) == 1, section
+
+
+# -- like --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_row_is_like_another_as_all_layers_say_it(preset):
+    """In each preset an ablation is what it ablates, but for the keys that its own row says."""
+    user = {"preset": preset, "models": {"upsampler": {"steps": 77}, "mine": {"like": "upsampler", "lr": 2e-5}}}
+    models = load(user, SHIPPED).models
+    assert models["mine"] == replace(models["upsampler"], lr=2e-5) and models["mine"].steps == 77
+    own = {"degradation": False, "perceptual": "", "adversarial": ""}
+    assert models["upsampler_plain"] == replace(models["upsampler"], **own)
+
+
+def test_like_goes_along_a_chain_and_into_mappings_and_ones_own_keys_win():
+    user = {
+        "methods": {
+            "one": {"like": "ours_cf_w4", "sampling": {"eta": 0.5}},
+            "two": {"label": "Two", "like": "one", "sampling": {"guidance": 7}},
+        },
+        "figures": {"mine": {"like": "figure8", "images": 2}},
+        "datasets": {"mine": {"like": "flickr", "train": 9}},
+    }
+    config = load(user, SHIPPED)
+    sampling = config.methods["two"].sampling
+    assert (sampling.guidance, sampling.eta, sampling.normalise) == (7, 0.5, "none")
+    assert (config.methods["two"].label, config.methods["two"].base) == ("Two", "two_stage")
+    assert config.figures["mine"] == replace(config.figures["figure7"], images=2, page=1)
+    assert config.datasets["mine"] == replace(config.datasets["flickr"], train=9)
+
+
+@pytest.mark.parametrize(
+    ("user", "line"),
+    [
+        ({"models": {"a": {"like": "upsamplr"}}}, "models.a.like: unknown key 'upsamplr'; nearest valid key: upsa"),
+        ({"tables": {"a": {"like": ["table1"]}}}, "tables.a.like: unknown key \"['table1']\"; nearest valid key: "),
+        (
+            {"models": {"a": {"like": "b"}, "b": {"like": "c"}, "c": {"like": "a"}}},
+            "models.c.like: found a circle (a <- b <- c <- a)",
+        ),
+        ({"tasks": {"a": {"like": "a"}}}, "tasks.a.like: found a circle (a <- a)"),
+        ({"machine": {"like": "x"}}, "machine: unknown key 'like'; nearest valid key: "),
+    ],
+)
+def test_like_refuses_circles_and_unknown_names(user, line):
+    assert refusal(user).startswith(line)
+
+
+# -- recipes -----------------------------------------------------------------------------------------------------------
+
+ABLATION, DATASET = re.findall(r"^  ```yaml\n(.*?)^  ```$", (SHIPPED.parent / "README.md").read_text(), re.M | re.S)
+
+
+@pytest.mark.parametrize("preset", [preset for preset in PRESETS if preset != "prior"])  # which has no tables
+def test_the_recipe_of_an_ablation(preset):
+    config = load(yaml.safe_load(ABLATION) | {"preset": preset}, SHIPPED)
+    plan, tables, _ = resolve(config)
+    (mine, *rest) = [a.card.training for a in plan.artefacts.values() if a.step == "train" and "my_row" in a.name]
+    (theirs,) = {
+        a.card.training
+        for a in plan.artefacts.values()
+        if a.step == "train" and a.name == "upsampler-ade20k_mask" and a.card.fraction == 1
+    }
+    assert not rest and mine == replace(theirs, lr=2e-5)
+    assert [cell.reason for cell in tables["table3b"].card.cells if cell.row == "Ours with 2e-5"] == [""]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_recipe_of_a_data_set(preset):
+    plan, tables, _ = resolve(load(yaml.safe_load(DATASET) | {"preset": preset}, SHIPPED))
+    assert [cell.reason for cell in tables["mine"].card.cells] == ["", ""]
+    (spade,) = [a.card for a in plan.artefacts.values() if a.step == "train" and a.name == "spade-mine_mask"]
+    row = plan.config.models["spade"]
+    assert (spade.epochs, spade.baseline.decay) == (0 if row.steps else 200, 0.5)
+    assert spade.training.steps == (row.steps or math.ceil(200 * 5000 / 32))
+
+
+def test_a_data_set_that_is_named_has_its_own_epochs():
+    plan, *_ = resolve(load({}, SHIPPED))
+    cards = {a.name: a.card for a in plan.artefacts.values() if a.step == "train" and a.card.baseline}
+    said = {name: (cards[name].epochs, cards[name].baseline.decay) for name in cards if cards[name].fraction == 1}
+    assert said["spade-coco_mask"] == (100, 0) and said["spade-diode_geometry"] == (200, 0.5)
+    assert said["oasis-ade20k_mask"] == (200, 0)
+
+
+@pytest.mark.parametrize(
+    ("user", "line"),
+    [
+        ({"datasets": {"default": {"like": "coco"}}}, "datasets.default: found a data set of this name, expected "),
+        ({"models": {"new": {"kind": "spade"}}}, "models.new.epochs: found no key default, expected it, or steps"),
+        (
+            {"models": {"prior_base": {"weights": "", "dataset": ""}}},
+            "models.prior_base.dataset: found none, expected ",
+        ),
+    ],
+)
+def test_what_is_keyed_by_data_set_has_a_default(user, line):
+    assert refusal(user).startswith(line)
 
 
 # -- refusals ----------------------------------------------------------------------------------------------------------
@@ -177,13 +281,27 @@ def test_unknown_preset(preset):
         ({"tasks": {"ade20k_mask": {"dataset": "ade"}}}, "tasks.ade20k_mask.dataset: unknown key 'ade'; "),
         ({"methods": {"ours": {"base": "tow_stage"}}}, "methods.ours.base: unknown key 'tow_stage'; "),
         ({"methods": {"ours": {"upsampler": "up"}}}, "methods.ours.upsampler: unknown key 'up'; "),
-        ({"extractors": {"fid_c": "clip"}}, "extractors.fid_c: unknown key 'clip'; "),
+        ({"extractors": {"fid_c": "clip"}}, "extractors.fid_c: found 'clip', expected one of inception, "),
         ({"networks": {"hed": "hd"}}, "networks.hed: unknown key 'hd'; nearest valid key: hed"),
-        ({"tables": {"table1": {"rows": {"ours": {"method": "our"}}}}}, "tables.table1.rows.ours: unknown key 'our'"),
-        ({"tables": {"table1": {"run": {"metric": "fid"}}}}, "tables.table1.run: unknown key 'fid'; "),
+        (
+            {"tables": {"table1": {"rows": {"ours": {"method": "our"}}}}},
+            "tables.table1.rows.ours.method: unknown key 'our'",
+        ),
+        ({"tables": {"table1": {"run": {"metric": "fid"}}}}, "tables.table1.run.metric: unknown key 'fid'; "),
         ({"tables": {"table1": {"paper": {"us": []}}}}, "tables.table1.paper: unknown key 'us'; "),
         ({"figures": {"figure3": {"tasks": ["coco"]}}}, "figures.figure3.tasks: unknown key 'coco'; "),
         ({"figures": {"figure3": {"columns": ["our"]}}}, "figures.figure3.columns: unknown key 'our'; "),
+        ({"models": {"prior_base": {"dataset": "wbe"}}}, "models.prior_base.dataset: unknown key 'wbe'; nearest"),
+        ({"models": {"spade": {"epochs": {"cocoo": 3}}}}, "models.spade.epochs: unknown key 'cocoo'; nearest"),
+        ({"models": {"spade": {"decay": {"cocoo": 0.1}}}}, "models.spade.decay: unknown key 'cocoo'; nearest"),
+        ({"models": {"spade": {"instances": ["cocoo"]}}}, "models.spade.instances: unknown key 'cocoo'; nearest"),
+        ({"models": {"spade": {"kind": "sapde"}}}, "models.spade.kind: found 'sapde', expected one of prior_base, "),
+        ({"networks": {"baselines": {"spad": {}}}}, "networks.baselines: unknown key 'spad'; nearest valid key: spade"),
+        ({"networks": {"baselines": {"spade": {"nfg": 1}}}}, "networks.baselines.spade: unknown key 'nfg'; nearest"),
+        ({"claims": {"upsampling": {"tasks": ["ade"]}}}, "claims.upsampling.tasks: unknown key 'ade'; "),
+        ({"study": {"against": {"sapde": "1"}}}, "study.against: unknown key 'sapde'; nearest valid key: spade"),
+        ({"figures": {"figure3": {"ids": {"ade": ["a"]}}}}, "figures.figure3.ids: unknown key 'ade'; "),
+        ({"figures": {"figure21": {"worst": "iou"}}}, "figures.figure21.worst: found 'iou', expected one of "),
     ],
 )
 def test_unknown_name(user, line):
@@ -213,7 +331,7 @@ def test_a_figure_of_few_images_has_no_baseline():
     [
         ({"columns": ["ours"]}, "figures.figure20.columns: found ours, expected diffusion models with ddim, eta 0"),
         ({"columns": ["spade"]}, "figures.figure20.columns: found spade, expected diffusion models with ddim, eta 0"),
-        ({"tasks": ["coco_sketch"]}, "figures.figure20.tasks: found coco_sketch, expected one with masks, which"),
+        ({"tasks": ["coco_sketch"]}, "figures.figure20.tasks: found coco_sketch, expected one with labels, which"),
         ({"edits": {"removal": {"operation": "rub"}}}, "figures.figure20.edits.removal.operation: found 'rub', "),
     ],
 )
@@ -258,3 +376,52 @@ def test_what_would_break_later_is_refused_at_once(user, says):
     with pytest.raises(InputError, match=says) as refusal:
         load({"preset": "smoke"} | user, SHIPPED)
     assert "\n" not in str(refusal.value)
+
+
+# -- plug-ins ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def plugin(tmp_path, monkeypatch):
+    """A module in the folder where one works."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "toy_plugin.py").write_text("x = 1\n")
+    yield tmp_path / "toy_plugin.py"
+    sys.modules.pop("toy_plugin", None)
+
+
+def test_plugins_are_loaded_before_anything_is_checked(plugin):
+    assert refusal({"models": 3}).startswith("models: ") and "toy_plugin" not in sys.modules
+    assert refusal({"plugins": ["toy_plugin"], "models": 3}).startswith("models: ") and "toy_plugin" in sys.modules
+
+
+def test_plugins_may_come_from_any_layer_and_be_typed(plugin, folder):
+    assert load({"plugins": "[toy_plugin]"}, SHIPPED).plugins == ("toy_plugin",)
+    add(folder, "presets/tiny.yaml", {"plugins": ["toy_plugin"]})
+    del sys.modules["toy_plugin"]
+    assert load({"preset": "tiny"}, folder).plugins == ("toy_plugin",) and "toy_plugin" in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("plugins", "line"),
+    [
+        (["absent"], "plugins: found no module absent, expected one below "),
+        ("toy_plugin", "plugins: found 'toy_plugin', expected a list"),
+        ([[]], "plugins[0]: found [], expected text"),
+    ],
+)
+def test_wrong_plugins_are_refused(plugin, plugins, line):
+    assert refusal({"plugins": plugins}).startswith(line)
+
+
+def test_the_code_of_plugins_is_part_of_the_cards_where_code_is(plugin):
+    def codes(**user) -> set[str]:
+        plan, *_ = resolve(load({"preset": "smoke", "code_in_card": True} | user, SHIPPED))
+        return {artefact.card.code for artefact in plan.artefacts.values() if artefact.step == "train"}
+
+    plain, plugged = codes(), codes(plugins=["toy_plugin"])
+    assert len(plain) == len(plugged) == 1 and plain != plugged
+    plugin.write_text("x = 2\n")
+    provenance._read.cache_clear()
+    assert codes(plugins=["toy_plugin"]) not in (plain, plugged)

@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 from tests.unit.train import tiny
 
-from piti import count
-from piti.card import digest, to_dict
 from piti.cards import PackCard, SampleCard, TrainCard
+from piti.cards.base import digest, to_dict
 from piti.config import load
-from piti.files import write_json
+from piti.count import __main__ as count
 from piti.plan import report, resolve
 from piti.plan.cost import COUNTS, CPU, CPU_RATE, Costs, finished, sized
 from piti.plan.disk import expected, on_disk
 from piti.plan.gpu import operations
+from piti.store.files import write_json
 
 SHIPPED = Path(__file__).parents[2] / "config"
 FLICKR = {"datasets": {"flickr": {"path": "/data/flickr"}}}
@@ -97,11 +97,11 @@ def test_everything_that_ships_is_counted(preset):
 
 def test_what_has_nothing_to_do_with_size_needs_no_counting():
     changed = {"two_stage": {"lr": 0.5, "batch": 8}, "spade": {"ema_rate": 0.5}}
-    assert not planned(models=changed, networks={"spade": {"lr_generator": 0.5}})[0].uncounted
+    assert not planned(models=changed, networks={"baselines": {"spade": {"lr_generator": 0.5}}})[0].uncounted
 
 
 def test_another_network_is_named_as_not_counted():
-    costs, _ = planned(networks={"oasis": {"channels_G": 96}})
+    costs, _ = planned(networks={"baselines": {"oasis": {"channels_G": 96}}})
     assert costs.uncounted == ["oasis-ade20k_mask", "oasis-ade20k_mask-25", "oasis-ade20k_mask-50", "oasis-coco_mask"]
 
 
@@ -203,7 +203,7 @@ def test_a_finished_training_speaks_for_its_precision_and_compile_alone(tmp_path
 def test_saved_steps_and_what_is_there_need_no_more(tmp_path):
     costs, _ = planned(preset="smoke", results=str(tmp_path))
     trained = next(iter(trainings(costs, "two_stage").values()))
-    state = Path(trained.path).parent.with_name(f"state-{trained.card.identity}")
+    state = Path(trained.path).parent.with_name(f"checkpoint-{trained.card.identity}")
     write_json(state / "progress.json", {"saved": 5})
     one = {trained.path: trained}
     assert costs.left(one) == pytest.approx(costs.total(one) * 15 / 20)
@@ -234,7 +234,7 @@ def test_a_trainings_estimate_is_what_it_takes(tmp_path):
     card = replace(tiny.card(steps=1), unet=replace(tiny.UNET, model_channels=64, num_head_channels=64))
     shards = tiny.data(tmp_path / "data", 4)
     weights = tiny.train(tmp_path / "models", card, shards)
-    state = weights.parent.with_name(f"state-{card.identity}") / "state.safetensors"
+    state = weights.parent.with_name(f"checkpoint-{card.identity}") / "checkpoint.safetensors"
     counted = count.count(card)
     assert weights.stat().st_size == pytest.approx(4 * counted["weights"], rel=0.05)
     assert state.stat().st_size == pytest.approx(4 * (3 * counted["optimized"] + counted["averaged"]), rel=0.05)

@@ -10,11 +10,13 @@ import pytest
 from PIL import Image
 
 from piti.cli import demo
+from piti.conditions import CONDITIONS
 from piti.config import Run, load
-from piti.data.conditions.mask import colour_map
-from piti.files import InputError, write_json
+from piti.datasets.colours import colour_map
 from piti.plan import Plan
-from piti.sample.translate import read_mask
+from piti.plan.samples import samples_of
+from piti.plan.scores import score_of
+from piti.store.files import InputError, write_json
 
 CONFIG = Path(__file__).parents[2] / "config"
 ASKED = Namespace(method=None, task=None, model=None, upsampler=None, host="127.0.0.1", port=0)
@@ -31,7 +33,7 @@ def trained(smoke):
     """Files in place of OASIS's and SPADE's weights."""
     plan = Plan(smoke)
     for method in ("oasis", "spade"):
-        weights = Path(plan.samples(method, "coco_mask", 1.0, 0).inputs["model"][0])
+        weights = Path(samples_of(plan, method, "coco_mask", 1.0, 0).inputs["model"][0])
         weights.parent.mkdir(parents=True)
         weights.write_bytes(b"weights")
     return smoke
@@ -46,7 +48,7 @@ def test_the_models_that_are_there_are_offered(trained):
     assert one.worth == f"{said}Not scored yet"
     again = replace(trained, methods=trained.methods | {"again": replace(trained.methods["spade"], label="2")})
     assert list(demo.choices(ASKED, again)) == found  # the same weights, sampled another way
-    score = Plan(trained).score(Run(method="oasis", task="coco_mask", metric="fid_c"), 0)
+    score = score_of(Plan(trained), Run(method="oasis", task="coco_mask", metric="fid_c"), 0)
     write_json(score.path, {"value": 12.34, "interval": [10, 14.06], "n": 24})
     (one,) = demo.choices(Namespace(**vars(ASKED) | {"method": "oasis"}), trained)
     assert one.worth == f"{said}FD EfficientNet-Lite0 ↓ 12.3 (10.0 to 14.1), n = 24"
@@ -74,26 +76,26 @@ def test_masks_are_painted_in_the_classes_of_their_data_set(smoke):
 
 
 def test_a_brushs_rim_becomes_what_lies_beside_it():
-    page = pytest.importorskip("piti.cli.demo_page", reason="no Gradio here (pip install --no-deps -r envs/demo.txt)")
     colours = colour_map(151)
     picture = np.zeros((8, 8, 3), np.uint8)
     picture[:, 4:] = colours[5]
     blended = picture.copy()
     blended[:, 4] = colours[5] // 3  # a colour that no class has
-    found = page.whole_colours(blended, colours)
+    found = CONDITIONS["mask"].cleaned(blended, len(colours) - 1)
     assert np.array_equal(np.delete(found, 4, 1), np.delete(picture, 4, 1))
     assert {tuple(colour) for colour in found[:, 4].tolist()} <= {(0, 0, 0), tuple(colours[5].tolist())}
     with pytest.raises(InputError, match="found 0% of the pixels in colours of the label colour map"):
-        page.whole_colours(np.full((8, 8, 3), 77, np.uint8), colours)
+        CONDITIONS["mask"].cleaned(np.full((8, 8, 3), 77, np.uint8), len(colours) - 1)
 
 
 def test_an_enlarged_condition_is_read_as_it_was(tmp_path):
     page = pytest.importorskip("piti.cli.demo_page", reason="no Gradio here (pip install --no-deps -r envs/demo.txt)")
-    translator = Namespace(kind="mask", num_classes=151, read=lambda path: read_mask(path, 64, 151))
+    mask = CONDITIONS["mask"]
+    translator = Namespace(condition=mask, num_classes=151, read=lambda path: mask.open(path, 64, 151))
     labels = np.random.default_rng(0).integers(0, 151, (64, 64), np.uint8)
-    canvas = {"composite": Image.fromarray(page.enlarged(page.shown(labels, "mask")[0])).convert("RGBA")}
+    canvas = {"composite": Image.fromarray(page.enlarged(mask.paint(labels)[0])).convert("RGBA")}
     assert np.array_equal(page.read(translator, [canvas]), labels)
     nothing = {"composite": Image.new("RGBA", (512, 512), (255, 255, 255, 0))}  # where nobody painted is void
     assert not page.read(translator, [nothing]).any()
-    with pytest.raises(InputError, match="expected normals and depth"):
-        page.read(Namespace(kind="geometry"), [None, None])
+    with pytest.raises(InputError, match="expected Normals and Depth"):
+        page.read(Namespace(condition=CONDITIONS["geometry"]), [None, None])

@@ -8,10 +8,10 @@ import pytest
 import torch
 from tests.unit.train import tiny
 
-from piti.data.conditions import CONDITIONS
+from piti.conditions import CONDITIONS
 from piti.devices import autocast, compiled, device, is_compiled, number_type, require_served
-from piti.files import InputError
-from piti.train.row import initial_model
+from piti.store.files import InputError
+from piti.train.initial import initial_model
 
 NO_GPU = not torch.cuda.is_available()
 CUDA_13 = ["sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120", "compute_120"]
@@ -87,8 +87,11 @@ def test_compiled_networks_draw_the_dropout_that_they_draw_uncompiled():
     for network in (plain, fast):
         network.load_state_dict(weights)
     compiled(fast)
-    side, channels = card.base_side, CONDITIONS[card.condition].channels
-    x, condition = torch.randn(2, 3, side, side), torch.randn(2, channels, card.encoder.side, card.encoder.side)
+    resolution, channels = card.base_resolution, CONDITIONS[card.condition].channels
+    x, condition = (
+        torch.randn(2, 3, resolution, resolution),
+        torch.randn(2, channels, card.encoder.resolution, card.encoder.resolution),
+    )
     outputs = []
     for seed in (1, 2):
         for network in (plain, fast):

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from piti import download
-from piti.download import Source, fetch
-from piti.files import InputError
+from piti.store import download
+from piti.store.download import Source, fetch
+from piti.store.files import InputError
 
 DATA = bytes(range(256)) * 4096  # 1 MiB
 SHA256 = "sha256:" + hashlib.sha256(DATA).hexdigest()

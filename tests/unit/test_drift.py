@@ -8,12 +8,12 @@ import pytest
 from tests.unit.data.test_sources import draw
 from tests.unit.test_cli import piti  # noqa: F401 (a fixture)
 
+from piti.cli.drift import drifts
 from piti.config import load
 from piti.data import sources
 from piti.data.packing import pack
-from piti.drift import drifts
-from piti.files import write_json
 from piti.plan import resolve
+from piti.store.files import write_json
 
 SHIPPED = Path(__file__).parents[2] / "config"
 COUNT = 6

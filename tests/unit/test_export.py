@@ -9,8 +9,8 @@ import pytest
 from tests.unit.test_cli import CONFIG, piti, refused  # noqa: F401 (a fixture)
 
 from piti.config import load
-from piti.files import file_digest, write_json
 from piti.plan import resolve
+from piti.store.files import file_digest, write_json
 
 
 @pytest.fixture

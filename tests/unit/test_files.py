@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from piti.files import (
+from piti.store.files import (
     InputError,
     atomic,
     atomic_folder,
@@ -51,7 +51,9 @@ def test_atomic_leaves_what_was_there_when_it_fails(tmp_path, before):
 @pytest.mark.parametrize("umask", [0o022, 0o002, 0o027])
 def test_atomic_files_follow_the_umask_whoever_writes_them(tmp_path, umask):
     """safetensors writes through a temporary file of its own, which nobody else may read."""
-    line = "import pathlib, torch, piti.train.state as s; s.save(pathlib.Path('x'), {'g': {'t': torch.ones(1)}}, {})"
+    line = (
+        "import pathlib, torch, piti.store.checkpoint as s; s.save(pathlib.Path('x'), {'g': {'t': torch.ones(1)}}, {})"
+    )
     subprocess.run([sys.executable, "-c", line], cwd=tmp_path, umask=umask, check=True)
     assert (tmp_path / "x").stat().st_mode & 0o777 == 0o666 & ~umask
 

@@ -13,8 +13,8 @@ from tests.unit.test_cli import CONFIG, piti, refused  # noqa: F401 (a fixture)
 
 from piti.cards import TrainCard
 from piti.config import load
-from piti.files import exclusive, write_failure, write_json
 from piti.plan import report, resolve, runs
+from piti.store.files import exclusive, write_failure, write_json
 
 RESULTS = Path("results/smoke")
 OLD = time.time() - 30 * 86400
@@ -44,7 +44,7 @@ def everything(plan) -> list[Path]:
 
 def test_what_no_card_refers_to_goes_into_the_bin_and_nothing_else(piti):  # noqa: F811
     kept = made(*everything(planned())[:60])
-    old = made(*(RESULTS / "models/two_stage-ade20k_mask" / name for name in ("0123456789", "state-0123456789")))
+    old = made(*(RESULTS / "models/two_stage-ade20k_mask" / name for name in ("0123456789", "checkpoint-0123456789")))
     apart = made(Path("results/downloads/x/0123456789"), RESULTS / "study/page", RESULTS / "logs/a/b")
     listed = piti("gc")
     assert all(f"{folder}: no configuration refers to it" in listed for folder in old)
@@ -104,7 +104,7 @@ def test_a_run_of_another_version_is_asked_by_the_addresses_it_wrote(piti):  # n
     for artefact in said["artefacts"].values():
         artefact["card"]["another"] = 1
     file.write_bytes(gzip.compress(json.dumps(said).encode()))
-    assert "in 0 folders" in piti("gc", "--delete", "--states")
+    assert "in 0 folders" in piti("gc", "--delete", "--checkpoints")
     assert all(folder.exists() for folder in theirs)
 
 
@@ -139,7 +139,7 @@ def hold(folder, ready, over):
 
 
 def test_what_is_in_use_stays_however_old(piti):  # noqa: F811
-    (folder,) = made(RESULTS / "models/x/state-0123456789")
+    (folder,) = made(RESULTS / "models/x/checkpoint-0123456789")
     context = multiprocessing.get_context("fork")
     ready, over = context.Event(), context.Event()
     process = context.Process(target=hold, args=(folder, ready, over))
@@ -158,7 +158,7 @@ def test_what_is_in_use_stays_however_old(piti):  # noqa: F811
 @pytest.fixture
 def training(piti):  # noqa: F811
     """A finished training: its weights' folder and its state's."""
-    artefact = next(a for a in planned().artefacts.values() if isinstance(a.card, TrainCard) and not a.card.gan)
+    artefact = next(a for a in planned().artefacts.values() if isinstance(a.card, TrainCard) and not a.card.baseline)
     weights, state = made(*(RESULTS / address for address in runs.addresses(artefact)))
     (weights / "file").rename(weights / "weights.safetensors")
     return weights, state
@@ -167,27 +167,27 @@ def training(piti):  # noqa: F811
 def test_states_go_by_a_flag_once_their_training_is_finished(piti, training):  # noqa: F811
     weights, state = training
     assert "in 0 folders" in piti("gc")
-    assert f"{state}: its training is finished" in piti("gc", "--states")
+    assert f"{state}: its training is finished" in piti("gc", "--checkpoints")
     (weights / "weights.safetensors").rename(weights / "gone")
-    assert "in 0 folders" in piti("gc", "--states")
+    assert "in 0 folders" in piti("gc", "--checkpoints")
     write_failure([weights / "weights.safetensors"], "diverged")
-    assert "in 0 folders" in piti("gc", "--states")
+    assert "in 0 folders" in piti("gc", "--checkpoints")
 
 
 def test_states_go_by_themselves_once_the_weights_were_exported(piti, training):  # noqa: F811
     weights, state = training
     write_json(weights / "exported.json", {})
     assert f"{state}: its training is finished, its weights exported" in piti("gc")
-    Path("config/config.yaml").write_text("machine: {keep_states: true}\n")
+    Path("config/config.yaml").write_text("machine: {keep_checkpoints: true}\n")
     assert "in 0 folders" in piti("gc")
-    assert "in 1 folders" in piti("gc", "--states")
+    assert "in 1 folders" in piti("gc", "--checkpoints")
 
 
 def test_states_that_a_run_here_keeps_stay(piti, training):  # noqa: F811
     weights, state = training
     write_json(weights / "exported.json", {})
     assert f"{state}: its" in piti("gc")
-    runs.remember(planned(machine={"keep_states": True}))
+    runs.remember(planned(machine={"keep_checkpoints": True}))
     assert "in 0 folders" in piti("gc")
 
 
@@ -196,5 +196,5 @@ def test_a_state_that_a_longer_training_goes_on_from_stays(piti, training):  # n
     name = state.parent.name.partition("-")[0]
     steps = load({"preset": "smoke"}, CONFIG).models[name].steps
     write_json("longer.yaml", {"preset": "smoke", "models": {name: {"steps": steps + 7}}})
-    assert "in 1 folders" in piti("gc", "--states")
-    assert "in 0 folders" in piti("gc", "--states", "--also", "longer.yaml")
+    assert "in 1 folders" in piti("gc", "--checkpoints")
+    assert "in 0 folders" in piti("gc", "--checkpoints", "--also", "longer.yaml")

@@ -3,9 +3,9 @@
 import pytest
 from tests.unit.test_cost import FLICKR, planned, trainings
 
-from piti.files import InputError
 from piti.plan.cost import COUNTS
 from piti.plan.gpu import GPU, GPUS, LAUNCH, gpu, needed, seconds_of_pass, seconds_of_step
+from piti.store.files import InputError
 
 CARD = GPU(tf32=100, bf16=200, bandwidth=1, memory=40, capability=(8, 0))  # 55e12 and 110e12 a second, 0.8e12 bytes
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from piti.kernels import Autocast, compiled, eager, traced, work
+from piti.count.kernels import Autocast, compiled, eager, traced, work
 
 
 def kernels(run, *shapes, autocast: bool = False, grad: bool = False):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from piti.launch import gpus_of, processes, sharing
+from piti.run.launch import gpus_of, processes, sharing
 
 TRAIN = ["python", "-m", "piti.steps.train", "--card", "{}"]
 
@@ -19,7 +19,7 @@ def test_one_process_is_the_command_itself():
 
 def test_several_gpus_of_a_node_are_processes_of_one_torchrun():
     command = processes(TRAIN, nodes=1, gpus=4, job=None)
-    assert command[:3] == ["python", "-m", "piti.train.torchrun"]
+    assert command[:3] == ["python", "-m", "piti.run.torchrun"]
     assert {"--nnodes=1", "--nproc-per-node=4", "--standalone"} <= set(command)
     assert command[-4:] == TRAIN[1:]
 
@@ -89,12 +89,12 @@ def slurm(tmp_path):
 
 
 def launch(folder: Path, *options: str, script: str, job: bool = True) -> subprocess.Popen:
-    """piti.launch around a Python script, with the tools of `folder`."""
+    """piti.run.launch around a Python script, with the tools of `folder`."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("SLURM_")}
     environment |= {"PATH": f"{folder}:{os.environ['PATH']}"} | (
         {"SLURM_JOB_ID": "42", "SLURM_NNODES": "1"} if job else {}
     )
-    command = [sys.executable, "-m", "piti.launch", *options, sys.executable, "-c", script]
+    command = [sys.executable, "-m", "piti.run.launch", *options, sys.executable, "-c", script]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

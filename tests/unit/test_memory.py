@@ -6,10 +6,10 @@ import pytest
 from tests.unit.test_cli import piti  # noqa: F401 (a fixture)
 from tests.unit.test_status import columns
 
-from piti import count
-from piti.card import digest
 from piti.cards import TrainCard
+from piti.cards.base import digest
 from piti.config import Machine, load
+from piti.count import __main__ as count
 from piti.plan import memory, resolve
 from piti.plan.cost import sized
 from piti.plan.memory import CONTEXT, GIB, fits, peak, remedies

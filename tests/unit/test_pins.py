@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from tests.unit.test_cli import piti  # noqa: F401 (a fixture)
 
-from piti.files import file_digest, read_json, write_json
+from piti.store.files import file_digest, read_json, write_json
 
 
 def pinned(file: Path, pins: str, name: str) -> None:

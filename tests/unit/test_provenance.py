@@ -9,12 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from piti import provenance
-from piti.provenance import code_digest, environment
+from piti.cards.baselines import BASELINES
+from piti.evaluate.extractors import EXTRACTORS
+from piti.store import provenance
+from piti.store.provenance import code_digest, environment
 
 TREE = {
     "__init__.py": "",
     "steps/__init__.py": "",
+    "store/__init__.py": "",
     "steps/train.py": '''
         """A step."""
         import os
@@ -24,16 +27,22 @@ TREE = {
 
         def main(n: int = 1) -> str:
             """Say it."""
-            from piti.files import write
+            from piti.store.files import write
             import piti.late
+            from pkgutil import resolve_name
+            from piti.registered import NAMES
             return f"{n:>{n}} {write('a')!r}" f'{unet.x}'
         ''',
     "networks/__init__.py": "",
     "networks/unet.py": "from .block import wide as w\nfrom ..top import y\nx = 1\n",
-    "networks/block.py": "wide = 2\n",
+    "networks/block.py": "wide = 2\nheavy = 'piti.networks.elsewhere:x'\n",
     "networks/other.py": "x = 1\n",
+    "networks/named.py": "import piti.networks.below\ndef build():\n    pass\n",
+    "networks/below.py": "x = 1\n",
+    "networks/elsewhere.py": "x = 1\n",
+    "registered.py": 'NAMES = ["piti.networks.named:build"]\n',
     "top.py": "y = 1\n",
-    "files.py": "def write(x):\n    return x\n",
+    "store/files.py": "def write(x):\n    return x\n",
     "late.py": "z = 1\n",
 }
 
@@ -49,8 +58,8 @@ def digest(tmp_path, monkeypatch):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text.replace("\n        ", "\n"))
         if python:
-            shutil.copy(provenance.__file__, package)
-            call = "from piti.provenance import code_digest; print(code_digest('piti.steps.train'))"
+            shutil.copy(provenance.__file__, package / "store")
+            call = "from piti.store.provenance import code_digest; print(code_digest('piti.steps.train'))"
             run = subprocess.run(
                 [python, "-c", call], env={"PYTHONPATH": package.parent}, capture_output=True, text=True
             )
@@ -75,9 +84,11 @@ STEP = TREE["steps/train.py"]
         {"networks/block.py": "wide = 3\n"},
         {"networks/__init__.py": "import os\n"},
         {"top.py": "y = 1.0\n"},
-        {"files.py": "def write(x):\n    pass\n    return x\n"},
-        {"files.py": "def write(x):\n    pass\nreturn x\n"},
+        {"store/files.py": "def write(x):\n    pass\n    return x\n"},
+        {"store/files.py": "def write(x):\n    pass\nreturn x\n"},
         {"late.py": "z = '1'\n"},
+        {"networks/named.py": "import piti.networks.below\ndef build():\n    return 1\n"},
+        {"networks/below.py": "x = 2\n"},
         {"steps/train.py": STEP.replace("{n:>{n}}", "{n:<{n}}")},
         {"steps/train.py": STEP.replace("write('a')", "write('b')")},
         {"steps/train.py": STEP.replace("import os", "import re")},
@@ -91,8 +102,9 @@ def test_code_counts_wherever_it_is_imported(digest, changed):
     "changed",
     [
         {"networks/other.py": "x = 2\n"},
-        {"networks/block.py": "# Why.\n\n\nwide  =  2  # how\n"},
-        {"files.py": 'def write(x):\n  """Docstring,\n\n  of two lines."""\n\n  # and a comment\n  return x'},
+        {"networks/block.py": "# Why.\n\n\nwide  =  2  # how\nheavy = 'piti.networks.elsewhere:x'\n"},
+        {"networks/elsewhere.py": "x = 2\n"},  # named by a module of which nobody who imports it resolves names
+        {"store/files.py": 'def write(x):\n  """Docstring,\n\n  of two lines."""\n\n  # and a comment\n  return x'},
         {"top.py": '"""Another\npage\x0cbreak."""\ny = 1\n'},
         {"steps/train.py": STEP.replace('"""A step."""', "").replace("Say it", "Say this")},
     ],
@@ -121,6 +133,52 @@ def test_a_module_that_is_not_there(digest):
     digest()
     with pytest.raises(ModuleNotFoundError, match=r"piti\.steps\.absent"):
         code_digest("piti.steps.absent")
+
+
+def test_plugins_count_with_what_they_import_of_their_own_and_of_ours(digest, tmp_path, monkeypatch):
+    """A package and a module, as `plugins` names them: in the folder where one works."""
+    monkeypatch.syspath_prepend(tmp_path)
+    files = {"toy_package/__init__.py": "", "toy_package/kind.py": "import numpy\nfrom toy_package.heavy import x\n"}
+    files |= {"toy_package/heavy.py": "from piti.networks import other\nx = 1\n", "toy_module.py": "y = 'piti.top:y'\n"}
+    (tmp_path / "toy_package").mkdir()
+
+    def plugged(changed=(), package=()):
+        for name, text in (files | dict(changed)).items():
+            (tmp_path / name).write_text(text)
+        digest(package)
+        return code_digest("piti.steps.train", "toy_package.kind", "toy_module")
+
+    plain = plugged()
+    assert plain == plugged() != digest()
+    for changed in (
+        {"toy_package/kind.py": "from toy_package.heavy import x as z\n"},
+        {"toy_package/heavy.py": "from piti.networks import other\nx = 2\n"},
+        {"toy_module.py": "y = 2\n"},
+    ):
+        assert plugged(changed) != plain
+    assert plugged(package={"networks/other.py": "x = 2\n"}) != plain
+    assert plugged({"toy_module.py": "# Why.\ny = 'piti.top:y'\n"}) == plain
+
+
+def test_a_step_counts_the_networks_that_it_builds_and_no_others():
+    """Else an edit of a baseline would pack the data again."""
+
+    def counted(step: str) -> set[str]:
+        found, todo = set(), [f"piti.steps.{step}"]
+        while todo:
+            if (name := todo.pop()) not in found:
+                found.add(name)
+                todo += provenance._read(name)[1]
+        return found
+
+    baselines = {baseline.network.partition(":")[0] for baseline in BASELINES.values()}
+    extractors = {extractor.build.partition(":")[0] for extractor in EXTRACTORS.values()}
+    for step in ("train", "generate"):
+        assert baselines <= counted(step) and not extractors & counted(step)
+    for step in ("extract_features", "check_metric"):
+        assert extractors <= counted(step) and not baselines & counted(step)
+    for step in ("pack", "sample", "score", "make_table"):
+        assert not (baselines | extractors) & counted(step)
 
 
 def test_the_whole_package_is_read_quickly():

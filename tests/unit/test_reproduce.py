@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.house import ROOT
 
-from piti import reproduce
+from piti.cli import reproduce
 from piti.config import load
 from piti.plan.cost import Costs
 

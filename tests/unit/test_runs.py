@@ -8,8 +8,8 @@ import pytest
 
 from piti.cards import TrainCard, TrainingConfig
 from piti.config import load
-from piti.files import InputError
 from piti.plan import report, resolve, runs
+from piti.store.files import InputError
 
 SHIPPED = Path(__file__).parents[2] / "config"
 PRESETS = sorted(path.stem for path in (SHIPPED / "presets").glob("*.yaml"))

@@ -11,10 +11,10 @@ import pytest
 from tests.unit.test_cli import piti, refused  # noqa: F401 (a fixture)
 from tests.unit.train import tiny
 
-from piti.card import to_dict
+from piti.cards.base import to_dict
 from piti.cli.plan import span
 from piti.cli.status import duration
-from piti.files import write_failure, write_json
+from piti.store.files import write_failure, write_json
 from piti.train.loop import Stopped
 from piti.train.run import Run
 
@@ -30,7 +30,7 @@ def rows(printed: str) -> dict[str, str]:
 
 
 def progress(folder: Path) -> Path:
-    (path,) = folder.glob("state-*/progress.json")
+    (path,) = folder.glob("checkpoint-*/progress.json")
     return path
 
 
@@ -70,12 +70,14 @@ def test_status_tells_each_state(piti, shards):  # noqa: F811
     piece = {"from": 100, "to": 300, "seconds": 50.0, "host": "node2", "processes": 1, "job": "", "device": "cpu"}
     losses = [{"step": 300, "mse": 0.25, "vb": 0.5, "perceptual": 1.0}]
     said = {"doing": "running", "saved": 200, "steps": 14700, "losses": losses, "piece": piece}
-    write_json(models / "running-task/state-aaaaaaaaaa/progress.json", said)
-    write_json(models / "new-task/state-aaaaaaaaaa/progress.json", said | {"losses": [], "piece": piece | {"to": 100}})
-    write_json(models / "stopped-task/state-aaaaaaaaaa/progress.json", said | {"doing": "stopped"})
-    write_json(models / "killed-task/state-aaaaaaaaaa/progress.json", said)
+    write_json(models / "running-task/checkpoint-aaaaaaaaaa/progress.json", said)
+    write_json(
+        models / "new-task/checkpoint-aaaaaaaaaa/progress.json", said | {"losses": [], "piece": piece | {"to": 100}}
+    )
+    write_json(models / "stopped-task/checkpoint-aaaaaaaaaa/progress.json", said | {"doing": "stopped"})
+    write_json(models / "killed-task/checkpoint-aaaaaaaaaa/progress.json", said)
     old = time.time() - 7200
-    os.utime(models / "killed-task/state-aaaaaaaaaa/progress.json", (old, old))
+    os.utime(models / "killed-task/checkpoint-aaaaaaaaaa/progress.json", (old, old))
 
     printed = piti("status")
     found = rows(printed)

@@ -15,14 +15,14 @@ import torch
 from PIL import Image
 from safetensors.numpy import save_file
 
+from piti.conditions import CONDITIONS
 from piti.config import load, parse_yaml
-from piti.data import instances, pictures
 from piti.data.shards import Shards
-from piti.files import InputError, read_json, write_json
+from piti.datasets import instances, pictures
 from piti.networks.pretrained import convert
 from piti.plan import resolve
 from piti.sample.stages import read_card
-from piti.sample.translate import read_sketch
+from piti.store.files import InputError, read_json, write_json
 
 TESTS = Path(__file__).parent
 SHIPPED = TESTS.parents[1] / "config"
@@ -136,14 +136,14 @@ def test_a_card_inside_weights(tmp_path, card):
 def test_a_users_own_picture_has_the_same_limit(tmp_path, monkeypatch):
     Image.new("L", (20, 20)).save(tmp_path / "a.png")
     monkeypatch.setattr(pictures, "MAX_PIXELS", 399)
-    refused("found 20×20 pixels, expected at most 399", read_sketch, tmp_path / "a.png", 4)
+    refused("found 20×20 pixels, expected at most 399", CONDITIONS["sketch"].open, tmp_path / "a.png", 4)
 
 
 def test_a_picture_is_never_a_program(tmp_path):
     """PIL would run Ghostscript on PostScript, whatever the file is called."""
     (tmp_path / "a.jpg").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n%%EOF\n")
     assert Image.open(tmp_path / "a.jpg").format == "EPS"
-    refused("a.jpg: not a whole image .cannot identify", read_sketch, tmp_path / "a.jpg", 4)
+    refused("a.jpg: not a whole image .cannot identify", CONDITIONS["sketch"].open, tmp_path / "a.jpg", 4)
 
 
 @pytest.mark.parametrize(
@@ -220,6 +220,6 @@ def test_names_that_leave_the_results(name):
 
 def test_an_index_of_shards_names_its_own(tmp_path):
     shard = {"file": "../outside.h5", "count": 1, "bytes": 1}
-    index = {"kind": "mask", "count": 1, "side": 4, "attributes": {}, "shards": [shard]}
+    index = {"kind": "mask", "count": 1, "resolution": 4, "attributes": {}, "shards": [shard]}
     write_json(tmp_path / "index.json", index)
     refused("index.json: file: found '../outside.h5'", Shards, tmp_path / "index.json")

@@ -5,9 +5,8 @@ import sys
 import pytest
 import torch
 
-from piti.card import dumps
 from piti.cards import WeightsCard
-from piti.command import step
+from piti.cards.base import dumps
 from piti.steps.convert_weights import run
 
 
@@ -16,7 +15,7 @@ def convert(monkeypatch, folder, source, **card):
     output = folder / "weights" / "glide" / "0123456789" / "weights.safetensors"
     line = ["step", "--card", dumps(card), "--source", str(source), "--output", str(output)]
     monkeypatch.setattr(sys, "argv", line)
-    step("piti.steps.convert_weights", "", WeightsCard, run, inputs=["source"])
+    run.main()
     return output
 
 

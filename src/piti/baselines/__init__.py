@@ -1,15 +1,11 @@
-"""The three GAN baselines of the paper's tables."""
+"""The networks and losses of the GAN baselines, a file each; what they are declared by: `piti.cards.baselines`."""
+
+from pkgutil import resolve_name
 
 from piti.baselines.contract import Baseline
-from piti.baselines.oasis import OASIS
-from piti.baselines.pix2pixhd import Pix2PixHD
-from piti.baselines.spade import SPADE
-from piti.cards import GANConfig
-
-BASELINES = {"pix2pixhd": Pix2PixHD, "spade": SPADE, "oasis": OASIS}
+from piti.cards.baselines import BaselineConfig
 
 
-def build(config: GANConfig) -> Baseline:
+def build(config: BaselineConfig) -> Baseline:
     """The baseline that a card is about."""
-    name = next(name for name in BASELINES if getattr(config, name))
-    return BASELINES[name](getattr(config, name))
+    return resolve_name(config.network)(config)

@@ -1,6 +1,6 @@
 """What the one training loop asks of a GAN baseline.
 
-A step of training, the same for all three:
+A step of training, the same for all:
 
     drawn = baseline.draw(generator, batch_size)  # for the global batch; a process or micro-batch takes its slice
     drawn |= baseline.batch_sums(semantics)       # added up over micro-batches and processes
@@ -19,9 +19,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from piti.cards_baselines import OASISConfig, Pix2PixHDConfig, SPADEConfig
+from piti.cards import BaselineConfig
 
-Config = Pix2PixHDConfig | SPADEConfig | OASISConfig
 Tensors = dict[str, Tensor]
 VGG = Callable[[Tensor], list[Tensor]]  # image -> features at relu1_1, relu2_1, relu3_1, relu4_1, relu5_1
 
@@ -29,9 +28,7 @@ VGG = Callable[[Tensor], list[Tensor]]  # image -> features at relu1_1, relu2_1,
 class Baseline(nn.Module):
     """A generator, a discriminator and their losses. State-dict names below the two are those of the releases."""
 
-    uses_vgg = False  # whether generator_loss wants VGG features
-
-    def __init__(self, config: Config, generator: nn.Module, discriminator: nn.Module):
+    def __init__(self, config: BaselineConfig, generator: nn.Module, discriminator: nn.Module):
         super().__init__()
         self.config = config
         self.generator = generator

@@ -75,9 +75,9 @@ class SPADEResnetBlock(nn.Module):
         return h + (self.conv_s(self.norm_s(x, condition)) if self.learned_shortcut else x)
 
 
-def shrink(condition: Tensor, side: int) -> Tensor:
-    """N×C×S×S -> N×C×side×side by nearest neighbour: what `F.interpolate` picks, uncopied."""
-    step = condition.shape[2] // side
+def shrink(condition: Tensor, resolution: int) -> Tensor:
+    """N×C×S×S -> N×C×resolution×resolution by nearest neighbour: what `F.interpolate` picks, uncopied."""
+    step = condition.shape[2] // resolution
     return condition[:, :, ::step, ::step]
 
 

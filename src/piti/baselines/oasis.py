@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from piti.baselines.contract import VGG, Baseline, Tensors
 from piti.baselines.layers import SPADENorm, SPADEResnetBlock, SpectralConv2d, init_convolutions, shrink, xavier
-from piti.cards_baselines import OASISConfig
+from piti.cards.baselines import OASISConfig
 
 
 class Generator(nn.Module):
-    """One-hot N×C×H×W and noise N×Z -> image N×3×H×W in [-1,1]. The latent is the condition at 1/32 of the side,
+    """One-hot N×C×H×W and noise N×Z -> image N×3×H×W in [-1,1]. The latent is the condition at 1/32 of the resolution,
     at 1/16 with five blocks, of which the widest is left out."""
 
     def __init__(self, condition_channels: int, channels: int, nhidden: int, z_dim: int, num_res_blocks: int):
@@ -39,7 +39,7 @@ class Generator(nn.Module):
 
 
 class DownBlock(nn.Module):
-    """Residual block of the discriminator that halves the side. The first one has no activation before it."""
+    """Residual block of the discriminator that halves the resolution. The first one has no activation before it."""
 
     def __init__(self, in_channels: int, out_channels: int, first: bool):
         super().__init__()
@@ -54,7 +54,7 @@ class DownBlock(nn.Module):
 
 
 class UpBlock(nn.Module):
-    """Residual block of the discriminator that doubles the side."""
+    """Residual block of the discriminator that doubles the resolution."""
 
     def __init__(self, in_channels: int, out_channels: int):
         super().__init__()
@@ -75,7 +75,7 @@ class Discriminator(nn.Module):
         super().__init__()
         down = [3, *(channels * factor for factor in (1, 1, 2, 2, 4, 4))][: num_res_blocks + 1]
         up = [channels * 4, channels * 2, channels * 2, channels, channels, channels // 2][-num_res_blocks:]
-        # behind the first, each takes its predecessor's output and the features of the same side on the way down
+        # behind the first, each takes its predecessor's output and the features of the same resolution on the way down
         entering = [down[-1], *(a + b for a, b in zip(up[:-1], reversed(down[1:-1]), strict=True))]
         self.body_up = nn.ModuleList(UpBlock(a, b) for a, b in zip(entering, up, strict=True))
         self.body_down = nn.ModuleList(

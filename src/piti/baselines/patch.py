@@ -34,7 +34,7 @@ def patch_layers(
 
 
 def multiscale_features(discriminators: Iterable[Iterable[nn.Module]], x: Tensor) -> Scales:
-    """All features of each discriminator; each sees its predecessor's input at half the side."""
+    """All features of each discriminator; each sees its predecessor's input at half the resolution."""
     scales = []
     for layers in discriminators:
         features = [x]

@@ -18,7 +18,7 @@ from piti.baselines.patch import (
     patch_layers,
     vgg_loss,
 )
-from piti.cards_baselines import Pix2PixHDConfig
+from piti.cards.baselines import Pix2PixHDConfig
 from piti.networks.norm import instance_norm
 
 
@@ -47,12 +47,12 @@ def first_layers(in_channels: int, channels: int) -> list[nn.Module]:
 
 
 def downsampling(channels: int) -> list[nn.Module]:
-    """Half the side, twice the width."""
+    """Half the resolution, twice the width."""
     return norm_relu(nn.Conv2d(channels, channels * 2, 3, stride=2, padding=1))
 
 
 def upsampling(channels: int) -> list[nn.Module]:
-    """Twice the side, half the width."""
+    """Twice the resolution, half the width."""
     return norm_relu(nn.ConvTranspose2d(channels, channels // 2, 3, stride=2, padding=1, output_padding=1))
 
 
@@ -61,7 +61,7 @@ def image_layers(channels: int) -> list[nn.Module]:
 
 
 def trunk(in_channels: int, ngf: int, n_downsampling: int, n_blocks: int) -> list[nn.Module]:
-    """The global generator up to its last features (`ngf` channels at full side)."""
+    """The global generator up to its last features (`ngf` channels at full resolution)."""
     widths = [ngf * 2**i for i in range(n_downsampling + 1)]
     layers = first_layers(in_channels, ngf)
     for width in widths[:-1]:
@@ -84,7 +84,7 @@ class GlobalGenerator(nn.Module):
 
 
 class LocalEnhancer(nn.Module):
-    """The global generator's trunk at a reduced side, and one enhancer for each doubling back to the full one."""
+    """The global generator's trunk at a reduced resolution, and one enhancer for each doubling back to the full one."""
 
     def __init__(
         self,
@@ -119,7 +119,9 @@ class LocalEnhancer(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Condition and image N×(C+3)×H×W -> features, full side first. The *last* sub-network sees the full side."""
+    """Condition and image N×(C+3)×H×W -> features, full resolution first. The *last* sub-network sees the full
+    resolution.
+    """
 
     def __init__(self, in_channels: int, ndf: int, n_layers: int, num_D: int):
         super().__init__()
@@ -148,7 +150,6 @@ class Pix2PixHD(Baseline):
             generator = GlobalGenerator(*shape)
         discriminator = Discriminator(config.condition_channels + 3, config.ndf, config.n_layers_D, config.num_D)
         super().__init__(config, generator, discriminator)
-        self.uses_vgg = config.lambda_vgg > 0
 
     def initialise(self, generator: torch.Generator) -> None:
         init_convolutions(self, functools.partial(nn.init.normal_, std=0.02), generator)
@@ -166,7 +167,7 @@ class Pix2PixHD(Baseline):
             "gan": adversarial_loss(ADVERSARIAL[config.gan_mode][2], fakes).sum(),
             "feature_matching": lambda_feat * feature_matching(fakes, reals),
         }
-        if self.uses_vgg:
+        if config.uses_vgg:
             losses["vgg"] = config.lambda_vgg * vgg_loss(vgg, fake, image)
         return losses
 

@@ -18,12 +18,14 @@ from piti.baselines.patch import (
     patch_layers,
     vgg_loss,
 )
-from piti.cards_baselines import SPADEConfig
+from piti.cards.baselines import SPADEConfig
 from piti.networks.norm import instance_norm
 
 
 class Generator(nn.Module):
-    """Condition N×C×H×W -> image N×3×H×W in [-1,1]. The latent is the condition at 1/32 of the side ("more": 1/64)."""
+    """Condition N×C×H×W -> image N×3×H×W in [-1,1]. The latent is the condition at 1/32 of the resolution ("more":
+    1/64).
+    """
 
     def __init__(self, condition_channels: int, ngf: int, nhidden: int, num_upsampling_layers: str):
         super().__init__()
@@ -43,7 +45,7 @@ class Generator(nn.Module):
 
     def forward(self, semantics: Tensor) -> Tensor:
         x = self.fc(shrink(semantics, semantics.shape[2] >> (6 if self.more else 5)))
-        x = self.head_0(x, semantics)  # N×16ngf×8×8 at side 256
+        x = self.head_0(x, semantics)  # N×16ngf×8×8 at resolution 256
         x = self.G_middle_0(upsample(x), semantics)  # N×16ngf×16×16
         x = self.G_middle_1(upsample(x) if self.more else x, semantics)
         for block in (self.up_0, self.up_1, self.up_2, self.up_3):
@@ -52,12 +54,12 @@ class Generator(nn.Module):
 
 
 def upsample(x: Tensor) -> Tensor:
-    """Twice the side, by nearest neighbour."""
+    """Twice the resolution, by nearest neighbour."""
     return F.interpolate(x, scale_factor=2, mode="nearest")
 
 
 class Discriminator(nn.Module):
-    """Condition and image N×(C+3)×H×W -> features, full side first."""
+    """Condition and image N×(C+3)×H×W -> features, full resolution first."""
 
     def __init__(self, in_channels: int, ndf: int, n_layers: int, num_D: int):
         super().__init__()
@@ -84,7 +86,6 @@ class SPADE(Baseline):
             Generator(config.condition_channels, config.ngf, config.nhidden, config.num_upsampling_layers),
             Discriminator(config.condition_channels + 3, config.ndf, config.n_layers_D, config.num_D),
         )
-        self.uses_vgg = config.lambda_vgg > 0
 
     def initialise(self, generator: torch.Generator) -> None:
         init_convolutions(self, xavier, generator)
@@ -98,7 +99,7 @@ class SPADE(Baseline):
             "gan": adversarial_loss(ADVERSARIAL[config.gan_mode][2], fakes).mean(),
             "feature_matching": config.lambda_feat * feature_matching(fakes, reals),
         }
-        if self.uses_vgg:
+        if config.uses_vgg:
             losses["vgg"] = config.lambda_vgg * vgg_loss(vgg, fake, image)
         return losses
 

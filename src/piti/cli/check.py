@@ -13,9 +13,9 @@ from pathlib import Path
 
 from piti.cards import PackCard
 from piti.config import Config
-from piti.files import InputError, refuse
 from piti.plan import Plan, resolve
 from piti.plan.remarks import averages
+from piti.store.files import InputError, refuse
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -37,7 +37,8 @@ def said_at_start(plan: Plan) -> None:
 
 def remarks(plan: Plan) -> Iterator[str]:
     """What is not as declared or not as meant."""
-    from piti.data import layouts, packing
+    from piti.data import packing
+    from piti.datasets import layouts
 
     yield from averages(plan)
     for card, root in own(plan):

@@ -15,14 +15,17 @@ from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
-from piti.card import unknown_key
 from piti.cli.translate import planned
 from piti.config import Config, Run
-from piti.data.scenes.classes import CLASSES
-from piti.files import InputError, read_json
-from piti.measures import DISTANCES
+from piti.datasets.layouts import LAYOUTS
+from piti.evaluate.extractors import EXTRACTORS
 from piti.plan import Plan, Unavailable
+from piti.plan.data import packed
+from piti.plan.scores import score_of
+from piti.registry import unknown_key
 from piti.sample.stages import Stage, read_card, stages_of
+from piti.scenes.classes import CLASSES
+from piti.store.files import InputError, read_json
 
 INSTALL = "pip install --no-deps -r envs/demo.txt"
 
@@ -93,7 +96,7 @@ def choices(arguments: Namespace, config: Config) -> Iterator[Choice]:
                 continue
             offered.add(weights)
             said, label = config.tasks[task], config.methods[method].label
-            examples = Path(Plan(config).packed(said.dataset, "test", said.condition).path)
+            examples = Path(packed(Plan(config), said.dataset, "test", said.condition).path)
             named = f"--method {method} --task {task} --config preset={config.preset}"
             note = f": {config.note}" if config.note else ""
             worth = f"Preset {config.preset}{note}. {about(stages)}. {scored(config, method, task)}"
@@ -117,17 +120,19 @@ def scored(config: Config, method: str, task: str) -> str:
     """The first metric of the tables, where somebody has measured it."""
     plan, metric = Plan(config), next(iter(config.extractors))
     try:
-        path = Path(plan.score(Run(method=method, task=task, metric=metric), config.seeds[0]).path)
+        path = Path(score_of(plan, Run(method=method, task=task, metric=metric), config.seeds[0]).path)
         score = read_json(path, "value", "interval", "n")
     except (Unavailable, InputError):
         return "Not scored yet"
     low, high = score["interval"]
-    head = DISTANCES[config.extractors[metric]]
+    head = EXTRACTORS[config.extractors[metric]].head
     return f"{head} {score['value']:.1f} ({low:.1f} to {high:.1f}), n = {score['n']}"
 
 
 def palette(config: Config, task: str) -> dict[str, int]:
     """What a mask of a task can be painted with: the classes of the drawn scenes, which every data set has."""
-    if config.datasets[config.tasks[task].dataset].layout == "ade20k":
-        return {one.name: one.ade20k for one in CLASSES if one.name != "clouds"}  # which ADE20K calls sky
-    return {one.name: one.coco_stuff + 1 for one in CLASSES}
+    layout = LAYOUTS[config.datasets[config.tasks[task].dataset].layout]
+    names: dict[int, str] = {}
+    for one in CLASSES:  # ADE20K calls clouds sky too: the first name stays
+        names.setdefault(getattr(one, layout.label_ids) + layout.label_shift, one.name)
+    return {name: label for label, name in names.items()}

@@ -12,18 +12,17 @@ from pathlib import Path
 import gradio as gr
 import numpy as np
 from PIL import Image
-from scipy.ndimage import distance_transform_edt
 
 from piti.cards import SampleCard
 from piti.cli.demo import Choice
 from piti.cli.translate import SAMPLING, changed
-from piti.data.conditions.mask import colour_map
+from piti.conditions import CONDITIONS
 from piti.data.shards import Shards
-from piti.files import InputError
 from piti.sample.diffusion import Sampler
 from piti.sample.translate import Translator
+from piti.store.files import InputError
 
-CANVAS = 512  # px, a multiple of every model's side
+CANVAS = 512  # px, a multiple of every model's resolution
 ID = "image"  # of the picture on the page, as of the file that a browser saves: `piti translate` draws the same
 LOADED = 2  # models kept in memory
 LOOK = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}  # nothing from the network
@@ -103,7 +102,7 @@ def fill(methods: dict[str, Choice], loaded: Callable[[str, str], Translator]) -
             translator.use([changed(stage.card, asked, seed) for stage in choice.stages])
             stored = read(translator, painted)
             took = [f"ready in {time.perf_counter() - began:.1f} s"]
-            yield {seen: np.hstack(shown(stored, choice.kind)), base: None, picture: None, said: took[0]}
+            yield {seen: np.hstack(translator.condition.paint(stored)), base: None, picture: None, said: took[0]}
             for made, seconds in timed(translator, stored, progress):
                 took.append(f"{made.shape[0]} x {made.shape[1]} px in {seconds:.1f} s")
                 last = len(took) > len(choice.stages)
@@ -124,21 +123,19 @@ def fill(methods: dict[str, Choice], loaded: Callable[[str, str], Translator]) -
 
 def inputs(choice: Choice) -> list[gr.components.Component]:
     """Where a condition is painted or uploaded, and where a test condition of the task can be had."""
-    if choice.kind == "geometry":
-        condition = [
-            gr.Image(label=name, type="pil", image_mode="RGB", sources="upload") for name in ("Normals", "Depth")
-        ]
+    kind = CONDITIONS[choice.kind]
+    colours = kind.brush(choice.palette)
+    if not colours:
+        condition = [gr.Image(label=n, type="pil", image_mode="RGB", sources="upload") for n in kind.asks.values()]
     else:
-        colours = {"white": (255, 255, 255)}
-        if choice.kind == "mask":
-            colours = {name: tuple(colour_map(256)[label].tolist()) for name, label in choice.palette.items()}
+        if len(colours) > 1:
             gr.HTML(" ".join(map(chip, colours, colours.values())))
         brush = gr.Brush(colors=[f"rgb{colour}" for colour in colours.values()], color_mode="fixed", default_size=12)
         black = np.zeros((CANVAS, CANVAS, 3), np.uint8)
         condition = [
             gr.ImageEditor(
                 {"background": black, "layers": [], "composite": black},
-                label="Paint, or upload a file",
+                label=", ".join(kind.asks.values()),
                 type="pil",
                 format="png",
                 brush=brush,
@@ -159,7 +156,7 @@ def inputs(choice: Choice) -> list[gr.components.Component]:
             button = gr.Button("Take it", elem_classes="example")
 
         def take(row: int) -> dict:
-            return dict(zip(condition, map(enlarged, shown(tests[[row]][0], choice.kind)), strict=True))
+            return dict(zip(condition, map(enlarged, kind.paint(tests[[row]][0])), strict=True))
 
         button.click(take, number, condition)
     return condition
@@ -193,15 +190,14 @@ def chip(name: str, colour: tuple[int, int, int]) -> str:
 
 def read(translator: Translator, painted: Sequence) -> np.ndarray:
     """What is on the canvas as it would be stored, by way of the files that `piti translate` would read."""
-    names = ("image_normal.png", "image_depth.png") if translator.kind == "geometry" else ("image.png",)
+    condition = translator.condition
+    names = [f"{ID}{ending}.png" for ending in condition.asks]
     with tempfile.TemporaryDirectory() as folder:
         for name, given in zip(names, painted, strict=True):
             if given is None:
-                raise InputError("found no picture, expected normals and depth")
+                raise InputError(f"found no picture, expected {' and '.join(condition.asks.values())}")
             picture = on_black(given["composite"]) if isinstance(given, dict) else np.asarray(given)
-            if translator.kind == "mask":
-                picture = whole_colours(picture, colour_map(min(translator.num_classes + 1, 256)))
-            Image.fromarray(picture).save(Path(folder, name))
+            Image.fromarray(condition.cleaned(picture, translator.num_classes)).save(Path(folder, name))
         return translator.read(Path(folder, names[0]))
 
 
@@ -209,17 +205,6 @@ def on_black(picture: Image.Image) -> np.ndarray:
     """The canvas where nothing is painted is void, or no edge: uint8 H x W x 3."""
     picture = picture.convert("RGBA")
     return np.array(Image.alpha_composite(Image.new("RGBA", picture.size, "black"), picture).convert("RGB"))
-
-
-def whole_colours(picture: np.ndarray, colours: np.ndarray) -> np.ndarray:
-    """uint8 H x W x 3; a pixel of none of the colours (a brush blends its rim) takes that of the nearest that has one.
-
-    Raises InputError for what is no mask.
-    """
-    known = np.isin(picture @ [1 << 16, 1 << 8, 1], colours @ [1 << 16, 1 << 8, 1])
-    if known.mean() < 0.8:
-        raise InputError(f"found {known.mean():.0%} of the pixels in colours of the label colour map, expected a mask")
-    return picture[tuple(distance_transform_edt(~known, return_distances=False, return_indices=True))]
 
 
 def timed(translator: Translator, stored: np.ndarray, progress: gr.Progress) -> Iterator[tuple[np.ndarray, float]]:
@@ -234,13 +219,6 @@ def timed(translator: Translator, stored: np.ndarray, progress: gr.Progress) -> 
         for pictures in translator([ID], stored[None]):
             yield pictures[0], time.perf_counter() - began
             began = time.perf_counter()
-
-
-def shown(stored: np.ndarray, kind: str) -> list[np.ndarray]:
-    """A stored condition as the pictures it is read from, uint8 S x S x 3 each."""
-    if kind == "geometry":
-        return [stored[..., :3], stored[..., 3:]]
-    return [colour_map(256)[stored] if kind == "mask" else np.repeat(stored[..., None] * np.uint8(255), 3, -1)]
 
 
 def enlarged(picture: np.ndarray) -> np.ndarray:

@@ -9,12 +9,13 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from pathlib import Path
 
-from piti.card import to_dict, unknown_key
 from piti.cards import Cell
+from piti.cards.base import to_dict
 from piti.config import Config
-from piti.files import InputError, failure, read_json
 from piti.plan import Artefact, Plan, resolve
+from piti.registry import unknown_key
 from piti.report.chain import fields
+from piti.store.files import InputError, failure, read_json
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -12,8 +12,8 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from piti.config import Config
-from piti.files import InputError, atomic_folder, file_digest, write_json, write_text
 from piti.plan import report, resolve, runs
+from piti.store.files import InputError, atomic_folder, file_digest, write_json, write_text
 
 LEGS = ("models", "sampled", "upsampled", "generated", "features", "scores", "alignment")
 SUMS = "SHA256SUMS"

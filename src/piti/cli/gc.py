@@ -3,8 +3,8 @@
 Asked are this configuration, those of --also, and every one of which a run is remembered here (see --forget).
 What is in use or younger than --age stays. The bin is the folder `bin` of the results: move back what was wanted, and
 empty it with --empty. States of finished trainings go once their weights were exported (`piti export`), unless one of
-these configurations has `machine.keep_states`; with --states all of them go. Downloads are shared by all presets and
-left alone, unless --downloads asks for those that nobody refers to.
+these configurations has `machine.keep_checkpoints`; with --checkpoints all of them go. Downloads are shared by all
+presets and left alone, unless --downloads asks for those that nobody refers to.
 """
 
 import contextlib
@@ -19,8 +19,8 @@ from typing import NamedTuple
 
 from piti.cli.export import MARK
 from piti.config import Config, load, merge, read_yaml
-from piti.files import InputError, failure, in_use
 from piti.plan import report, resolve, runs
+from piti.store.files import InputError, failure, in_use
 
 DAY = 86400  # s
 ADDRESS = "[0-9a-f]" * 10
@@ -47,7 +47,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--delete", action="store_true", help="move them into the bin")
     parser.add_argument("--also", nargs="+", type=Path, default=[], metavar="FILE", help="further --configfile, to ask")
     parser.add_argument("--age", type=float, default=7, metavar="DAYS", help="what is younger stays (7)")
-    parser.add_argument("--states", action="store_true", help="states of all finished trainings too")
+    parser.add_argument("--checkpoints", action="store_true", help="states of all finished trainings too")
     parser.add_argument("--downloads", action="store_true", help="downloads too")
     parser.add_argument("--forget", nargs="+", default=[], metavar="RUN", help="runs that are not asked any more")
     parser.add_argument("--empty", action="store_true", help="remove for good what has been in the bin for --age days")
@@ -66,7 +66,7 @@ def run(arguments: Namespace, config: Config) -> None:
         user, presets = read_yaml(Path("config/config.yaml")), Path("config/presets").glob("*.yaml")
         shared = [one for path in presets for one in needed(load(user | {"preset": path.stem}, Path("config")))]
         found += unreferenced(downloads, "*/", wanted + shared)
-    found += states(results, wanted, arguments.states)
+    found += states(results, wanted, arguments.checkpoints)
     found = [one._replace(obstacle=obstacle(one.folder, arguments.age)) for one in found]
     show(found, arguments.delete)
     for other in remembered:
@@ -98,7 +98,7 @@ def forget(results: Path, name: str) -> None:
 def unreferenced(root: Path, pattern: str, wanted: Iterable[runs.Needed]) -> Iterator[Found]:
     """The folders named by a digest that nobody wants."""
     known = {address for one in wanted for address in one.addresses}
-    for folder in sorted([*root.glob(pattern + ADDRESS), *root.glob(f"{pattern}state-{ADDRESS}")]):
+    for folder in sorted([*root.glob(pattern + ADDRESS), *root.glob(f"{pattern}checkpoint-{ADDRESS}")]):
         if folder.is_dir() and folder.relative_to(root) not in known:
             yield Found(root, folder.relative_to(root), "no configuration refers to it")
 
@@ -108,7 +108,7 @@ def states(results: Path, wanted: Iterable[runs.Needed], every: bool) -> Iterato
     by_state: dict[Path, set[tuple[Path, bool]]] = {}
     for one in wanted:
         for state in one.addresses[1:]:
-            by_state.setdefault(state, set()).add((results / one.addresses[0] / one.file, one.keep_states))
+            by_state.setdefault(state, set()).add((results / one.addresses[0] / one.file, one.keep_checkpoints))
     for state, trainings in sorted(by_state.items()):
         finished = all(weights.exists() and not failure(weights) for weights, _ in trainings)
         exported = all(weights.with_name(MARK).exists() and not keep for weights, keep in trainings)

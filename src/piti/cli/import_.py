@@ -11,7 +11,7 @@ from pathlib import Path
 
 from piti.cli.export import LEGS, SUMS
 from piti.config import Config
-from piti.files import InputError, atomic_folder, file_digest, in_use, read_json
+from piti.store.files import InputError, atomic_folder, file_digest, in_use, read_json
 
 NAMED = re.compile(rf"((?:{'|'.join(LEGS)})/\w[\w.+%-]*/([0-9a-f]{{10}}))/([\w+%-][\w.+%-]*)", re.ASCII)
 

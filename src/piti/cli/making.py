@@ -6,9 +6,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from piti.card import dumps
-from piti.files import InputError, failure
 from piti.plan import Artefact, Plan
+from piti.store.files import InputError, failure
 
 QUICK = ("download", "convert_weights", "pack", "gather_pictures", "extract_features", "score", "measure_alignment")
 
@@ -33,9 +32,7 @@ def make(plan: Plan, wanted: Artefact, steps: Sequence[str] = QUICK) -> Path:
     by_path = {artefact.path: artefact for artefact in plan.artefacts.values()}
     for below in (path for paths in wanted.inputs.values() for path in paths):
         make(plan, by_path[below], steps)
-    line = [sys.executable, "-m", f"piti.steps.{wanted.step}", "--card", dumps(wanted.card), "--output", wanted.path]
-    for key, paths in (wanted.inputs | {key: [given] for key, given in wanted.given.items()}).items():
-        line += [f"--{key.replace('_', '-')}", *paths] if paths else []
+    line = [sys.executable, *wanted.command({"plugins": plan.config.plugins}), "--output", wanted.path]
     if wanted.step in SLOW:
         print(f"{wanted.step} {wanted.name} …", file=sys.stderr)
     done = subprocess.run(line, stderr=subprocess.PIPE)

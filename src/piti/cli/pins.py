@@ -9,10 +9,10 @@ A pin refuses every other file. Forget it where the first one was wrong, or its 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from piti.card import unknown_key
 from piti.config import Config
-from piti.download import forget
-from piti.files import InputError, file_digest, read_json
+from piti.registry import unknown_key
+from piti.store.download import forget
+from piti.store.files import InputError, file_digest, read_json
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -13,15 +13,15 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from piti.card import unknown_key
 from piti.cards import Card, DownloadCard, TrainCard
 from piti.config import Config
-from piti.files import InputError
 from piti.plan import Artefact, report, resolve
 from piti.plan.cost import CPU, Costs, sized
 from piti.plan.disk import folders
 from piti.plan.gpu import GPUS
 from piti.plan.memory import fits, peak, remedies
+from piti.registry import unknown_key
+from piti.store.files import InputError
 
 # The order of the journey.
 LEGS = ("downloads", "weights", "data", "shards", "sketches", "models", "sampled", "upsampled", "generated", "features")

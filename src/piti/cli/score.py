@@ -14,12 +14,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from piti.card import unknown_key
 from piti.cli.making import make
 from piti.config import Config, Method, Run
-from piti.files import InputError, read_json
-from piti.measures import DISTANCES, MEASURES
+from piti.evaluate.extractors import EXTRACTORS
+from piti.evaluate.measures import MEASURES
 from piti.plan import Plan, Unavailable
+from piti.plan.data import packed
+from piti.plan.samples import samples_of
+from piti.plan.scores import features_of, score_of
+from piti.registry import unknown_key
+from piti.store.files import InputError, read_json
 
 NAME = "pictures"  # of the method whose pictures they are
 
@@ -48,7 +52,7 @@ def run(arguments: Namespace, config: Config) -> None:
     method = Method(label=arguments.pictures.name, pictures={arguments.task: str(arguments.pictures)})
     plan = Plan(replace(config, methods=config.methods | {NAME: method}))
     try:
-        pictures = make(plan, plan.samples(NAME, arguments.task, 1.0, config.seeds[0]))
+        pictures = make(plan, samples_of(plan, NAME, arguments.task, 1.0, config.seeds[0]))
     except Unavailable as reason:
         raise InputError(f"{arguments.task}: {reason}") from None
     for remark in read_json(pictures)["attributes"].get("remarks", ()):
@@ -64,7 +68,7 @@ def scores(plan: Plan, task: str, metric: str | None, reference: Path | None) ->
             if reference:
                 yield against(plan, task, name, reference)
                 continue
-            score = plan.score(Run(method=NAME, task=task, metric=name), plan.config.seeds[0])
+            score = score_of(plan, Run(method=NAME, task=task, metric=name), plan.config.seeds[0])
             yield spelt(name, head(plan, name), read_json(make(plan, score)))
         except Unavailable as reason:
             if metric:
@@ -80,8 +84,8 @@ def against(plan: Plan, task: str, metric: str, reference: Path) -> str:
     from piti.evaluate.features import read_features
     from piti.evaluate.reference import read, score
 
-    samples = plan.samples(NAME, task, 1.0, plan.config.seeds[0])
-    fake = read_features(make(plan, plan.features(samples, plan.config.extractors[metric])))
+    samples = samples_of(plan, NAME, task, 1.0, plan.config.seeds[0])
+    fake = read_features(make(plan, features_of(plan, samples, plan.config.extractors[metric])))
     return spelt(metric, head(plan, metric), score(read(reference), fake, plan.config.min_images))
 
 
@@ -92,16 +96,16 @@ def write_reference(config: Config, task: str, metric: str, file: Path) -> None:
 
     plan = Plan(config)
     try:
-        photographs = plan.packed(config.tasks[task].dataset, "test", "images")
+        photographs = packed(plan, config.tasks[task].dataset, "test", "images")
     except Unavailable as reason:
         raise InputError(f"{task}: {reason}") from None
-    features = read_features(make(plan, plan.features(photographs, config.extractors[metric])))
+    features = read_features(make(plan, features_of(plan, photographs, config.extractors[metric])))
     write(file, features)
     print(f"{file}: mu and sigma of {len(features.ids):,} test photographs by {features.spec.name}")
 
 
 def head(plan: Plan, metric: str) -> str:
-    return MEASURES[metric].head if metric in MEASURES else DISTANCES[plan.config.extractors[metric]]
+    return MEASURES[metric].head if metric in MEASURES else EXTRACTORS[plan.config.extractors[metric]].head
 
 
 def spelt(metric: str, head: str, score: dict) -> str:

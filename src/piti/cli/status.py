@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from piti.card import from_dict
 from piti.cards import GenerateCard, SampleCard, TrainCard
+from piti.cards.base import from_dict
+from piti.cli.drift import drifts
 from piti.config import Config
-from piti.drift import drifts
-from piti.files import InputError, failure, read_json
 from piti.plan import Artefact, resolve
 from piti.plan.cost import Costs
+from piti.store.files import InputError, failure, read_json
 
 PATIENCE = 3  # lines of the curve that a living training may be late
 GRACE = 120  # seconds more: starting, saving, a slow file system
@@ -45,7 +45,7 @@ def run(arguments: Namespace, config: Config) -> None:
     results = Path(config.results)
     rows = [row for file in sorted(results.glob("models/*/*/card.json")) if (row := read(file, finished))]
     over = {(row.training, row.identity, row.step) for row in rows}
-    for file in sorted(results.glob("models/*/state-*/progress.json")):
+    for file in sorted(results.glob("models/*/checkpoint-*/progress.json")):
         row = read(file, lambda file: under_way(file, config.machine.log_every))
         if row and (row.training, row.identity, row.step) not in over:
             rows.append(row)
@@ -67,7 +67,7 @@ def run(arguments: Namespace, config: Config) -> None:
 
 def read(file: Path, how) -> Row | None:
     """The row that a file tells of; None where it has just been removed."""
-    name, identity = file.parent.parent.name, file.parent.name.removeprefix("state-")
+    name, identity = file.parent.parent.name, file.parent.name.removeprefix("checkpoint-")
     try:
         return how(file)
     except (InputError, OSError, KeyError, TypeError, ValueError, IndexError) as error:
@@ -96,7 +96,7 @@ def under_way(file: Path, log_every: int) -> Row:
     did = piece["to"] - piece["from"]
     row = Row(
         file.parent.parent.name,
-        file.parent.name.removeprefix("state-"),
+        file.parent.name.removeprefix("checkpoint-"),
         step=f"{piece['to']:,} of {steps:,}" if piece["to"] < steps else f"{steps:,}",
         rate=rate(did, piece["seconds"]),
         loss=loss(said["losses"][-1]) if said["losses"] else "",

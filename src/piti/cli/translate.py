@@ -3,10 +3,10 @@
 After `make reproduce` these run as they stand:
 
   piti translate --method ours --task coco_mask --out pictures/ --config preset=smoke \\
-      --condition results/smoke/data/coco/*/drawn/stuffthingmaps/val2017
+      --condition results/smoke/data/coco/*/synthetic/stuffthingmaps/val2017
   piti translate --model results/smoke/models/two_stage-coco_mask/*/ --out pictures/ --config preset=smoke \\
       --upsampler results/smoke/models/upsampler-coco_mask/*/ --task coco_mask \\
-      --condition results/smoke/data/coco/*/drawn/stuffthingmaps/val2017
+      --condition results/smoke/data/coco/*/synthetic/stuffthingmaps/val2017
 
 A model is named as in the tables (--method, --task, --config preset=...), or by its weights, which carry their card.
 The authors' weights carry none: set `weights.released_TASK_base.path` and `..._upsampler.path`, then --method released.
@@ -24,13 +24,15 @@ from argparse import ArgumentParser, Namespace
 from dataclasses import replace
 from pathlib import Path
 
-from piti.card import from_dict, unknown_key
 from piti.cards import SampleCard, SamplingConfig
+from piti.cards.base import from_dict
 from piti.cli.making import make
 from piti.config import Config
-from piti.files import InputError
 from piti.plan import Plan, Unavailable
+from piti.plan.samples import samples_of
+from piti.registry import unknown_key
 from piti.sample.stages import Labels, Stage, stages_of
+from piti.store.files import InputError
 
 # option -> key of `sampling`
 SAMPLING = {
@@ -113,11 +115,11 @@ def planned(config: Config, method: str, task: str) -> list[Stage]:
         if name not in among:
             raise InputError(unknown_key(name, among, where))
     entry = config.methods[method]
-    if entry.photographs or entry.pictures:
+    if entry.real or entry.pictures:
         raise InputError(f"--method: found {method}, expected one that makes pictures")
     plan, stages = Plan(config), []
     try:
-        last = plan.samples(method, task, 1.0, config.seeds[0])
+        last = samples_of(plan, method, task, 1.0, config.seeds[0])
     except Unavailable as reason:
         raise InputError(f"{method} on {task}: {reason}") from None
     by_path = {artefact.path: artefact for artefact in plan.artefacts.values()}

@@ -1,4 +1,4 @@
-"""The small side of the upsampler's training pairs: the released BSR-light chain with its L0 filter (facts 1.6).
+"""The small resolution of the upsampler's training pairs: the released BSR-light chain with its L0 filter (facts 1.6).
 
 Two things are put right. The release hands its L0 filter pictures in [0, 1] where it expects 0..255, which blackens a
 fifth of its training inputs; here the filter sees the scale it is meant for. Its even blur kernels shift the picture by
@@ -10,7 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from piti.data.l0_smooth import l0_smooth
-from piti.files import InputError
+from piti.store.files import InputError
 
 OPERATIONS = ("blur", "downsample", "resize", "noise", "jpeg", "l0")
 
@@ -19,7 +19,7 @@ def degrade(image: np.ndarray, factor: int, rng: np.random.Generator) -> np.ndar
     """Reduce a photograph by `factor` in the way a poor camera, a network or a base model might.
 
     image: H×W×3 uint8 RGB, sides divisible by `factor`. Returns H/factor×W/factor×3 uint8. Everything random comes
-    from `rng`. Raises InputError when a side is not divisible.
+    from `rng`. Raises InputError when a resolution is not divisible.
     """
     height, width, _ = image.shape
     if height % factor or width % factor:

@@ -7,20 +7,19 @@ import numpy as np
 from PIL import Image
 
 from piti.cards import GatherCard
-from piti.data import listing, pictures, shards
+from piti.data import shards
 from piti.data.packing import refusal
 from piti.data.shards import Shards
-from piti.files import InputError, refuse
-
-GROUND = "white"  # under transparent pixels
+from piti.datasets import listing, pictures
+from piti.store.files import InputError, refuse
 
 
 def gather(card: GatherCard, output: Path, folder: Path, images: Path) -> None:
     """Write the shards of the pictures below `folder`, one for each of the test images; `output` is their index.
 
     A picture is called as its test image's id, or as the last part of that where no two are alike. Another size is
-    brought to the card's side as photographs are: one bicubic resize, aspect ratio not kept. That, and what belongs
-    to no test image, is said and kept in the index.
+    brought to the card's resolution as photographs are: one bicubic resize, aspect ratio not kept. That, and what
+    belongs to no test image, is said and kept in the index.
     Raises InputError for test images without a picture, two of one name and unreadable files, all at once.
     """
     ids, faults = Shards(images, "images").ids, []
@@ -34,20 +33,23 @@ def gather(card: GatherCard, output: Path, folder: Path, images: Path) -> None:
     remarks = []
     if others := set(files.values()) - set(given.values()):
         remarks.append(f"{folder}: left out, of no test image: {listing.some(path.name for path in others)}")
-    if odd := [pictures.spell(size) for size in sizes if size != (card.side, card.side)]:
-        spelt, side = ", ".join(sorted(set(odd))[: listing.NAMED]), card.side
-        remarks.append(f"{folder}: {len(odd):,} of {len(ids):,} resized to {side}×{side}, bicubic, from {spelt}")
+    if odd := [pictures.spell(size) for size in sizes if size != (card.resolution, card.resolution)]:
+        spelt, resolution = ", ".join(sorted(set(odd))[: listing.NAMED]), card.resolution
+        remarks.append(
+            f"{folder}: {len(odd):,} of {len(ids):,} resized to {resolution}×{resolution}, bicubic, from {spelt}"
+        )
     print(*remarks, sep="\n", file=sys.stderr)
 
     def make(batch: list[str]) -> np.ndarray:
-        return np.stack([read(given[i], card.side) for i in batch])
+        return np.stack([read(given[i], card.resolution) for i in batch])
 
     attributes = {"remarks": remarks} if remarks else {}
     try:
-        shards.write(output.parent, "images", ids, make, card.shard_size, card.side, attributes)
+        shards.write(output.parent, "images", ids, make, card.shard_size, card.resolution, attributes)
     except InputError:
         refuse(
-            [fault for path in given.values() if (fault := refusal(lambda p: read(p, card.side), path))], str(folder)
+            [fault for path in given.values() if (fault := refusal(lambda p: read(p, card.resolution), path))],
+            str(folder),
         )
         raise
 
@@ -60,13 +62,13 @@ def joined(ids: list[str], found: dict[str, Path]) -> dict[str, Path]:
     return {i: path for i, path in both.items() if path}
 
 
-def read(path: Path, side: int) -> np.ndarray:
-    """A picture as uint8 side×side×3."""
-    return sized(np.asarray(pictures.colours(path, GROUND, upright=True)), side)
+def read(path: Path, resolution: int) -> np.ndarray:
+    """A picture as uint8 resolution×resolution×3."""
+    return sized(np.asarray(pictures.colours(path, pictures.PAPER, upright=True)), resolution)
 
 
-def sized(picture: np.ndarray, side: int) -> np.ndarray:
+def sized(picture: np.ndarray, resolution: int) -> np.ndarray:
     """A picture of another size as photographs are brought to theirs."""
-    if picture.shape[:2] == (side, side):
+    if picture.shape[:2] == (resolution, resolution):
         return picture
-    return np.asarray(Image.fromarray(picture).resize((side, side), Image.Resampling.BICUBIC))
+    return np.asarray(Image.fromarray(picture).resize((resolution, resolution), Image.Resampling.BICUBIC))

@@ -14,27 +14,27 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from piti.data.conditions import CONDITIONS
 from piti.data.shards import Shards
-from piti.files import InputError
+from piti.store.files import InputError
 
 ORDER, AUGMENT, DEGRADE, CROP = range(4)  # what a generator is for; part of its seed
+LowRes = Callable[[np.ndarray, np.random.Generator], np.ndarray]  # uint8 S x S x 3 -> uint8 s x s x 3
 
 
 class Batches(torch.utils.data.Dataset):
     """Training batches of b = batch_size / world pairs, by step.
 
-    images: photographs at the model's own side S. The base model's small ones are shards of their own
+    images: photographs at the model's own resolution S. The base model's small ones are shards of their own
         (piti.data.resize.shrink), because shrinking commutes with the flip.
     condition: mask, sketch or geometry, or captions; joined to the images by id. None: images only.
     indices: the rows of `images` to train on; all when not given.
     encode: stored items -> `condition`; PITI's encoding when not given. The baselines keep the stored items
-        (`numpy.asarray`) and encode them on the device (piti.data.conditions.semantics).
-    flip: mirror half of the pairs. Not with captions, which say left and right.
+        (`numpy.asarray`) and encode them on the device (piti.conditions).
+    flip: mirror half of the pairs.
     condition_dropout: share of the conditions replaced by the null condition (ones; for captions padding).
     instances: instance maps of the same data set (uint8), joined by id.
     crop: side of a random square cut out of image, condition and instances alike; 0 for none.
-    low_res: (image uint8 S x S x 3, generator) -> uint8 s x s x 3, the upsampler's small input.
+    low_res: (image, generator) -> the upsampler's small input.
 
     A batch is a dict of
         ids        list of b ids
@@ -57,29 +57,25 @@ class Batches(torch.utils.data.Dataset):
         condition_dropout: float = 0.0,
         instances: Shards | None = None,
         crop: int = 0,
-        low_res: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = None,
+        low_res: LowRes | None = None,
         rank: int = 0,
         world: int = 1,
     ):
         """Join condition to images. Raises InputError where an image has no condition."""
-        captions = condition is not None and condition.kind == "caption"
-        if flip and captions:
+        if flip and condition is not None and len(condition.form.shape(1)) < 2:
             raise ValueError("flip: captions say left and right; expected flip=False")
-        if batch_size % world:
-            raise InputError(f"batch: found {batch_size}, expected a multiple of the {world} processes that share it")
         self.images, self.condition, self.low_res = images, condition, low_res
         self.seed, self.batch_size, self.flip = seed, batch_size, flip
-        self.condition_dropout, self.null = condition_dropout, 0 if captions else 1
+        self.condition_dropout = condition_dropout
         self.instances, self.crop = instances, crop
         self.rows = np.arange(len(images)) if indices is None else np.asarray(indices)
         self.ids = [images.ids[row] for row in self.rows]
         if condition is not None:
             self.condition_rows = condition.rows(self.ids)
-            self.encode = encode or (_tokens if captions else CONDITIONS[condition.kind].encode)
+            self.encode, self.null = encode or condition.form.encode, condition.form.null
         if instances is not None:
             self.instance_rows = instances.rows(self.ids)
-        share = batch_size // world
-        self.part = slice(rank * share, (rank + 1) * share)
+        self.part = part_of(batch_size, rank, world)
 
     def __getitem__(self, step: int) -> dict[str, list[str] | Tensor]:
         chosen = self._chosen(step)
@@ -99,9 +95,7 @@ class Batches(torch.utils.data.Dataset):
         if self.instances is not None:
             batch["instances"] = torch.from_numpy(augmented(self.instances[self.instance_rows[chosen]]))
         if self.low_res is not None:
-            places = range(self.part.start, self.part.stop)
-            rngs = [np.random.default_rng([self.seed, DEGRADE, step, place]) for place in places]
-            batch["low_res"] = to_range(np.stack([self.low_res(*pair) for pair in zip(image, rngs, strict=True)]))
+            batch["low_res"] = small(image, self.low_res, self.seed, step, self.part)
         return batch
 
     def _cropped(self, stored: np.ndarray, step: int) -> np.ndarray:
@@ -119,6 +113,20 @@ class Batches(torch.utils.data.Dataset):
         epochs, places = np.divmod(step * self.batch_size + np.arange(self.batch_size)[self.part], count)
         pairs = zip(epochs.tolist(), places.tolist(), strict=True)
         return np.array([_order(self.seed, epoch, count)[place] for epoch, place in pairs])
+
+
+def part_of(batch_size: int, rank: int, world: int) -> slice:
+    """The places in the global batch of which a process reads the items."""
+    if batch_size % world:
+        raise InputError(f"batch: found {batch_size}, expected a multiple of the {world} processes that share it")
+    share = batch_size // world
+    return slice(rank * share, (rank + 1) * share)
+
+
+def small(images: np.ndarray, low_res: LowRes, seed: int, step: int, part: slice) -> Tensor:
+    """The upsampler's small inputs of these images, at these places in the batch of a step."""
+    rngs = [np.random.default_rng([seed, DEGRADE, step, place]) for place in range(part.start, part.stop)]
+    return to_range(np.stack([low_res(*pair) for pair in zip(images, rngs, strict=True)]))
 
 
 def subset(count: int, fraction: float) -> np.ndarray:
@@ -143,7 +151,3 @@ def to_range(images: np.ndarray) -> Tensor:
     """uint8 N x S x S x 3 -> float32 N x 3 x S x S in [-1, 1]."""
     planes = torch.from_numpy(images).permute(0, 3, 1, 2)
     return planes.to(torch.float32, memory_format=torch.contiguous_format).div_(127.5).sub_(1)
-
-
-def _tokens(stored: np.ndarray) -> np.ndarray:
-    return stored.astype(np.int64)

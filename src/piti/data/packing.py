@@ -1,4 +1,4 @@
-"""From a data set on disk to shards: every record read once, checked, brought to its side."""
+"""From a data set on disk to shards: every record read once, checked, brought to its resolution."""
 
 import itertools
 import sys
@@ -10,12 +10,14 @@ import numpy as np
 from tqdm import tqdm
 
 from piti.cards import PackCard
-from piti.data import layouts, pictures, scenes, shards
-from piti.data.layouts import Record
-from piti.data.listing import some
+from piti.conditions import stored
+from piti.data import shards
 from piti.data.resize import shrink
 from piti.data.sources import Sources
-from piti.files import InputError, refuse
+from piti.datasets import layouts, pictures
+from piti.datasets.layouts import LAYOUTS, Record
+from piti.datasets.listing import some
+from piti.store.files import InputError, refuse
 
 T = TypeVar("T")
 
@@ -39,11 +41,10 @@ def pack(card: PackCard, root: Path, output: Path) -> None:
 
     def make(ids: list[str]) -> np.ndarray:
         items = np.stack([read(by_id[i]) for i in ids])
-        return shrink(items, card.shrunk_side) if card.shrunk_side else items
+        return shrink(items, card.shrunk_resolution) if card.shrunk_resolution else items
 
-    attributes = {"num_classes": card.num_classes} if card.kind == "mask" else {}
-    attributes |= {"remarks": remarks} if remarks else {}
-    side = scenes.LENGTH if card.kind == "caption" else card.shrunk_side or card.side
+    form = stored(card.kind)
+    attributes = {key: getattr(card, key) for key in form.depends} | ({"remarks": remarks} if remarks else {})
     with tqdm(total=len(records), desc=f"{card.split} {card.kind}", unit="image") as bar:
         try:
             shards.write(
@@ -52,7 +53,7 @@ def pack(card: PackCard, root: Path, output: Path) -> None:
                 list(by_id),
                 make,
                 card.shard_size,
-                side,
+                form.resolution(card),
                 attributes,
                 progress=bar.update,
                 sources=Sources(records, card.kind),
@@ -63,8 +64,9 @@ def pack(card: PackCard, root: Path, output: Path) -> None:
 
 
 def survey(card: PackCard, root: str | Path) -> layouts.Found:
-    """What is below the root for a card. See `layouts.survey`."""
-    return layouts.survey(card.layout, root, card.split, card.exclude, card.limit, card.test)
+    """What is below the root for a card. Published data sets have splits of their own, taken whole."""
+    limit = None if LAYOUTS[card.layout].own_splits else card.expected
+    return layouts.survey(card.layout, root, card.split, card.exclude, limit, card.test)
 
 
 def faults(card: PackCard, records: Sequence[Record]) -> Iterator[str]:
@@ -84,23 +86,12 @@ def refusal(read: Callable[[T], np.ndarray], given: T) -> str:
 
 def reader(card: PackCard) -> Callable[[Record], np.ndarray]:
     """What turns one record into one stored item of the card's kind."""
+    form = stored(card.kind)
 
-    def needs(record: Record, *parts: str) -> Record:
-        for part in parts:
-            if getattr(record, part) is None:
+    def read(record: Record) -> np.ndarray:
+        for part in form.parts:
+            if record.part(part) is None:
                 raise InputError(f"{record.image}: {part}: found none, expected one for kind {card.kind!r}")
-        return record
+        return form.read(record, card)
 
-    def read_tokens(record: Record) -> np.ndarray:
-        try:
-            return scenes.encode(layouts.read_caption(record))
-        except ValueError as error:
-            raise InputError(f"{record.caption}: {error}") from None
-
-    return {
-        "images": lambda r: layouts.read_image(r, card.side),
-        "mask": lambda r: layouts.read_labels(needs(r, "labels"), card.side, card.layout, card.num_classes),
-        "instances": lambda r: layouts.read_instances(needs(r, "instances"), card.side),
-        "geometry": lambda r: layouts.read_geometry(needs(r, "depth", "normal"), card.side, card.depth_unit),
-        "caption": lambda r: read_tokens(needs(r, "caption")),
-    }[card.kind]
+    return read

@@ -2,10 +2,11 @@
 
 An artefact is a folder of shard files and, written last, its `index.json`:
 
-    {"kind": "mask", "count": 2000, "side": 256, "attributes": {"num_classes": 151},
+    {"kind": "mask", "count": 2000, "resolution": 256, "attributes": {"num_classes": 151},
      "shards": [{"file": "shard-00000.h5", "count": 1000, "bytes": 1234}, ...]}
 
-A shard file holds `ids` (UTF-8) and one uint8 data set, named by the kind. S is the side in pixels:
+A shard file holds `ids` (UTF-8) and one uint8 data set, in the form that the kind declares (`piti.conditions`). S is
+the resolution in pixels; of those that ship:
 
     kind       data set   item as written and read                                in the file
     images     images     S x S x 3, RGB                                          the same
@@ -13,7 +14,7 @@ A shard file holds `ids` (UTF-8) and one uint8 data set, named by the kind. S is
     instances  instances  S x S, 0 = none, 1, 2, .. = COCO's things               compressed
     sketch     bits       S x S, 1 = edge, 0 = none                               8 pixels a byte (numpy.packbits)
     geometry   maps       S x S x 6, normal RGB then depth RGB                    the same
-    caption    tokens     S token ids, 0 = padding (here the side is the length)  the same
+    caption    tokens     S token ids, 0 = padding (here the resolution is the length)  the same
 
 HDF5 keeps a checksum of every item (the filter Fletcher-32), of the ids and of its own structures (format 1.10): a
 flipped bit is an error when it is read, never another picture.
@@ -25,31 +26,13 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
 
 import h5py
 import numpy as np
 
+from piti.conditions import stored
 from piti.data.sources import Sources
-from piti.files import InputError, atomic, failure, read_json, write_json
-
-
-class Kind(NamedTuple):
-    """How one kind is stored."""
-
-    dataset: str
-    item: Callable[[int], tuple[int, ...]]  # side -> shape of one item, as written and read
-    compression: str | None = None
-
-
-KINDS = {
-    "images": Kind("images", lambda side: (side, side, 3)),
-    "mask": Kind("labels", lambda side: (side, side), "lzf"),
-    "instances": Kind("instances", lambda side: (side, side), "lzf"),
-    "sketch": Kind("bits", lambda side: (side, side)),
-    "geometry": Kind("maps", lambda side: (side, side, 6)),
-    "caption": Kind("tokens", lambda side: (side,)),
-}
+from piti.store.files import InputError, atomic, failure, read_json, write_json
 
 
 def write(
@@ -58,7 +41,7 @@ def write(
     ids: Sequence[str],
     make: Callable[[list[str]], np.ndarray],
     shard_size: int,
-    side: int,
+    resolution: int,
     attributes: Mapping[str, object] | None = None,
     batch_size: int = 64,
     progress: Callable[[int], object] = lambda items: None,
@@ -72,7 +55,7 @@ def write(
 
     An interrupted call is continued by calling again: a shard file appears whole or not at all, and `make` is called
     only for shards that are not there yet, or whose sources have changed since. Two calls for one folder may not run at
-    once (`piti.files.exclusive`).
+    once (`piti.store.files.exclusive`).
     Raises InputError where an id repeats or there is none.
     """
     folder = Path(folder)
@@ -83,11 +66,11 @@ def write(
     shards = []
     for number, start in enumerate(range(0, len(ids), shard_size)):
         path, part = folder / f"shard-{number:05d}.h5", list(ids[start : start + shard_size])
-        if _is_whole(path, kind, part, side) and (sources is None or _fits(path, sources)):
+        if _is_whole(path, kind, part, resolution) and (sources is None or _fits(path, sources)):
             progress(len(part))
         else:
             stamps = sources.stamps(part) if sources else None  # before they are read: a change after that is seen
-            _write_shard(path, kind, part, make, side, batch_size, progress)
+            _write_shard(path, kind, part, make, resolution, batch_size, progress)
             if sources:
                 sources.remember(path, stamps)
         shards.append({"file": path.name, "count": len(part), "bytes": path.stat().st_size})
@@ -96,27 +79,29 @@ def write(
         if left.name.partition(".")[0] not in kept:
             left.unlink()
     index = folder / "index.json"
-    head = {"kind": kind, "count": len(ids), "side": side, "attributes": dict(attributes or {})}
+    head = {"kind": kind, "count": len(ids), "resolution": resolution, "attributes": dict(attributes or {})}
     write_json(index, head | {"shards": shards})
     return index
 
 
-def _write_shard(path: Path, kind: str, ids: list[str], make, side: int, batch_size: int, progress) -> None:
-    name, item, compression = KINDS[kind]
+def _write_shard(path: Path, kind: str, ids: list[str], make, resolution: int, batch_size: int, progress) -> None:
+    form = stored(kind)
     with atomic(path) as temporary, h5py.File(temporary, "w", libver=("v110", "v110")) as file:
         names = [i.encode() for i in ids]
         width = h5py.string_dtype("utf-8", max(map(len, names)))
         file.create_dataset("ids", data=np.array(names, width), chunks=(len(ids),), fletcher32=True)
-        shape = (len(ids), *_in_file(kind, side))
+        shape = (len(ids), *form.shape_in_file(resolution))
         chunks = (1, *shape[1:])
-        data = file.create_dataset(name, shape, "uint8", chunks=chunks, compression=compression, fletcher32=True)
+        data = file.create_dataset(
+            form.dataset, shape, "uint8", chunks=chunks, compression=form.compression, fletcher32=True
+        )
         for start in range(0, len(ids), batch_size):
             batch_ids = ids[start : start + batch_size]
             batch = np.asarray(make(batch_ids))
-            expected = (len(batch_ids), *item(side))
+            expected = (len(batch_ids), *form.shape(resolution))
             if batch.shape != expected or batch.dtype not in (np.uint8, np.bool_):
                 raise ValueError(f"{kind}: make returned {batch.dtype} {batch.shape}, expected uint8 {expected}")
-            data[start : start + batch_size] = np.packbits(batch, axis=-1) if kind == "sketch" else batch
+            data[start : start + batch_size] = np.packbits(batch, axis=-1) if form.bits else batch
             progress(len(batch_ids))
 
 
@@ -131,11 +116,12 @@ def _fits(path: Path, sources: Sources) -> bool:
     return not changed
 
 
-def _is_whole(path: Path, kind: str, ids: list[str], side: int) -> bool:
+def _is_whole(path: Path, kind: str, ids: list[str], resolution: int) -> bool:
     """Whether `path` is a shard with just these ids and items of the right shape, every one readable."""
     try:
         with h5py.File(path, "r", locking=False) as file:
-            data, shape = file[KINDS[kind].dataset], (len(ids), *_in_file(kind, side))
+            form = stored(kind)
+            data, shape = file[form.dataset], (len(ids), *form.shape_in_file(resolution))
             if data.shape != shape or file["ids"].asstr()[:].tolist() != ids:
                 return False
             for row in range(len(ids)):
@@ -143,12 +129,6 @@ def _is_whole(path: Path, kind: str, ids: list[str], side: int) -> bool:
             return True
     except (OSError, KeyError):
         return False
-
-
-def _in_file(kind: str, side: int) -> tuple[int, ...]:
-    """Shape of one item in the file."""
-    item = KINDS[kind].item(side)
-    return (*item[:-1], -(-side // 8)) if kind == "sketch" else item
 
 
 def _first_repeat(ids: Sequence[str]) -> str:
@@ -176,15 +156,19 @@ class Shards:
         if reason := failure(self.index):
             raise InputError(f"{self.index}: found a failure record ({reason}), expected shards")
         try:
-            self.kind, self.side, self.attributes = entry["kind"], entry["side"], entry["attributes"]
+            self.kind, self.resolution, self.attributes = entry["kind"], entry["resolution"], entry["attributes"]
             self._files = [(self.index.parent / s["file"], s["count"], s["bytes"]) for s in entry["shards"]]
             count = entry["count"]
             if strange := [s["file"] for s in entry["shards"] if Path(s["file"]).name != s["file"]]:
                 raise InputError(f"{self.index}: file: found {strange[0]!r}, expected a name in the same folder")
         except (KeyError, TypeError) as error:
             raise InputError(f"{self.index}: key {error}: not found, expected an index of shards") from None
-        if self.kind not in KINDS or kind not in (None, self.kind):
-            raise InputError(f"{self.index}: kind: found {self.kind!r}, expected {kind or ' or '.join(KINDS)!r}")
+        if kind not in (None, self.kind):
+            raise InputError(f"{self.index}: kind: found {self.kind!r}, expected {kind!r}")
+        try:
+            self.form = stored(self.kind)
+        except InputError as error:
+            raise InputError(f"{self.index}: {error}") from None
         self._starts = np.cumsum([0] + [n for _, n, _ in self._files])
         if self._starts[-1] != count:
             raise InputError(f"{self.index}: count: found {self._starts[-1]} items in its shards, expected {count}")
@@ -223,13 +207,13 @@ class Shards:
         wanted = np.atleast_1d(np.asarray(rows, dtype=np.int64))
         if wanted.size and not (wanted.min() >= 0 and wanted.max() < len(self)):
             raise IndexError(f"{self.index}: rows {wanted.min()} .. {wanted.max()} of {len(self)}")
-        out = np.empty((len(wanted), *_in_file(self.kind, self.side)), np.uint8)
+        out = np.empty((len(wanted), *self.form.shape_in_file(self.resolution)), np.uint8)
         numbers = np.searchsorted(self._starts, wanted, side="right") - 1
         for place, (row, number) in enumerate(zip(wanted, numbers, strict=True)):
             with self._reading(number) as data:
                 data.read_direct(out, np.s_[row - self._starts[number]], np.s_[place])
-        if self.kind == "sketch":
-            out = np.unpackbits(out, axis=-1, count=self.side)
+        if self.form.bits:
+            out = np.unpackbits(out, axis=-1, count=self.resolution)
         return out[0] if np.ndim(rows) == 0 else out
 
     @contextlib.contextmanager
@@ -247,8 +231,8 @@ class Shards:
         if number not in self._opened:
             path, count, _ = self._files[number]
             file = h5py.File(path, "r", locking=False)
-            data = file[KINDS[self.kind].dataset]
-            found, expected = (len(file["ids"]), *data.shape), (count, count, *_in_file(self.kind, self.side))
+            data = file[self.form.dataset]
+            found, expected = (len(file["ids"]), *data.shape), (count, count, *self.form.shape_in_file(self.resolution))
             if found != expected:
                 raise InputError(f"{path}: shapes of ids and items: found {found}, expected {expected}")
             self._opened[number] = data

@@ -13,17 +13,11 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 
-from piti.data.layouts import Record
-from piti.files import read_json, write_text
+from piti.conditions import stored
+from piti.datasets.layouts import Record
+from piti.store.files import read_json, write_text
 
 HEAD = 1 << 20  # bytes
-READ = {  # kind of shards -> the parts of a record that it reads
-    "images": ("image",),
-    "mask": ("image", "labels"),
-    "instances": ("image", "instances"),
-    "geometry": ("image", "depth", "depth_mask", "normal"),
-    "caption": ("caption",),
-}
 Stamp = list  # size, time in ns, digest
 
 
@@ -31,7 +25,8 @@ class Sources:
     """The files behind the items of one kind. seen: what the disk has said of files already, where several share it."""
 
     def __init__(self, records: Iterable[Record], kind: str, seen: dict[Path, tuple[int, int]] | None = None):
-        self.paths = {r.id: [path for part in READ[kind] if (path := getattr(r, part))] for r in records}
+        parts = (*stored(kind).parts, *stored(kind).optional)
+        self.paths = {r.id: [path for part in parts if (path := r.part(part))] for r in records}
         self.seen = {} if seen is None else seen
 
     def stamps(self, ids: Iterable[str]) -> dict[str, list[Stamp]]:

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from piti.diffusion.respacing import kept_steps
 from piti.diffusion.schedule import betas as schedule_betas
 from piti.diffusion.schedule import spaced_betas
-from piti.respacing import kept_steps
 
 
 class Prediction(NamedTuple):
@@ -54,7 +54,7 @@ class GaussianDiffusion:
         return self.timesteps[t].float()
 
     def q_sample(self, x_start: torch.Tensor, t: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        """x_t = sqrt(abar) x_start + sqrt(1 - abar) noise (paper eq. 1)."""
+        """x_t = sqrt(abar) x_start + sqrt(1 - abar) noise (paper eq. 2)."""
         abar = self.alphas_cumprod[t]
         return spread(abar.sqrt(), x_start) * x_start + spread((1 - abar).sqrt(), x_start) * noise
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from piti.files import InputError
+from piti.store.files import InputError
 
 
 def linear(steps: int) -> np.ndarray:

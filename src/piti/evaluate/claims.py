@@ -4,11 +4,10 @@ import statistics
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from scipy.special import stdtrit
-
 from piti.cards import ClaimsCard, Ordering
+from piti.evaluate.intervals import over_seeds
 from piti.evaluate.score import KEYS, difference
-from piti.files import InputError, failure, read_json, write_json
+from piti.store.files import InputError, failure, read_json, write_json
 
 HELD, NOT_HELD, UNDECIDED, UNCHECKED = "held", "not held", "undecided", "cannot be checked"
 NOT_RUN = "not run"  # by this configuration: of the claim as a whole, the orderings that were run decide
@@ -39,19 +38,10 @@ def check(ordering: Ordering, first: Iterator[Path], second: Iterator[Path]) -> 
         differences = [difference(a, b) for a, b in scores]
     except InputError as error:
         return found | {"verdict": UNCHECKED, "reason": str(error)}
-    value, (low, high) = statistics.mean(d["value"] for d in differences), interval(differences)
+    value, (low, high) = statistics.mean(d["value"] for d in differences), over_seeds(differences)
     below, above = (NOT_HELD, HELD) if scores[0][0]["higher_is_better"] else (HELD, NOT_HELD)
     verdict = below if high < 0 else above if low > 0 else UNDECIDED
     return found | {"verdict": verdict, "reason": "", "value": value, "interval": [low, high], "seeds": len(pairs)}
-
-
-def interval(differences: list[dict]) -> tuple[float, float]:
-    """95 % bounds: Student's t over the training seeds; for a single one its own jackknife over the images."""
-    if len(differences) == 1:
-        return tuple(differences[0]["interval"])
-    values = [each["value"] for each in differences]
-    reach = stdtrit(len(values) - 1, 0.975) * statistics.stdev(values) / len(values) ** 0.5
-    return statistics.mean(values) - reach, statistics.mean(values) + reach
 
 
 def conclude(verdicts: Sequence[str]) -> str:

@@ -34,7 +34,10 @@ class SameConv2d(nn.Conv2d):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         (kernel, _), (stride, _) = self.kernel_size, self.stride
-        pads = [max((-(-side // stride) - 1) * stride + kernel - side, 0) for side in (x.shape[3], x.shape[2])]
+        pads = [
+            max((-(-resolution // stride) - 1) * stride + kernel - resolution, 0)
+            for resolution in (x.shape[3], x.shape[2])
+        ]
         return super().forward(F.pad(x, [half for pad in pads for half in (pad // 2, pad - pad // 2)]))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from piti.files import InputError, atomic
+from piti.store.files import InputError, atomic
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ For the difference of two methods the pseudo-values are subtracted group by grou
 all, cancels. The interval holds the expected score *at this n*, hence compare at equal n only.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,3 +66,16 @@ def jackknife(statistic: Callable[[np.ndarray], float], groups: list[np.ndarray]
     sizes = np.array([len(group) for group in groups])
     left_out = np.array([statistic(np.setdiff1d(everything, group)) for group in groups])
     return Estimate(value, (count * value - (count - sizes) * left_out) / sizes, sizes)
+
+
+def over_seeds(scores: Sequence[Mapping]) -> tuple[float, float]:
+    """95 % bounds of scores or differences, one a training seed: Student's t over their `value`.
+
+    For a single one its own `interval`, which is over the images.
+    """
+    if len(scores) == 1:
+        low, high = scores[0]["interval"]
+        return low, high
+    values = np.array([score["value"] for score in scores])
+    reach = stdtrit(len(values) - 1, 0.975) * values.std(ddof=1) / len(values) ** 0.5
+    return float(values.mean() - reach), float(values.mean() + reach)

@@ -12,19 +12,6 @@ def distance(real: np.ndarray, fake: np.ndarray) -> float:
     return float(_within(real) + _within(fake) - 2 * _kernel(real, fake).mean())
 
 
-def subset_distance(
-    real: np.ndarray, fake: np.ndarray, generator: np.random.Generator, subsets: int = 100, size: int = 1000
-) -> float:
-    """Mean KID of random subsets, as published numbers and clean-fid have it (same expectation as `distance`)."""
-    size = min(len(real), len(fake), size)
-    values = []
-    for _ in range(subsets):
-        y = fake[generator.choice(len(fake), size, replace=False)]
-        x = real[generator.choice(len(real), size, replace=False)]
-        values.append(distance(x, y))
-    return float(np.mean(values))
-
-
 def _kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return (x @ y.T / x.shape[1] + 1) ** 3
 

@@ -1,38 +1,40 @@
-"""A score of alignment: what a network reads back from pictures, against the conditions that they were made from."""
+"""A score of alignment: the condition predicted from pictures, against the one that they were made from."""
 
 from collections.abc import Callable
 from pathlib import Path
+from pkgutil import resolve_name
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
 from piti.cards import AlignmentCard
-from piti.data.conditions import geometry
+from piti.conditions import CONDITIONS, geometry
 from piti.data.shards import Shards
 from piti.evaluate import alignment
+from piti.evaluate.measures import MEASURES
 from piti.evaluate.score import check_count, jackknifed
-from piti.files import InputError, file_digest
-from piti.measures import MEASURES
 from piti.networks import estimator
-from piti.networks.checkpoint import load, read
 from piti.networks.hed import HED, edges
+from piti.networks.weights import load, read
+from piti.store.files import InputError, file_digest
 
 Reader = Callable[[np.ndarray], np.ndarray]  # pictures, uint8 N×S×S×3 RGB -> what they show
 
 
 def measure(
-    card: AlignmentCard, images: Path, conditions: Path, network: Path, batch_size: int, device: torch.device
+    card: AlignmentCard, images: Path, conditions: Path, network: Path | None, batch_size: int, device: torch.device
 ) -> dict:
     """The score of packed pictures, in the form of `piti.evaluate.score.score`; percent, or degrees.
 
     More keys: higher_is_better, and images: id -> the picture's own value, null where its condition says nothing.
     Raises InputError where pictures and conditions do not belong together or are fewer than the card's `min_images`.
     """
-    pictures, stored = Shards(images, "images"), Shards(conditions, MEASURES[card.measure].condition)
+    measure = MEASURES[card.measure]
+    pictures, stored = Shards(images, "images"), Shards(conditions, measure.condition)
     if strangers := sorted(set(pictures.ids) ^ set(stored.ids)):
         raise InputError(f"{images}: ids: found {strangers[0]} here or in the conditions only, expected the same ids")
-    ids, (compare, total) = sorted(stored.ids), COMPARISONS[card.measure]
+    ids, compare, total = sorted(stored.ids), resolve_name(measure.compare), resolve_name(measure.total)
     check_count(len(ids), card.min_images)
     look, found = reader(card, network, device), []
     for start in tqdm(range(0, len(ids), batch_size), desc=card.measure, unit="batch"):
@@ -45,31 +47,34 @@ def measure(
     return jackknifed(lambda keep: total(found[keep]), len(ids)) | {
         "n": len(ids),
         "extractor": {
-            "name": card.estimator.architecture if card.estimator else "hed",
+            "name": card.estimator.architecture if card.estimator else measure.network,
             "layer": card.measure,
-            "weights": file_digest(network),
+            "weights": file_digest(network) if network else "",
         },
         "reference": card.conditions,
-        "higher_is_better": MEASURES[card.measure].higher_is_better,
+        "higher_is_better": measure.higher_is_better,
         "images": {i: None if np.isnan(value) else value for i, value in zip(ids, values, strict=True)},
     }
 
 
-# -- reading back ------------------------------------------------------------------------------------------------
+# -- predicting ---------------------------------------------------------------------------------------------------
 
 
-def reader(card: AlignmentCard, weights: Path, device: torch.device) -> Reader:
-    """Labels N×S×S of pictures; their edges, bool N×S×S; or their geometry as `geometry.decode` has it."""
+def reader(card: AlignmentCard, weights: Path | None, device: torch.device) -> Reader:
+    """What predicts a condition: an estimator; HED the edges, bool N×S×S; or the pictures as they are."""
+    measure = MEASURES[card.measure]
+    if not weights:
+        return lambda images: images
     network = estimator.build(card.estimator) if card.estimator else HED()
     load(network, read(weights), str(weights))
     network.requires_grad_(False).eval().to(device, memory_format=torch.channels_last)
     if not card.estimator:
-        return lambda images: edges(network, images, card.hed_side or None) > card.threshold
+        return lambda images: edges(network, images, card.hed_resolution or None) > card.threshold
 
     @torch.inference_mode()
     def look(images: np.ndarray) -> np.ndarray:
         found = network(torch.from_numpy(images).permute(0, 3, 1, 2).to(device).float() / 127.5 - 1)
-        return (found.argmax(dim=1) + 1 if card.measure == "mean_iou" else found).cpu().numpy()
+        return CONDITIONS[measure.condition].predicted(found).cpu().numpy()
 
     return look
 
@@ -104,12 +109,3 @@ def mean(values: np.ndarray) -> float:
     """Over the pictures whose condition says something."""
     known = values[np.isfinite(values)]
     return float(known.mean()) if len(known) else float("nan")
-
-
-# measure -> what is found and stored of N pictures -> N rows; N rows -> the score
-COMPARISONS = {
-    "mean_iou": (labels, percent_iou),
-    "edge_f1": (sketches, mean),
-    "normal_error": (normals, mean),
-    "depth_error": (depths, mean),
-}

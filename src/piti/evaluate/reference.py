@@ -9,7 +9,7 @@ import numpy as np
 from piti.evaluate import frechet
 from piti.evaluate.features import Features
 from piti.evaluate.score import check_count, jackknifed
-from piti.files import InputError, atomic
+from piti.store.files import InputError, atomic
 
 
 class Reference(NamedTuple):

@@ -8,7 +8,7 @@ import numpy as np
 from piti.evaluate import frechet, kid
 from piti.evaluate.features import Features
 from piti.evaluate.intervals import Estimate, jackknife, random_groups
-from piti.files import InputError
+from piti.store.files import InputError
 
 GROUPS = 20  # of the jackknife
 KEYS = ("value", "pseudo_values", "sizes", "higher_is_better", "n", "extractor", "reference", "seed")  # for comparing

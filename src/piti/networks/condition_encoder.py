@@ -9,7 +9,8 @@ from piti.networks.transformer import Transformer
 
 
 class ConditionEncoder(nn.Module):
-    """A condition B x in_channels x side x side in [-1, 1] -> tokens B x (side >> strides)² x width, pooled B x width.
+    """A condition B x in_channels x resolution x resolution in [-1, 1] -> tokens B x (resolution >> strides)² x
+    width, pooled B x width.
 
     The class token is the last position, though row 0 of the positional embedding belongs to it. The release leaves
     both as allocated memory (facts 1.8); here they start from N(0, 0.02²).
@@ -17,7 +18,7 @@ class ConditionEncoder(nn.Module):
 
     def __init__(self, config: EncoderConfig):
         super().__init__()
-        grid = config.side >> config.strides
+        grid = config.resolution >> config.strides
         self.cls_token = nn.Parameter(0.02 * torch.randn(1, 1, config.width))
         self.positional_embedding = nn.Parameter(0.02 * torch.randn(1, 1 + grid**2, config.width))
         self.transformer = Transformer(config.width, config.layers, config.heads)
@@ -52,4 +53,4 @@ class Stem(nn.Module):
         for i in range(1, self.strides + 2):
             x = getattr(self, f"conv{i}")(x)
             x = self.activation(getattr(self, f"norm{i}")(x))
-        return getattr(self, f"conv{self.strides + 2}")(x)  # B x width x side >> strides x side >> strides
+        return getattr(self, f"conv{self.strides + 2}")(x)  # B x width x resolution >> strides x resolution >> strides

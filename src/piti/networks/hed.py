@@ -1,6 +1,7 @@
 """HED, holistically-nested edge detection (facts 5), under the names of the published checkpoint.
 
-Five groups of VGG16 convolutions; each gives a score map, resized to the input's side; a 1x1 convolution combines them.
+Five groups of VGG16 convolutions; each gives a score map, resized to the input's resolution; a 1x1 convolution
+combines them.
 """
 
 import numpy as np
@@ -49,17 +50,18 @@ class HED(nn.Module):
 
 
 @torch.inference_mode()
-def edges(model: HED, images: np.ndarray, side: int | None = None) -> np.ndarray:
+def edges(model: HED, images: np.ndarray, resolution: int | None = None) -> np.ndarray:
     """Edge probabilities, float32 N x S x S, of photographs, RGB uint8 N x S x S x 3.
 
-    side: the side HED sees, where it is not S: the photographs are resized to it, the probabilities back to S. Below
+    resolution: the resolution HED sees, where it is not S: the photographs are resized to it, the probabilities back
+        to S. Below
         about 128 px the coarse groups see almost nothing, and edges become blobs.
     """
     device = next(model.parameters()).device
     bgr = torch.from_numpy(images).to(device).flip(-1).permute(0, 3, 1, 2).float() / 255
-    if side:
-        bgr = F.interpolate(bgr, (side, side), mode="bicubic", antialias=True).clamp(0, 1)
+    if resolution:
+        bgr = F.interpolate(bgr, (resolution, resolution), mode="bicubic", antialias=True).clamp(0, 1)
     probability = model(bgr)
-    if side:
+    if resolution:
         probability = F.interpolate(probability, images.shape[1:3], mode="bilinear", antialias=True)
     return probability[:, 0].cpu().numpy()

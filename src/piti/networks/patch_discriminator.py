@@ -9,7 +9,7 @@ from piti.networks.norm import instance_norm
 class PatchDiscriminator(nn.Module):
     """4×4 convolutions: `n_layers` of stride 2, one of stride 1, one to a single channel; 2,764,737 parameters.
 
-    Keys are the released ones (`model.0.weight`, …). The smallest image side is 3 * 2**n_layers px.
+    Keys are the released ones (`model.0.weight`, …). The smallest image resolution is 3 * 2**n_layers px.
     """
 
     def __init__(self, input_nc: int = 3, ndf: int = 64, n_layers: int = 3):

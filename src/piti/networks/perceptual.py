@@ -1,20 +1,16 @@
-"""Frozen VGG features, and the perceptual loss on them (facts 1.2; paper eq. 4)."""
+"""Frozen VGG features, by which perceptual losses compare images (facts 1.2; paper eq. 4)."""
 
 from collections.abc import Mapping
 
 import torch
 from torch import nn
 
-from piti.networks.checkpoint import load
+from piti.networks.weights import load
 
 WIDTHS = (64, 128, 256, 512, 512)
 DEPTHS = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}  # convolutions in each of the five blocks
 
 FIVE_LEVELS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
-LOSS_LAYERS = {
-    "conv2_2": ("conv2_2",),  # the release: one level, before its ReLU
-    "multilevel": FIVE_LEVELS,  # the paper
-}
 
 # What the weights expect, as (channel order, gain, offset) that take RGB in [-1, 1] there; and the unit of the
 # features: how much larger they are than those of an input normalised by ImageNet's deviation, which losses weigh.
@@ -69,31 +65,6 @@ class VGGFeatures(nn.Module):
             if name in self.layers:
                 maps.append(x)
         return maps
-
-
-class PerceptualLoss(nn.Module):
-    """The distance of two images in VGG's features, one value per sample, before its weight (0.004, facts 1.2).
-
-    kind "conv2_2" (as released): mean of the squared difference at one layer.
-    kind "multilevel" (eq. 4): sum over five layers of |difference| / sqrt(C·H·W), the norm not squared. The divisor,
-    which the paper does not give, makes a layer's part independent of its size.
-    """
-
-    def __init__(
-        self, state_dict: Mapping[str, torch.Tensor], kind: str, arch: str = "vgg19", convention: str = "torchvision"
-    ):
-        super().__init__()
-        self.kind = kind
-        self.features = VGGFeatures(state_dict, LOSS_LAYERS[kind], arch, convention)
-
-    def forward(self, x: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """x, target: B×3×H×W in [-1, 1]. Returns B; gradients flow to x alone."""
-        with torch.no_grad():
-            wanted = self.features(target)
-        differences = [(a.float() - b.float()).flatten(1) for a, b in zip(self.features(x), wanted, strict=True)]
-        if self.kind == "conv2_2":
-            return differences[0].square().mean(dim=1)
-        return sum(torch.linalg.vector_norm(d, dim=1) / d.shape[1] ** 0.5 for d in differences)
 
 
 def _convolutions(arch: str, layers: tuple[str, ...]) -> tuple[list[str], nn.Sequential]:

@@ -21,7 +21,7 @@ class PITI(nn.Module):
         self.decoder = UNet(unet)
 
     def encode(self, condition: torch.Tensor) -> Encoded:
-        """What the decoder needs of a condition B x C x side x side in [-1, 1]."""
+        """What the decoder needs of a condition B x C x resolution x resolution in [-1, 1]."""
         return self.decoder.encode_tokens(*self.encoder(condition))
 
     def denoise(

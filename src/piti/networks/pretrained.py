@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from piti.card import unknown_key
-from piti.files import InputError
-from piti.networks.checkpoint import load, read, strip_text
 from piti.networks.hed import GROUPS, HED
 from piti.networks.perceptual import DEPTHS, VGGFeatures
+from piti.networks.weights import load, read, strip_text
+from piti.registry import unknown_key
+from piti.store.files import InputError
 
 StateDict = dict[str, Tensor]
 MAX_EXPANSION = 10  # of a file's size: tensors may share their numbers, or be packed a little
@@ -26,7 +26,7 @@ def convert(path: str | Path, format: str) -> StateDict:
     """Read the weights file `path`, written in `format` (a key of FORMATS); float32, contiguous, on the CPU.
 
     Raises InputError where the file is damaged, hostile or something else; GLIDE's and PITI's sizes depend on the
-    configuration and are checked when they are loaded (`piti.networks.checkpoint.load`).
+    configuration and are checked when they are loaded (`piti.networks.weights.load`).
     """
     if format not in FORMATS:
         raise InputError(unknown_key(format, FORMATS, "format of weights"))
@@ -91,8 +91,8 @@ def piti(path: Path) -> StateDict:
     return state_dict
 
 
-def spade_coco(path: Path) -> StateDict:
-    """SPADE's generator for COCO-Stuff, whose void is the last of 183 labels, for our label maps, whose void is 0."""
+def coco_void_last(path: Path) -> StateDict:
+    """A generator for COCO-Stuff whose void is the last of 183 labels, for our label maps, whose void is 0."""
     return void_first(torch_file(path), 183)
 
 
@@ -225,7 +225,7 @@ FORMATS: dict[str, Callable[[Path], StateDict]] = {
     "torch": torch_file,
     "glide": glide,
     "piti": piti,
-    "spade_coco": spade_coco,
+    "coco_void_last": coco_void_last,
     "openai_clip": openai_clip,
     "hed_torch": hed_torch,
     "hed_keras_h5": hed_keras_h5,

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from piti.cards import UNetConfig
-from piti.files import InputError
+from piti.store.files import InputError
 
 
 class Encoded(NamedTuple):

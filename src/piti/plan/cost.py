@@ -12,18 +12,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from piti.card import digest, from_dict
-from piti.cards import Card, GenerateCard, PackCard, SampleCard, SketchCard, TrainCard, TrainingConfig
-from piti.files import InputError, read_json
+from piti.cards import BaselineConfig, Card, GenerateCard, PackCard, SampleCard, SketchCard, TrainCard, TrainingConfig
+from piti.cards.base import digest, from_dict
+from piti.diffusion.respacing import kept_steps
 from piti.plan.core import Artefact, Plan
 from piti.plan.gpu import DEFAULT, gpu, operations, seconds_of_pass, seconds_of_step
-from piti.respacing import kept_steps
+from piti.store.files import InputError, read_json
 
 COUNTS = json.loads(Path(__file__).with_name("flops.json").read_text())
 
 CPU, CPU_RATE = "2 CPU cores", 0.14e12  # operations a second, measured by `make bench`
-# Fields of a baseline's configuration that change nothing about the size of a step.
-_OF_NO_SIZE = ("gan_mode", "lambda_feat", "lambda_labelmix", "lr_generator", "lr_discriminator", "betas", "decay")
 
 
 def sized(card: Card) -> Card | None:
@@ -40,28 +38,26 @@ def sized(card: Card) -> Card | None:
             adversarial=row.adversarial,
             discriminator_width=row.discriminator_width if row.adversarial else 64,
         )
-        blank = dict.fromkeys(("code", "images", "conditions", "init", "perceptual", "instances", "sketch_input"), "")
-        kept = {"condition": "mask" if card.encoder else card.condition, "gan": _sized_gan(card.gan)}
-        return replace(card, training=training, seed=0, drawn=None, fraction=1.0, epochs=0, **blank, **kept)
+        blank = dict.fromkeys(("code", "images", "conditions", "init", "perceptual", "instances", "view"), "")
+        condition, baseline = "" if card.encoder else card.condition, card.baseline and _networks(card.baseline)
+        blank |= {"condition": condition, "baseline": baseline}
+        return replace(card, training=training, seed=0, synthetic=None, fraction=1.0, epochs=0, **blank)
     if isinstance(card, SampleCard):
         blank = dict.fromkeys(("code", "model", "conditions", "noise_schedule"), "")
         low_res = "given" if card.low_res else ""
         return replace(card, seed=0, sampling=type(card.sampling)(), low_res=low_res, **blank)
     if isinstance(card, GenerateCard):
-        blank = dict.fromkeys(("code", "model", "conditions", "instances", "sketch_input"), "")
-        return replace(card, seed=0, gan=_sized_gan(card.gan), **blank)
+        blank = dict.fromkeys(("code", "model", "conditions", "instances", "view"), "")
+        return replace(card, seed=0, baseline=_networks(card.baseline), **blank)
     if isinstance(card, SketchCard):
-        return SketchCard(images="", hed="", side=0, hed_side=card.hed_side)
+        return SketchCard(images="", kind="", hed="", resolution=0, hed_resolution=card.hed_resolution)
     return None
 
 
-def _sized_gan(gan):
-    """A baseline's networks alone."""
-    if gan is None:
-        return None
-    (name, network), *_ = [(key, value) for key, value in vars(gan).items() if value]
-    neutral = {key: value for key, value in vars(type(network)()).items() if key in _OF_NO_SIZE}
-    return replace(gan, **{name: replace(network, **neutral)})
+def _networks(baseline: BaselineConfig) -> BaselineConfig:
+    """A baseline with the defaults of all that its networks' size does not depend on."""
+    plain = type(baseline)()
+    return replace(baseline, **{key: getattr(plain, key) for key in baseline.of_no_size})
 
 
 def release_card(card: Card) -> Card:
@@ -242,7 +238,7 @@ def saved_part(artefact: Artefact) -> float:
     """Which part of an unfinished training's steps is saved."""
     if not isinstance(artefact.card, TrainCard):
         return 0.0
-    state = Path(artefact.path).parent.with_name(f"state-{artefact.card.identity}")
+    state = artefact.card.checkpoint(Path(artefact.path))
     try:
         return min(1.0, read_json(state / "progress.json")["saved"] / artefact.card.training.steps)
     except (InputError, KeyError, TypeError):

@@ -6,19 +6,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from piti.cards import DownloadCard, FeaturesCard, GatherCard, GenerateCard, PackCard, SampleCard, SketchCard, TrainCard
+from piti.conditions import stored
+from piti.evaluate.extractors import EXTRACTORS
 from piti.plan.core import Artefact
 from piti.plan.cost import Costs
-
-# Bytes of one stored item (piti.data.shards), by its side. Labels are compressed: theirs is an upper bound.
-ITEM = {
-    "images": lambda side: 3 * side**2,
-    "mask": lambda side: side**2,
-    "instances": lambda side: side**2,
-    "sketch": lambda side: side**2 // 8,
-    "geometry": lambda side: 6 * side**2,
-    "caption": lambda side: side,
-}
-FEATURE = 2048 * 4  # bytes of an image's features, at most
 
 
 class Folder(NamedTuple):
@@ -59,17 +50,20 @@ def expected(costs: Costs, artefact: Artefact) -> int | None:
     if artefact.step in ("draw_scenes", "convert_weights"):
         return None
     if isinstance(card, PackCard):
-        return ITEM[card.kind](card.shrunk_side or card.side) * costs.items(artefact)
+        form = stored(card.kind)
+        return form.bytes(form.resolution(card)) * costs.items(artefact)
     if isinstance(card, SketchCard):
-        return ITEM["sketch"](card.side) * costs.items(artefact)
+        return stored(card.kind).bytes(card.resolution) * costs.items(artefact)
     if isinstance(card, SampleCard | GenerateCard | GatherCard):
-        return ITEM["images"](card.side) * costs.items(artefact)
-    return FEATURE * costs.items(artefact) if isinstance(card, FeaturesCard) else 0
+        return stored("images").bytes(card.resolution) * costs.items(artefact)
+    if isinstance(card, FeaturesCard):
+        return 4 * EXTRACTORS[card.extractor].width * costs.items(artefact)
+    return 0
 
 
 def on_disk(artefact: Artefact) -> int:
     """Bytes that an artefact takes now, a training's state with it."""
     places = [Path(artefact.path).parent]
     if isinstance(artefact.card, TrainCard):
-        places.append(places[0].with_name(f"state-{artefact.card.identity}"))
+        places.append(artefact.card.checkpoint(Path(artefact.path)))
     return sum(file.stat().st_size for place in places for file in place.rglob("*") if file.is_file())

@@ -5,6 +5,9 @@ from dataclasses import replace
 from piti.cards import Column, EditsCard, FigureCard, SampleCard, SamplingConfig, Strip, Variant, VariantsCard
 from piti.config import SHOWN, Figure, Run
 from piti.plan.core import Artefact, Plan, Unavailable
+from piti.plan.data import packed
+from piti.plan.samples import base_samples, samples_of, sampling
+from piti.plan.scores import score_of
 
 # What the pictures of an edit show -> the paper's headings.
 EDITED = {
@@ -42,7 +45,7 @@ def figure(plan: Plan, name: str) -> Artefact:
         wrap=entry.wrap,
         crop=entry.crop,
     )
-    return plan.add("make_figure", "figures", name, "figure.png", card, {"pictures": files, "scores": scores})
+    return plan.add("make_figure", name, card, {"pictures": files, "scores": scores})
 
 
 def strip(plan: Plan, entry: Figure, task: str) -> tuple[Strip, list[Artefact]]:
@@ -66,7 +69,7 @@ def strip(plan: Plan, entry: Figure, task: str) -> tuple[Strip, list[Artefact]]:
 def worst(plan: Plan, entry: Figure, task: str) -> Artefact:
     """The score that tells which images the figure's last method follows worst."""
     run = Run(method=last_method(plan, entry), task=task, metric=entry.worst)
-    return plan.present(plan.score(run, plan.config.seeds[0]))
+    return plan.present(score_of(plan, run, plan.config.seeds[0]))
 
 
 def last_method(plan: Plan, entry: Figure) -> str:
@@ -93,7 +96,7 @@ def columns(plan: Plan, entry: Figure, task: str, name: str) -> list[Column]:
 def curve(plan: Plan, name: str) -> dict:
     """Which curve over w a column's pictures are measured for. The photographs are a level, the condition is none."""
     if name not in plan.config.methods:
-        return {"curve": SHOWN[name]} if name == "photograph" else {}
+        return {"curve": SHOWN[name]} if name == "real_image" else {}
     sampling = plan.config.methods[name].sampling
     return {"curve": "CF" if sampling.normalise == "none" else "NCF", "guidance": sampling.guidance}
 
@@ -102,14 +105,14 @@ def pictures(plan: Plan, entry: Figure, task: str, name: str) -> Artefact:
     """The pictures behind a column."""
     config, seed = plan.config, plan.config.seeds[0]
     if name == "condition":
-        return plan.packed(config.tasks[task].dataset, "test", config.tasks[task].condition)
-    if name == "photograph":
-        return plan.packed(config.tasks[task].dataset, "test", "images")
+        return packed(plan, config.tasks[task].dataset, "test", config.tasks[task].condition)
+    if name == "real_image":
+        return packed(plan, config.tasks[task].dataset, "test", "images")
     if name == "low_res":
-        return plan.base_samples(last_method(plan, entry), task, 1.0, seed)
+        return base_samples(plan, last_method(plan, entry), task, 1.0, seed)
     if entry.edits:
         return edited(plan, entry, task, name)
-    return variants(plan, entry, task, name) if entry.seeds else plan.samples(name, task, 1.0, seed)
+    return variants(plan, entry, task, name) if entry.seeds else samples_of(plan, name, task, 1.0, seed)
 
 
 def variants(plan: Plan, entry: Figure, task: str, method: str) -> Artefact:
@@ -136,20 +139,20 @@ def variants(plan: Plan, entry: Figure, task: str, method: str) -> Artefact:
         page=entry.page,
         ids=entry.ids.get(task, ()),
     )
-    return plan.add("draw_variants", "variants", inputs["model"][0].name, "index.json", card, inputs)
+    return plan.add("draw_variants", inputs["model"][0].name, card, inputs)
 
 
 def edited(plan: Plan, entry: Figure, task: str, method: str) -> Artefact:
     """Photographs edited by a method: everything that the figure shows of them."""
     base, upsampler, inputs = stages(plan, method, task)
     card = EditsCard(base=base, upsampler=upsampler, edits=entry.edits, seed=plan.config.seeds[0])
-    inputs["photographs"] = [pictures(plan, entry, task, "photograph")]
-    return plan.add("edit_samples", "edited", inputs["model"][0].name, "index.json", card, inputs)
+    inputs["photographs"] = [pictures(plan, entry, task, "real_image")]
+    return plan.add("edit_samples", inputs["model"][0].name, card, inputs)
 
 
 def stages(plan: Plan, method: str, task: str) -> tuple[SampleCard, SampleCard, dict[str, list[Artefact]]]:
     """How a method's base model and upsampler draw pictures, for a step that does both; and from what."""
     seed = plan.config.seeds[0]
-    base, inputs = plan.sampling(method, task, 1.0, seed)
-    upsampler, more = plan.sampling(method, task, 1.0, seed, low_res="base")
+    base, inputs = sampling(plan, method, task, 1.0, seed)
+    upsampler, more = sampling(plan, method, task, 1.0, seed, low_res="base")
     return base, upsampler, inputs | {"upsampler": more["model"]}

@@ -1,4 +1,4 @@
-"""How long a GPU takes for counted work: a roofline over its kernels (`piti.kernels`, counted by `piti.count`).
+"""How long a GPU takes for counted work: a roofline over its kernels (`piti.count.kernels`, counted by `piti.count`).
 
 A matrix kernel takes as long as its operations at 55 % of the dense peak of the matrix units (TF32 where the precision
 is fp32), or its bytes at 80 % of the bandwidth, whichever is longer; all other kernels take their bytes; and a step is
@@ -10,7 +10,7 @@ data, for other processes or for disk is not in it: data loading takes a tenth o
 
 from dataclasses import dataclass
 
-from piti.files import InputError
+from piti.store.files import InputError
 
 OF_PEAK, OF_BANDWIDTH, LAUNCH = 0.55, 0.8, 14e-6  # share, share, seconds
 ADAM, AVERAGE = 4 * 7, 4 * 3  # bytes a number

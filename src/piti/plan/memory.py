@@ -8,8 +8,8 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-from piti.card import digest
 from piti.cards import Card, TrainCard
+from piti.cards.base import digest
 from piti.config import Machine
 from piti.plan.cost import precision_of, sized
 
@@ -51,7 +51,7 @@ def remedies(card: Card, machine: Machine, room: float) -> list[str]:
     known = PEAKS[digest(sized(card))][precision_of(card)]
     most = int(((room - CONTEXT) * GIB - known["fixed"]) // known["image"])
     trains = isinstance(card, TrainCard)
-    if most >= 1 and not (trains and (card.gan or card.estimator or card.training.adversarial)):
+    if most >= 1 and not (trains and (card.baseline or card.estimator or card.training.adversarial)):
         found.append(f"machine.{'micro' if trains else 'sample'}_batch: {most}")
     if not trains:
         return found

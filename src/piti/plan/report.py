@@ -2,13 +2,16 @@
 
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 from piti.cards import ClaimCard, ClaimsCard, Ordering, ReportCard
 from piti.config import Claim, Run
 from piti.plan.core import Artefact, Plan
 from piti.plan.tables import cell, head, join, label
-from piti.provenance import code_digest
+from piti.store.files import file_digest
+from piti.store.provenance import code_digest
 
+DEVIATIONS = Path(__file__).parents[3] / "DEVIATIONS.md"
 TITLE = "PITI: Pretraining is All You Need for Image-to-Image Translation, regenerated"
 
 
@@ -24,10 +27,11 @@ def report(plan: Plan, tables: dict[str, Artefact], figures: dict[str, Artefact]
         tables=tuple(t.digest for t in tables.values()),
         figures=tuple(f.digest for f in figures.values()),
         claims=checked.digest,
-        code_now={step: code_digest(f"piti.steps.{step}") for step in steps},
+        deviations=file_digest(DEVIATIONS)[:10],
+        code_now={step: code_digest(f"piti.steps.{step}", *config.plugins) for step in steps},
     )
     inputs = {"tables": tables.values(), "figures": figures.values(), "claims": [checked]}
-    return plan.add("make_report", "reports", "report", "report.html", card, inputs)
+    return plan.add("make_report", "report", card, inputs, {"deviations": str(DEVIATIONS)})
 
 
 def claims(plan: Plan) -> Artefact:
@@ -39,7 +43,7 @@ def claims(plan: Plan) -> Artefact:
             for better, than in pairwise(claim.order):
                 orderings.append(ordering(plan, claim, task, better, than, inputs))
         cards.append(ClaimCard(name=name, text=claim.text, orderings=tuple(orderings)))
-    return plan.add("compare_scores", "claims", "claims", "claims.json", ClaimsCard(claims=tuple(cards)), inputs)
+    return plan.add("compare_scores", "claims", ClaimsCard(claims=tuple(cards)), inputs)
 
 
 def ordering(

@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from piti import cards
-from piti.card import from_dict
 from piti.cards import TrainCard
+from piti.cards.base import from_dict, to_dict
 from piti.config import Config, Machine
-from piti.files import InputError, atomic
 from piti.plan.core import Artefact, Plan
+from piti.registry import load_plugins
+from piti.store.files import InputError, atomic
 
-JOBS = ("preset", "results", "downloads", "machine")  # keys of the configuration that a job reads itself
+JOBS = ("preset", "plugins", "results", "downloads", "machine")  # keys of the configuration that a job reads itself
 BACK = "expected what this checkout knows: go back to the commit that it was submitted from"
 
 
@@ -31,7 +32,7 @@ class Needed(NamedTuple):
     leg: str
     file: str
     addresses: tuple[Path, ...]  # the artefact's own; a training's state after it
-    keep_states: bool
+    keep_checkpoints: bool
 
 
 class Remembered(NamedTuple):
@@ -46,9 +47,12 @@ class Remembered(NamedTuple):
 
     @property
     def config(self) -> Config:
-        """The configuration as far as jobs need it. Raises InputError where this version has other keys."""
+        """The configuration as far as jobs need it, its plug-ins loaded. Raises InputError where this version has other
+        keys."""
         try:
-            return from_dict(Config, {key: self.said[key] for key in JOBS if key in self.said})
+            config = from_dict(Config, {key: self.said[key] for key in JOBS if key in self.said})
+            load_plugins(config.plugins)
+            return config
         except InputError as error:
             raise InputError(f"{self.file}: {error}; {BACK}") from None
 
@@ -71,7 +75,7 @@ class Remembered(NamedTuple):
         machine = self.said.get("machine", {})
         for said in self.artefacts.values():
             addresses = tuple(map(Path, said["addresses"]))
-            yield Needed(said["leg"], Path(said["path"]).name, addresses, machine.get("keep_states", False))
+            yield Needed(said["leg"], Path(said["path"]).name, addresses, machine.get("keep_checkpoints", False))
 
     def __str__(self) -> str:
         day = time.strftime("%Y-%m-%d", time.localtime(self.last))
@@ -96,7 +100,7 @@ def remember(plan: Plan) -> Path:
 
 def _said(artefact: Artefact) -> dict:
     said = {key: getattr(artefact, key) for key in ("leg", "name", "path", "inputs", "given")}
-    card = {"kind": type(artefact.card).__name__, "card": dataclasses.asdict(artefact.card)}
+    card = {"kind": type(artefact.card).__name__, "card": to_dict(artefact.card, defaults=True)}
     return said | card | {"addresses": [str(address) for address in addresses(artefact)]}
 
 
@@ -122,9 +126,9 @@ def addresses(artefact: Artefact) -> Iterator[Path]:
     parts = folder.parts[-2:] if artefact.leg == "downloads" else folder.parts[-3:]
     yield Path(*parts)
     if isinstance(artefact.card, TrainCard):
-        yield Path(*parts).with_name(f"state-{artefact.card.identity}")
+        yield artefact.card.checkpoint(Path(*parts, "weights"))
 
 
 def needed(artefact: Artefact, machine: Machine) -> Needed:
     """What a plan needs, as a run that is remembered says it."""
-    return Needed(artefact.leg, Path(artefact.path).name, tuple(addresses(artefact)), machine.keep_states)
+    return Needed(artefact.leg, Path(artefact.path).name, tuple(addresses(artefact)), machine.keep_checkpoints)

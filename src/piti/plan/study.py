@@ -4,9 +4,10 @@ import hashlib
 from pathlib import Path
 
 from piti.cards import Comparison, Contestant, StudyCard, TallyCard
-from piti.files import file_digest
 from piti.plan.core import Artefact, Plan, Unavailable
-from piti.provenance import PACKAGE
+from piti.plan.samples import samples_of
+from piti.store.files import file_digest
+from piti.store.provenance import PACKAGE
 
 SITE = PACKAGE / "report" / "study" / "site"
 
@@ -17,7 +18,7 @@ def study(plan: Plan) -> Artefact:
     ours = _contestant(plan, entry.method, inputs["ours"])
     against = tuple(_contestant(plan, method, inputs["against"]) for method in entry.against)
     card = StudyCard(ours=ours, against=against, pairs=entry.pairs, seed=entry.seed, page=_digest(SITE, "*"))
-    return plan.add("make_study", "studies", entry.task, "key.json", card, {k: v for k, v in inputs.items() if v})
+    return plan.add("make_study", entry.task, card, {k: v for k, v in inputs.items() if v})
 
 
 def tally(plan: Plan) -> Artefact:
@@ -40,13 +41,13 @@ def tally(plan: Plan) -> Artefact:
         substitution="" if dataset.scenes and not dataset.path else dataset.substitution,
     )
     given = {"votes": entry.votes} if entry.votes else {}
-    return plan.add("tally_study", "tables", "table2", "table.csv", card, {"study": [key]}, given)
+    return plan.add("tally_study", "table2", card, {"study": [key]}, given)
 
 
 def _contestant(plan: Plan, method: str, files: list[Artefact]) -> Contestant:
     """One method; its samples join `files`, or it says why there are none."""
     try:
-        files.append(plan.present(plan.samples(method, plan.config.study.task, 1.0, plan.config.seeds[0])))
+        files.append(plan.present(samples_of(plan, method, plan.config.study.task, 1.0, plan.config.seeds[0])))
     except Unavailable as reason:
         return Contestant(method=method, reason=str(reason))
     return Contestant(method=method, samples=files[-1].digest)

@@ -4,8 +4,11 @@ from dataclasses import replace
 
 from piti.cards import Cell, MetricCheckCard, TableCard
 from piti.config import Run, Table
-from piti.measures import DISTANCES, MEASURES
+from piti.evaluate.extractors import EXTRACTORS
+from piti.evaluate.measures import MEASURES
 from piti.plan.core import Artefact, Plan, Unavailable
+from piti.plan.data import packed, weights_of
+from piti.plan.scores import score_of
 
 
 def table(plan: Plan, name: str) -> Artefact:
@@ -30,7 +33,7 @@ def table(plan: Plan, name: str) -> Artefact:
         columns=tuple(columns.values()),
         cells=tuple(cells),
     )
-    return plan.add("make_table", "tables", name, "table.csv", card, {"scores": scores})
+    return plan.add("make_table", name, card, {"scores": scores})
 
 
 def cell(plan: Plan, run: Run) -> tuple[Cell, list[Artefact]]:
@@ -42,17 +45,17 @@ def cell(plan: Plan, run: Run) -> tuple[Cell, list[Artefact]]:
         column="",
         extractor=config.extractors.get(run.metric, run.metric),
         run=f"{run.method}/{run.task}/{run.fraction or 1:.0%}",
-        ceiling=config.methods[run.method].photographs,
+        ceiling=config.methods[run.method].real,
         substitution="" if dataset.scenes and not dataset.path else dataset.substitution,
     )
     try:
         best_of = config.methods[run.method].best_of
         if best_of:
-            made = [plan.present(plan.score(replace(run, method=method), config.seeds[0])) for method in best_of]
+            made = [plan.present(score_of(plan, replace(run, method=method), config.seeds[0])) for method in best_of]
             return replace(found, scores=tuple(s.digest for s in made), seeds=config.seeds[:1], selected=True), made
         entry = config.methods[run.method]
-        seeds = config.seeds[:1] if entry.photographs or entry.pictures else config.seeds
-        made = [plan.present(plan.score(run, seed)) for seed in seeds]
+        seeds = config.seeds[:1] if entry.real or entry.pictures else config.seeds
+        made = [plan.present(score_of(plan, run, seed)) for seed in seeds]
     except Unavailable as reason:
         return replace(found, reason=str(reason)), []
     return replace(found, scores=tuple(s.digest for s in made), seeds=seeds), made
@@ -61,7 +64,7 @@ def cell(plan: Plan, run: Run) -> tuple[Cell, list[Artefact]]:
 def headings(plan: Plan, grid: Table) -> dict[str, str]:
     """Key of each column -> its heading: what it is; and what it measures, but where that is the paper's FID alone."""
     metrics = {key: join(grid.run, run).metric for key, run in grid.columns.items()}
-    plain = {head(plan, metric) for metric in metrics.values()} == {DISTANCES["clip_vit_b32"]}
+    plain = {head(plan, m) for m in metrics.values()} == {e.head for e in EXTRACTORS.values() if e.papers_fid}
     found = {}
     for key, run in grid.columns.items():
         named, measured = label(plan, run, ""), head(plan, metrics[key])
@@ -82,15 +85,15 @@ def metric_check(plan: Plan) -> Artefact:
         seed=config.seeds[0],
     )
     try:
-        images = [plan.present(plan.packed(entry.dataset, split, "images")) for split in ("test", "train")]
-        weights = [plan.present(plan.weights(extractor)) for extractor in config.extractors.values()]
+        images = [plan.present(packed(plan, entry.dataset, split, "images")) for split in ("test", "train")]
+        weights = [plan.present(weights_of(plan, extractor)) for extractor in config.extractors.values()]
     except Unavailable as reason:
         card, inputs = replace(card, reason=str(reason)), {}
     else:
         reference, photographs = (shards.digest for shards in images)
         card = replace(card, reference=reference, photographs=photographs, weights=tuple(w.digest for w in weights))
         inputs = {"images": images, "weights": weights}
-    return plan.add("check_metric", "tables", "metric_check", "table.csv", card, inputs)
+    return plan.add("check_metric", "metric_check", card, inputs)
 
 
 def label(plan: Plan, run: Run, key: str) -> str:
@@ -104,7 +107,7 @@ def label(plan: Plan, run: Run, key: str) -> str:
 
 def head(plan: Plan, metric: str) -> str:
     """What a metric is called, with its unit and the direction in which it is better."""
-    return MEASURES[metric].head if metric in MEASURES else DISTANCES[plan.config.extractors[metric]]
+    return MEASURES[metric].head if metric in MEASURES else EXTRACTORS[plan.config.extractors[metric]].head
 
 
 def join(*runs: Run) -> Run:

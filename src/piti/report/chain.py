@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from piti.files import failure, read_json
+from piti.store.files import failure, read_json
 
 KEYS = ("step", "digest", "card", "made", "inputs")  # of a card.json
 

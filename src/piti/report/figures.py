@@ -14,11 +14,10 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 from piti.cards import Column, FigureCard, Strip
-from piti.data.conditions import painted
 from piti.data.shards import Shards, pick
-from piti.files import atomic, failure, read_json
-from piti.measures import MEASURES
+from piti.evaluate.measures import MEASURES
 from piti.report import guidance
+from piti.store.files import atomic, failure, read_json
 
 INCH = 1.6  # side of a picture
 DPI = 160  # 256 px a picture, a whole multiple of every preset's sides
@@ -124,7 +123,7 @@ def column_pictures(column: Column, file: Path | None, ids: Sequence[str]) -> li
     stored = Shards(file)
     names = [f"{i}/{column.variant}" for i in ids] if column.variant else ids
     texts = [stored.attributes.get("captions", {}).get(name, "") for name in names]
-    return list(map(Shown, headings, painted(stored[stored.rows(names)], stored.kind), texts))
+    return list(map(Shown, headings, stored.form.paint(stored[stored.rows(names)])[0], texts))
 
 
 def footers(files: Sequence[Path]) -> Iterator[str]:
@@ -171,6 +170,6 @@ def middle(picture: np.ndarray | None, part: float) -> np.ndarray | None:
     """The square in the middle that takes `part` of the side."""
     if picture is None:
         return None
-    side = len(picture)
-    edge = round(side * (1 - part) / 2)
-    return picture[edge : side - edge, edge : side - edge]
+    resolution = len(picture)
+    edge = round(resolution * (1 - part) / 2)
+    return picture[edge : resolution - edge, edge : resolution - edge]

@@ -16,9 +16,9 @@ from markupsafe import Markup
 from PIL import Image
 
 from piti.cards import ReportCard
-from piti.files import InputError, read_json, write_text
 from piti.report import curves
 from piti.report.chain import Link, ancestors, fields, read_chain
+from piti.store.files import InputError, read_json, write_text
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 WIDTH = 1600  # px; figures are shown no wider
@@ -28,8 +28,8 @@ FACTS = {"extractor": "measured by", "n": "n =", "seeds": "training seeds", "com
 def make_report(
     card: ReportCard,
     output: Path,
-    claims: Sequence[Path],
-    deviations: Sequence[Path],
+    claims: Path,
+    deviations: Path,
     tables: Sequence[Path],
     figures: Sequence[Path],
 ) -> None:
@@ -38,10 +38,10 @@ def make_report(
     shown = {
         "card": card,
         "tables": [show_table(shown_link(path, links), links) for path in tables],
-        "claims": read_json(claims[0], "claims")["claims"],
-        "claims_link": shown_link(claims[0], links),
+        "claims": read_json(claims, "claims")["claims"],
+        "claims_link": shown_link(claims, links),
         "figures": [show_figure(shown_link(path, links)) for path in figures],
-        "assumed": list(assumed(deviations[0])),
+        "assumed": list(assumed(deviations)),
     }
     trainings = [link for link in links.values() if link.step == "train"]
     shown |= {

@@ -7,8 +7,9 @@ from pathlib import Path
 import pandas as pd
 
 from piti.cards import Cell, TableCard
-from piti.files import InputError, failure, read_json, write_text
-from piti.tabular import About, write
+from piti.evaluate.intervals import over_seeds
+from piti.report.tabular import About, markdown, write
+from piti.store.files import InputError, failure, read_json, write_text
 
 KEYS = ("value", "interval", "extractor")  # of a score
 
@@ -29,9 +30,9 @@ def make_table(card: TableCard, output: Path, scores: Sequence[Path]) -> None:
     wide = shown.pivot(index="row", columns="column", values="shown").loc[list(card.rows), list(card.columns)]
     wide.index.name = wide.columns.name = None
     write_text(output.with_name("long.csv"), long.to_csv(index=False))
-    write_text(output.with_name("table.md"), _markdown(card, long, wide))
     made = long["n"].dropna().astype(int)
     about = About(card.name, card.title, card.preset, card.note, ", ".join(map(str, dict.fromkeys(made))))
+    write_text(output.with_name("table.md"), _beside_the_paper(about, long, wide))
     rows = [[row, *wide.loc[row]] for row in wide.index]
     write(output, about, ["Method", *wide.columns], rows, marks(card, long))
 
@@ -56,7 +57,7 @@ def _row(card: TableCard, cell: Cell, files: list[Path]) -> dict:
     if cell.selected and found:
         best = max if found[0]["higher_is_better"] else min
         found = [best(found, key=lambda score: score["value"])]
-    low, high = interval(found) if found else (None, None)
+    low, high = over_seeds(found) if found else (None, None)
     reason = f"failed: {reasons[0]}" if reasons else cell.reason
     one = found[0] if found else {"extractor": {}}
     return {
@@ -88,17 +89,6 @@ def shown_value(row: dict) -> str:
     return row["reason"] or "-" if row["value"] is None else f"{row['value']:.1f}"
 
 
-def interval(scores: list[dict]) -> tuple[float, float]:
-    """95 % bounds: Student's t over the training seeds; for a single one its own jackknife over the images."""
-    if len(scores) == 1:
-        return tuple(scores[0]["interval"])
-    from scipy.stats import t  # a second, wanted here only
-
-    values = [score["value"] for score in scores]
-    half = t.ppf(0.975, len(values) - 1) * statistics.stdev(values) / len(values) ** 0.5
-    return statistics.mean(values) - half, statistics.mean(values) + half
-
-
 def _check_comparable(card: TableCard, long: pd.DataFrame) -> None:
     """One extractor, and in every column one reference and one n: else the numbers say nothing side by side."""
     made = long[long["value"].notna()]
@@ -109,30 +99,19 @@ def _check_comparable(card: TableCard, long: pd.DataFrame) -> None:
                 raise InputError(f"{card.name}: {column}: {key}: found {found}, expected the same in every row")
 
 
-def _markdown(card: TableCard, long: pd.DataFrame, wide: pd.DataFrame) -> str:
-    """Ours beside the paper's, with what one must know to read it."""
+def _beside_the_paper(about: About, long: pd.DataFrame, wide: pd.DataFrame) -> str:
+    """Ours and the paper's in Markdown, with what one must know to read it."""
     paper = long.pivot(index="row", columns="column", values="paper").loc[wide.index, wide.columns]
     both = wide + " (" + paper + ")"
-    lines = [f"# {card.name}: {card.title}", ""]
-    lines += [f"**{card.note}**", ""] if card.note else []
-    lines += _grid(["Method", *both.columns], [[row, *both.loc[row]] for row in both.index])
     made = long[long["value"].notna()]
-    facts = [f"preset {card.preset}", "the paper's number in brackets"]
+    facts = [f"preset {about.preset}", "the paper's number in brackets"]
     for key, name in (("extractor", "measured by"), ("n", "n ="), ("seeds", "training seeds")):
         if len(made):
             facts.append(f"{name} {', '.join(dict.fromkeys(str(v).removesuffix('.0') for v in made[key]))}")
     facts.append("comparable with the paper: " + ", ".join(sorted(set(long["comparable"]))))
-    lines += ["", "; ".join(facts) + "."]
+    remarks = ["; ".join(facts) + "."]
     for row in dict.fromkeys(long[long["selected"] != ""]["row"]):
-        lines.append(f"\n{row}: selected on the test set.")
+        remarks.append(f"{row}: selected on the test set.")
     for column, group in long[long["substitution"] != ""].groupby("column"):
-        lines.append(f"\n{column}: other data than the paper's ({group['substitution'].iloc[0]}).")
-    return "\n".join(lines) + "\n"
-
-
-def _grid(head: list[str], rows: list[list[str]]) -> list[str]:
-    """An aligned Markdown table."""
-    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
-    text = [[value.ljust(width) for value, width in zip(row, widths, strict=True)] for row in [head, *rows]]
-    rule = ["-" * width for width in widths]
-    return ["| " + " | ".join(row) + " |" for row in [text[0], rule, *text[1:]]]
+        remarks.append(f"{column}: other data than the paper's ({group['substitution'].iloc[0]}).")
+    return markdown(about, ["Method", *both.columns], [[row, *both.loc[row]] for row in both.index], *remarks)

@@ -1,30 +1,31 @@
 """Pictures from a trained diffusion model, one for every test condition; and the upsampler's pictures from those."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from piti.cards import SampleCard
-from piti.data.conditions import CONDITIONS, encoder
+from piti.conditions import CONDITIONS
 from piti.data.shards import Shards
 from piti.devices import number_type
 from piti.diffusion import samplers
 from piti.diffusion.gaussian import GaussianDiffusion
 from piti.diffusion.guidance import Denoiser, guided
-from piti.diffusion.noise import ImageNoise
 from piti.diffusion.quantise import truncate_to_8_bit
-from piti.networks.checkpoint import load, read
 from piti.networks.piti import PITI
+from piti.networks.weights import load, read
 from piti.sample.shards import to_levels, to_range, write_pictures
+from piti.seeds import ImageNoise
 
 
 class Sampler:
     """A loaded model and the way it is sampled (facts 1.5): call it with ids and conditions."""
 
     def __init__(self, card: SampleCard, weights: Path, kind: str, device: torch.device):
-        self.device, self.kind, self.channels = device, kind, CONDITIONS[kind].channels
-        self.model = PITI(card.unet, card.encoder.with_channels(self.channels))
+        self.device, self.condition = device, CONDITIONS[kind]
+        self.model = PITI(card.unet, card.encoder.with_channels(self.condition.channels))
         load(self.model, read(weights), str(weights))
         dtype = number_type(device, card.sampling.precision)  # the weights once; autocast would each step
         self.model.requires_grad_(False).eval().to(device, dtype, memory_format=torch.channels_last)
@@ -33,25 +34,27 @@ class Sampler:
     def use(self, card: SampleCard) -> None:
         """Sample as another card of the same model and precision says, without loading it again."""
         config, self.card = card.sampling, card
-        self.encode = encoder(self.kind, card.void)
+        self.encode = partial(self.condition.encode, void=card.void)
         self.upsampler = bool(card.low_res)
         respacing = config.upsampler_respacing if self.upsampler else config.base_respacing
         self.diffusion = GaussianDiffusion(card.noise_schedule, card.diffusion_steps, respacing, self.device)
         self.ddim = (config.upsampler_sampler if self.upsampler else config.base_sampler) == "ddim"
         self.guidance = 0.0 if self.upsampler else config.guidance  # the upsampler is not guided
-        null = torch.ones(1, self.channels, card.encoder.side, card.encoder.side, device=self.device)
+        shape = (1, self.condition.channels, card.encoder.resolution, card.encoder.resolution)
+        null = torch.full(shape, float(self.condition.null), device=self.device)
         with torch.inference_mode():
             self.null = self.model.encode(null) if self.guidance else None
 
     @torch.inference_mode()
     def __call__(self, ids: list[str], condition: torch.Tensor, low_res: torch.Tensor | None = None) -> torch.Tensor:
-        """condition: B x C x side x side, low_res: B x 3 x s x s, both in [-1, 1]. Returns B x 3 x S x S in [-1, 1].
+        """condition: B x C x resolution x resolution, low_res: B x 3 x s x s, both in [-1, 1]. Returns B x 3 x S x S
+        in [-1, 1].
 
         What an image gets depends on (seed, id) alone, whatever batch it is in.
         """
         config, card = self.card.sampling, self.card
         purpose = "upsample" if self.upsampler else "sample"
-        noise = ImageNoise(card.seed, purpose, ids, (3, card.side, card.side), self.device)
+        noise = ImageNoise(card.seed, purpose, ids, (3, card.resolution, card.resolution), self.device)
         x = noise() * (config.upsampler_temperature if self.upsampler else 1.0)
         denoiser = self.denoiser(condition, low_res)
         if self.ddim:
@@ -98,4 +101,4 @@ def sample(
     def make(ids: list[str]) -> np.ndarray:
         return sampler.draw(ids, stored[stored.rows(ids)], base[base.rows(ids)] if base else None)
 
-    write_pictures(output, stored.ids, make, card.side, card.shard_size, batch_size)
+    write_pictures(output, stored.ids, make, card.resolution, card.shard_size, batch_size)

@@ -1,7 +1,8 @@
 """Image editing (paper appendix B): a photograph inverted by DDIM under its own label map, drawn under an edited one.
 
-The photograph at the base model's side is what is inverted, for its content is what is to be kept. What reverses it is
-deterministic DDIM from the same noise: the reconstruction under its own map, the edited picture under the edited map.
+The photograph at the base model's resolution is what is inverted, for its content is what is to be kept. What
+reverses it is deterministic DDIM from the same noise: the reconstruction under its own map, the edited picture under
+the edited map.
 """
 
 from collections.abc import Iterator
@@ -13,14 +14,13 @@ import torch
 
 from piti.cards import Edit, EditsCard
 from piti.data import edits, shards
-from piti.data.conditions import painted
 from piti.data.resize import shrink
 from piti.data.shards import Shards
 from piti.diffusion import samplers
 from piti.diffusion.quantise import truncate_to_8_bit
-from piti.files import InputError
 from piti.sample.diffusion import Sampler
 from piti.sample.shards import to_levels, to_range
+from piti.store.files import InputError
 
 AREA = (0.02, 0.4)  # share of the picture that a segment takes which is picked by seed
 
@@ -43,12 +43,12 @@ def edit_samples(
     device: torch.device,
 ) -> None:
     """Write a shard of pictures EDIT/KIND: original, condition, reconstruction, edited_condition and edited."""
-    stored = Shards(conditions, "mask")
+    stored = Shards(conditions)
     chosen = dict(choose(card.edits, stored, card.seed))
-    base, large = (Sampler(c, w, "mask", device) for c, w in ((card.base, model), (card.upsampler, upsampler)))
+    base, large = (Sampler(c, w, stored.kind, device) for c, w in ((card.base, model), (card.upsampler, upsampler)))
     photographs, ids = Shards(photographs, "images"), [edited.image for edited in chosen.values()]
     originals = photographs[photographs.rows(ids)]
-    small = shrink(originals, card.base.side)
+    small = shrink(originals, card.base.resolution)
     before, after = (np.stack([getattr(edited, name) for edited in chosen.values()]) for name in ("before", "after"))
 
     @torch.inference_mode()
@@ -63,9 +63,9 @@ def edit_samples(
     (returned, reconstruction), (low_res, edited) = drawn(before), drawn(after)
     made = {
         "original": originals,
-        "condition": painted(before, "mask"),
+        "condition": stored.form.paint(before)[0],
         "reconstruction": reconstruction,
-        "edited_condition": painted(after, "mask"),
+        "edited_condition": stored.form.paint(after)[0],
         "edited": edited,
     }
     pictures = {f"{name}/{kind}": row for kind, rows in made.items() for name, row in zip(chosen, rows, strict=True)}
@@ -75,7 +75,7 @@ def edit_samples(
         list(pictures),
         lambda names: np.stack([pictures[name] for name in names]),
         len(pictures),
-        card.upsampler.side,
+        card.upsampler.resolution,
         errors(list(chosen), small, returned, low_res, before == after),
     )
 
@@ -128,8 +128,8 @@ def errors(
 
     originals, returned, edited: uint8 N x s x s x 3. kept: where the label map stays, bool N x S x S.
     """
-    count, side = originals.shape[:2]
-    cells = kept.reshape(count, side, kept.shape[1] // side, side, -1).all(axis=(2, 4))  # N x s x s
+    count, resolution = originals.shape[:2]
+    cells = kept.reshape(count, resolution, kept.shape[1] // resolution, resolution, -1).all(axis=(2, 4))  # N x s x s
     squared = [((made / 255 - originals / 255) ** 2).mean(axis=-1) for made in (returned, edited)]
     whole, part = squared[0].mean(axis=(1, 2)), [row[cell].mean() for row, cell in zip(squared[1], cells, strict=True)]
     captions = {f"{name}/original": name.replace("_", " ") for name in names}
@@ -138,8 +138,9 @@ def errors(
     }
     captions |= {f"{name}/edited": f"unedited part: {psnr(mse)}" for name, mse in zip(names, part, strict=True)}
     footer = (
-        f"Mean over n = {count} photographs at {side} px, values in [0, 1]: reconstruction MSE {whole.mean():.2g} "
-        f"({psnr(whole.mean())}), unedited part of the edited pictures {np.mean(part):.2g} ({psnr(np.mean(part))})"
+        f"Mean over n = {count} photographs at {resolution} px, values in [0, 1]: "
+        f"reconstruction MSE {whole.mean():.2g} ({psnr(whole.mean())}), "
+        f"unedited part of the edited pictures {np.mean(part):.2g} ({psnr(np.mean(part))})"
     )
     return {"captions": captions, "footer": footer}
 

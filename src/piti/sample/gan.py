@@ -7,22 +7,21 @@ import torch
 
 from piti.baselines import build
 from piti.cards import GenerateCard
-from piti.data.conditions.semantics import semantics, stored_as
+from piti.conditions import CONDITIONS
 from piti.data.shards import Shards
-from piti.diffusion.noise import generator
-from piti.networks.checkpoint import load, read
+from piti.networks.weights import load, read
 from piti.sample.shards import to_levels, write_pictures
+from piti.seeds import generator
 
 
 class Generator:
     """A loaded baseline."""
 
     def __init__(self, card: GenerateCard, weights: Path, kind: str, device: torch.device):
-        self.device = device
-        self.baseline = build(card.gan)
+        self.device, self.condition = device, CONDITIONS[kind]
+        self.baseline = build(card.baseline)
         load(self.baseline.generator, read(weights), str(weights))
         self.baseline.requires_grad_(False).eval().to(device, memory_format=torch.channels_last)
-        self.encode = stored_as(kind, card.sketch_input)
         self.use(card)
 
     def use(self, card: GenerateCard) -> None:
@@ -31,15 +30,16 @@ class Generator:
 
     @torch.inference_mode()
     def draw(self, ids: list[str], stored: np.ndarray, instances: np.ndarray | None = None) -> np.ndarray:
-        """stored, instances: uint8 B x side x side [x 6]. Returns uint8 B x side x side x 3.
+        """stored, instances: uint8 B x resolution x resolution [x 6]. Returns uint8 B x resolution x resolution x 3.
 
         What an image gets depends on (seed, id) alone, whatever batch it is in.
         """
-        condition = torch.from_numpy(self.encode(stored)).to(self.device)
+        condition = torch.from_numpy(self.condition.for_loader(stored, self.card.view)).to(self.device)
         maps = None if instances is None else torch.from_numpy(instances).to(self.device)
         noise = [self.baseline.draw(generator(self.card.seed, "generate", i), 1) for i in ids]
         noise = {key: torch.cat([each[key] for each in noise]).to(self.device) for key in noise[0]}
-        return to_levels(self.baseline.generate(semantics(condition, self.card.num_classes, maps), noise))
+        semantics = self.condition.semantics(condition, self.card.num_classes, maps)
+        return to_levels(self.baseline.generate(semantics, noise))
 
 
 def generate(
@@ -59,4 +59,4 @@ def generate(
     def make(ids: list[str]) -> np.ndarray:
         return baseline.draw(ids, stored[stored.rows(ids)], maps[maps.rows(ids)] if maps else None)
 
-    write_pictures(output, stored.ids, make, card.side, card.shard_size, batch_size)
+    write_pictures(output, stored.ids, make, card.resolution, card.shard_size, batch_size)

@@ -11,23 +11,26 @@ from tqdm import tqdm
 from piti.data import shards
 from piti.data.grid import grid
 from piti.data.shards import Shards
-from piti.files import atomic
+from piti.store.files import atomic
 
 
 def write_pictures(
     output: Path,
     ids: Sequence[str],
     make: Callable[[list[str]], np.ndarray],
-    side: int,
+    resolution: int,
     shard_size: int,
     batch_size: int,
 ) -> None:
     """Write the shards whose index is `output`, shard by shard, and `preview.png` beside them.
 
-    make: ids -> uint8 N x side x side x 3. An interrupted call continues with the shards that are not there yet.
+    make: ids -> uint8 N x resolution x resolution x 3. An interrupted call continues with the shards that are not
+        there yet.
     """
     with tqdm(total=len(ids), desc="pictures", unit="image") as bar:
-        shards.write(output.parent, "images", ids, make, shard_size, side, batch_size=batch_size, progress=bar.update)
+        shards.write(
+            output.parent, "images", ids, make, shard_size, resolution, batch_size=batch_size, progress=bar.update
+        )
     pictures = Shards(output)
     with atomic(output.with_name("preview.png")) as temporary:
         Image.fromarray(grid(pictures[range(min(16, len(pictures)))], 8)).save(temporary, format="png")

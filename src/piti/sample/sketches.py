@@ -9,8 +9,8 @@ from tqdm import tqdm
 from piti.cards import SketchCard
 from piti.data import shards
 from piti.data.shards import Shards
-from piti.networks.checkpoint import load, read
 from piti.networks.hed import HED, edges
+from piti.networks.weights import load, read
 
 
 def draw_sketches(
@@ -20,19 +20,19 @@ def draw_sketches(
     photographs, model = Shards(images, "images"), HED()
     load(model, read(weights), str(weights))
     model.eval().to(device, memory_format=torch.channels_last)
-    side = card.hed_side if card.hed_side != card.side else None
+    resolution = card.hed_resolution if card.hed_resolution != card.resolution else None
 
     def make(ids: list[str]) -> np.ndarray:
-        return edges(model, photographs[photographs.rows(ids)], side) > card.threshold
+        return edges(model, photographs[photographs.rows(ids)], resolution) > card.threshold
 
     with tqdm(total=len(photographs), desc="sketches", unit="image") as bar:
         shards.write(
             output.parent,
-            "sketch",
+            card.kind,
             photographs.ids,
             make,
             card.shard_size,
-            card.side,
+            card.resolution,
             {"threshold": card.threshold},
             batch_size,
             bar.update,

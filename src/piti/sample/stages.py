@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from safetensors import SafetensorError, safe_open
 
-from piti.card import from_dict
 from piti.cards import GenerateCard, SampleCard, SamplingConfig, TrainCard
-from piti.files import InputError
+from piti.cards.base import from_dict
+from piti.store.files import InputError
 
 PUBLISHED = "for the authors' set their path in config/weights.yaml and use --method released"
 
@@ -23,7 +23,7 @@ class Stage(NamedTuple):
 class Labels(NamedTuple):
     """Whose label ids a mask of one channel holds."""
 
-    layout: str  # a key of piti.data.layouts.LABEL_SHIFT: how ids are numbered in the data set's own files
+    layout: str  # a key of piti.datasets.layouts.LAYOUTS: how ids are numbered in the data set's own files
     num_classes: int  # void among them
 
 
@@ -34,9 +34,9 @@ def stages_of(model: Path, upsampler: Path | None, sampling: SamplingConfig) -> 
     """
     model, upsampler = (path / "weights.safetensors" if path and path.is_dir() else path for path in (model, upsampler))
     card = read_card(model)
-    if card.gan:
-        said = {key: getattr(card, key) for key in ("seed", "gan", "num_classes", "sketch_input", "instances")}
-        stage = GenerateCard(model="", conditions="", side=card.image_side, **said)
+    if card.baseline:
+        said = {key: getattr(card, key) for key in ("seed", "baseline", "num_classes", "view", "instances")}
+        stage = GenerateCard(model="", conditions="", resolution=card.image_resolution, **said)
         return [Stage(stage, model)], card.condition
     stages = [Stage(sample_card(card, model, "base", sampling), model)]
     if upsampler:
@@ -68,7 +68,7 @@ def sample_card(card: TrainCard, weights: Path, kind: str, sampling: SamplingCon
         conditions="",
         sampling=sampling,
         seed=card.seed,
-        side=card.base_side if kind == "base" else card.image_side,
+        resolution=card.base_resolution if kind == "base" else card.image_resolution,
         unet=card.unet,
         encoder=card.encoder,
         noise_schedule=card.training.noise_schedule,

@@ -9,15 +9,14 @@ from PIL import Image
 from tqdm import tqdm
 
 from piti.cards import GenerateCard, SampleCard
-from piti.data import layouts, listing, pictures
+from piti.conditions import CONDITIONS, Condition
 from piti.data.packing import refusal
+from piti.datasets import listing
 from piti.devices import device
-from piti.files import InputError, atomic, refuse
 from piti.sample.diffusion import Sampler
 from piti.sample.gan import Generator
 from piti.sample.stages import Labels, Stage
-
-GROUND = "black"  # under transparent pixels: no edge
+from piti.store.files import InputError, atomic, refuse
 
 
 class Translator:
@@ -26,8 +25,8 @@ class Translator:
     def __init__(self, stages: Sequence[Stage], kind: str, labels: Labels | None = None):
         """labels: of the data set that masks of ids are for; without them masks are taken in colours alone."""
         here = device()
-        self.kind, self.labels, first = kind, labels, stages[0].card
-        self.side = first.encoder.side if isinstance(first, SampleCard) else first.side
+        self.condition, self.labels, first = CONDITIONS[kind], labels, stages[0].card
+        self.resolution = first.encoder.resolution if isinstance(first, SampleCard) else first.resolution
         self.num_classes = labels.num_classes if labels else getattr(first, "num_classes", 0) or 255
         self.stages = [
             (Generator if isinstance(card, GenerateCard) else Sampler)(card, weights, kind, here)
@@ -41,19 +40,18 @@ class Translator:
 
     def read(self, path: Path) -> np.ndarray:
         """A condition as it is stored, from a file. Raises InputError for a file that is no such condition."""
-        if self.kind == "mask":
-            return read_mask(path, self.side, self.num_classes, self.labels)
-        return {"sketch": read_sketch, "geometry": read_geometry}[self.kind](path, self.side)
+        layout = self.labels.layout if self.labels else ""
+        return self.condition.open(path, self.resolution, self.num_classes, layout)
 
     def __call__(self, ids: list[str], stored: np.ndarray) -> Iterator[np.ndarray]:
-        """stored: uint8 B x side x side [x 6]. Yields what each stage makes of it, uint8 B x S x S x 3.
+        """stored: uint8 B x resolution x resolution [x 6]. Yields what each stage makes of it, uint8 B x S x S x 3.
 
         What a condition becomes depends on (seed, id) alone, whatever batch it is in.
         """
         drawn = None
         for stage in self.stages:
             if isinstance(stage, Generator):
-                known = np.where(stored == self.num_classes, 0, stored) if self.kind == "mask" else stored
+                known = self.condition.known(stored, self.num_classes)
                 # no instances are known: the boundaries it sees are those of the labels
                 drawn = stage.draw(ids, known, np.zeros_like(known) if stage.card.instances else None)
             else:
@@ -66,7 +64,7 @@ def translate(translator: Translator, conditions: Path, out: Path, batch_size: i
 
     Raises InputError for files that are no such conditions, all at once, before anything is drawn.
     """
-    given = find(conditions, translator.kind)
+    given = find(conditions, translator.condition)
     refuse([fault for path in given.values() if (fault := refusal(translator.read, path))], str(conditions))
     for name, picture in drawn(translator, given, batch_size):
         with atomic(out / f"{name}.png") as temporary:
@@ -78,10 +76,10 @@ def drawn(
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Name and picture, uint8 S x S x 3, of each condition: a file, or an array as it is stored.
 
-    Raises InputError for an array that is no condition of the model's side.
+    Raises InputError for an array that is no condition of the model's resolution.
     """
     ids = list(given)
-    shape = (translator.side, translator.side, *([6] if translator.kind == "geometry" else []))
+    shape = translator.condition.shape(translator.resolution)
 
     def stored(name: str) -> np.ndarray:
         one = given[name]
@@ -101,8 +99,8 @@ def drawn(
 # -- conditions --------------------------------------------------------------------------------------------------------
 
 
-def find(path: Path, kind: str) -> dict[str, Path]:
-    """Id -> file, of one file or of a folder's files in order; of geometry the file of the normals.
+def find(path: Path, condition: Condition) -> dict[str, Path]:
+    """Id -> file, of one file or of a folder's files in order; of several that are one condition, the one to open.
 
     What is no picture is counted on stderr. Raises InputError for two pictures of one name.
     """
@@ -116,49 +114,4 @@ def find(path: Path, kind: str) -> dict[str, Path]:
         print(f"{path}: left out, for they are no pictures: {listing.some(others)}", file=sys.stderr)
     if not found:
         raise InputError(f"{path}: found no picture, expected at least one ({', '.join(listing.SUFFIXES)})")
-    if kind == "geometry":
-        normals = {name.removesuffix("_normal").removesuffix("_depth"): file for name, file in found.items()}
-        return {name: file.with_name(file.name.replace("_depth.", "_normal.")) for name, file in normals.items()}
-    return found
-
-
-def read_mask(path: Path, side: int, num_classes: int, ids: Labels | None = None) -> np.ndarray:
-    """Stored labels uint8 side x side: 0 void, then the classes.
-
-    A mask is in the colours that the label colour map paints those in (the colour after the last class is void too, as
-    SPADE counts it: it stays as it is painted), or in one channel of `ids`.
-    """
-    found = pictures.labels(path, upright=True)
-    if found.ndim == 2 and ids is None:
-        raise InputError(f"{path}: found label ids, expected to hear of which task (--task), or a mask in colours")
-    stored = pictures.ids(path, layouts.LABEL_SHIFT[ids.layout] if ids else 0, upright=True)
-    most = num_classes if found.ndim == 3 else num_classes - 1
-    if stored.max() > most:
-        raise InputError(f"{path}: found label {stored.max()}, expected 0 (void) to {num_classes - 1}")
-    return nearest(stored, side)
-
-
-def read_sketch(path: Path, side: int) -> np.ndarray:
-    """Edges uint8 side x side, 1 where the picture is white."""
-    bits = nearest(pictures.colours(path, GROUND, upright=True).convert("L"), side) > 127
-    if bits.mean() > 0.5:
-        raise InputError(f"{path}: found {bits.mean():.0%} white pixels, expected white edges on black")
-    return bits.astype(np.uint8)
-
-
-def read_geometry(path: Path, side: int) -> np.ndarray:
-    """Normal and depth as colours, uint8 side x side x 6."""
-    depth = path.with_name(path.name.replace("_normal.", "_depth."))
-    if depth == path:
-        raise InputError(f"{path}: found no _normal in its name, expected NAME_normal.png beside NAME_depth.png")
-    for file in (path, depth):
-        with pictures.opened(file) as image:
-            if image.mode not in ("RGB", "RGBA", "P"):
-                raise InputError(f"{file}: found a picture of mode {image.mode}, expected one in colours (RGB)")
-    return np.concatenate([nearest(pictures.colours(file, GROUND, upright=True), side) for file in (path, depth)], -1)
-
-
-def nearest(picture: Image.Image | np.ndarray, side: int) -> np.ndarray:
-    """At the side that the model takes, by nearest neighbour (facts 1.3)."""
-    image = Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture
-    return np.asarray(image.resize((side, side), Image.Resampling.NEAREST))
+    return condition.files(found)

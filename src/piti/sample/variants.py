@@ -40,7 +40,7 @@ def draw_variants(
         return large.draw(ids, given, base.draw(ids, given))
 
     names = [f"{i}/{variant}" for variant in variants for i in chosen]
-    write_pictures(output, names, make, card.upsampler.side, len(chosen), batch_size)
+    write_pictures(output, names, make, card.upsampler.resolution, len(chosen), batch_size)
 
 
 def under(stage: SampleCard, variant: Variant) -> SampleCard:

@@ -3,26 +3,20 @@
 from pathlib import Path
 
 from piti.cards import MetricCheckCard
-from piti.command import step
+from piti.run.command import step
 
 
+@step(leg="metric_checks", makes="table.csv", beside=("long.csv", "table.md", "table.tex"))
 def run(
-    card: MetricCheckCard, output: Path, images: list[Path], weights: list[Path], sample_batch: int, gpus: int | None
+    card: MetricCheckCard,
+    output: Path,
+    images: list[Path] = (),
+    weights: list[Path] = (),
+    gpus: int | None = None,
+    sample_batch: int = 16,
 ) -> None:
     from piti.devices import device
     from piti.evaluate.metric_check import check_metric
+    from piti.report.metric_check import write_check
 
-    check_metric(card, output, images, weights, sample_batch, device(gpus))
-
-
-if __name__ == "__main__":
-    step(
-        __spec__.name,
-        __doc__,
-        MetricCheckCard,
-        run,
-        optional=["images", "weights"],
-        options={"sample_batch": 16},
-        siblings=["long.csv", "table.md", "table.tex"],
-        computes=True,
-    )
+    write_check(card, output, check_metric(card, images, weights, sample_batch, device(gpus)))

@@ -3,14 +3,11 @@
 from pathlib import Path
 
 from piti.cards import ClaimsCard
-from piti.command import step
+from piti.run.command import step
 
 
-def run(card: ClaimsCard, output: Path, better: list[Path], than: list[Path]) -> None:
+@step(leg="claims", makes="claims.json", local=True, hands_on_failure=False)
+def run(card: ClaimsCard, output: Path, better: list[Path] = (), than: list[Path] = ()) -> None:
     from piti.evaluate.claims import check_claims
 
     check_claims(card, output, better, than)
-
-
-if __name__ == "__main__":
-    step(__spec__.name, __doc__, ClaimsCard, run, optional=["better", "than"], hands_on_failure=False)

@@ -2,28 +2,25 @@
 
 from pathlib import Path
 
-from piti.card import dumps
 from piti.cards import WeightsCard
-from piti.command import step
-from piti.files import atomic
+from piti.cards.base import dumps
+from piti.run.command import step
+from piti.store.files import atomic
 
 
-def run(card: WeightsCard, output: Path, source: list[Path]) -> dict:
+@step(leg="weights", makes="weights.safetensors", torch=True)
+def run(card: WeightsCard, output: Path, source: Path) -> dict:
     from safetensors.torch import save_file
 
     from piti.data.sources import stamp
-    from piti.download import Source, fetch
     from piti.networks.pretrained import convert
+    from piti.store.download import Source, fetch
 
     if card.path or not card.digest:  # else the download has verified it
-        found = Source(path=str(source[0]), digest=card.digest, known_as=f"{card.name} {card.version}".strip())
-        fetch(found, source[0], output.parents[2] / "pins.json")
-    was = stamp(source[0])
-    tensors = convert(source[0], card.format)
+        found = Source(path=str(source), digest=card.digest, known_as=f"{card.name} {card.version}".strip())
+        fetch(found, source, output.parents[2] / "pins.json")
+    was = stamp(source)
+    tensors = convert(source, card.format)
     with atomic(output) as temporary:
         save_file(tensors, temporary, {"card": dumps(card)})  # one key: several have no fixed order
     return {"source": was}
-
-
-if __name__ == "__main__":
-    step(__spec__.name, __doc__, WeightsCard, run, inputs=["source"])

@@ -3,14 +3,11 @@
 from pathlib import Path
 
 from piti.cards import ScenesCard
-from piti.command import step
+from piti.run.command import step
 
 
+@step(leg="data", makes="synthetic/")
 def run(card: ScenesCard, output: Path) -> None:
-    from piti.data.scenes import write
+    from piti.scenes import write
 
-    write(output, card.layout, card.seed, {"train": card.train, "test": card.test}, card.side, card.style)
-
-
-if __name__ == "__main__":
-    step(__spec__.name, __doc__, ScenesCard, run)
+    write(output, card.layout, card.seed, {"train": card.train, "test": card.test}, card.resolution, card.style)

@@ -3,25 +3,14 @@
 from pathlib import Path
 
 from piti.cards import SketchCard
-from piti.command import step
+from piti.run.command import step
 
 
+@step(leg="sketches", makes="index.json")
 def run(
-    card: SketchCard, output: Path, images: list[Path], weights: list[Path], sample_batch: int, gpus: int | None
+    card: SketchCard, output: Path, images: Path, weights: Path, gpus: int | None = None, sample_batch: int = 16
 ) -> None:
     from piti.devices import device
     from piti.sample.sketches import draw_sketches
 
-    draw_sketches(card, output, images[0], weights[0], sample_batch, device(gpus))
-
-
-if __name__ == "__main__":
-    step(
-        __spec__.name,
-        __doc__,
-        SketchCard,
-        run,
-        inputs=["images", "weights"],
-        options={"sample_batch": 16},
-        computes=True,
-    )
+    draw_sketches(card, output, images, weights, sample_batch, device(gpus))

@@ -3,24 +3,20 @@
 from pathlib import Path
 
 from piti.cards import VariantsCard
-from piti.command import step
+from piti.run.command import step
 
 
+@step(leg="variants", makes="index.json")
 def run(
     card: VariantsCard,
     output: Path,
-    model: list[Path],
-    upsampler: list[Path],
-    conditions: list[Path],
-    sample_batch: int,
-    gpus: int | None,
+    model: Path,
+    upsampler: Path,
+    conditions: Path,
+    gpus: int | None = None,
+    sample_batch: int = 16,
 ) -> None:
     from piti.devices import device
     from piti.sample.variants import draw_variants
 
-    draw_variants(card, output, model[0], upsampler[0], conditions[0], sample_batch, device(gpus))
-
-
-if __name__ == "__main__":
-    inputs = ["model", "upsampler", "conditions"]
-    step(__spec__.name, __doc__, VariantsCard, run, inputs=inputs, options={"sample_batch": 16}, computes=True)
+    draw_variants(card, output, model, upsampler, conditions, sample_batch, device(gpus))

@@ -3,24 +3,20 @@
 from pathlib import Path
 
 from piti.cards import EditsCard
-from piti.command import step
+from piti.run.command import step
 
 
+@step(leg="edited", makes="index.json")
 def run(
     card: EditsCard,
     output: Path,
-    model: list[Path],
-    upsampler: list[Path],
-    conditions: list[Path],
-    photographs: list[Path],
-    gpus: int | None,
+    model: Path,
+    upsampler: Path,
+    conditions: Path,
+    photographs: Path,
+    gpus: int | None = None,
 ) -> None:
     from piti.devices import device
     from piti.sample.edits import edit_samples
 
-    edit_samples(card, output, model[0], upsampler[0], conditions[0], photographs[0], device(gpus))
-
-
-if __name__ == "__main__":
-    inputs = ["model", "upsampler", "conditions", "photographs"]
-    step(__spec__.name, __doc__, EditsCard, run, inputs=inputs, computes=True)
+    edit_samples(card, output, model, upsampler, conditions, photographs, device(gpus))

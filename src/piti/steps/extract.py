@@ -3,14 +3,11 @@
 from pathlib import Path
 
 from piti.cards import ExtractCard
-from piti.command import step
+from piti.run.command import step
 
 
+@step(leg="data", makes="extracted/", temporary=True)
 def run(card: ExtractCard, output: Path, archives: list[Path]) -> None:
-    from piti.archive import extract_all
+    from piti.store.archive import extract_all
 
     extract_all(dict(zip(archives, card.archives.values(), strict=True)), output)
-
-
-if __name__ == "__main__":
-    step(__spec__.name, __doc__, ExtractCard, run, inputs=["archives"])

@@ -3,14 +3,11 @@
 from pathlib import Path
 
 from piti.cards import GatherCard
-from piti.command import step
+from piti.run.command import step
 
 
-def run(card: GatherCard, output: Path, folder: list[Path], images: list[Path]) -> None:
+@step(leg="gathered", makes="index.json", local=True)
+def run(card: GatherCard, output: Path, folder: Path, images: Path) -> None:
     from piti.data.gathering import gather
 
-    gather(card, output, folder[0], images[0])
-
-
-if __name__ == "__main__":
-    step(__spec__.name, __doc__, GatherCard, run, inputs=["folder", "images"])
+    gather(card, output, folder, images)

@@ -3,26 +3,20 @@
 from pathlib import Path
 
 from piti.cards import GenerateCard
-from piti.command import step
+from piti.run.command import step
 
 
+@step(leg="generated", makes="index.json")
 def run(
     card: GenerateCard,
     output: Path,
-    model: list[Path],
-    conditions: list[Path],
-    instances: list[Path],
-    sample_batch: int,
-    gpus: int | None,
+    model: Path,
+    conditions: Path,
+    instances: Path | None = None,
+    gpus: int | None = None,
+    sample_batch: int = 16,
 ) -> None:
     from piti.devices import device
     from piti.sample.gan import generate
 
-    generate(card, output, model[0], conditions[0], next(iter(instances), None), sample_batch, device(gpus))
-
-
-if __name__ == "__main__":
-    inputs, options = ["model", "conditions"], {"sample_batch": 16}
-    step(
-        __spec__.name, __doc__, GenerateCard, run, inputs=inputs, optional=["instances"], options=options, computes=True
-    )
+    generate(card, output, model, conditions, instances, sample_batch, device(gpus))

@@ -3,14 +3,11 @@
 from pathlib import Path
 
 from piti.cards import FigureCard
-from piti.command import step
+from piti.run.command import step
 
 
-def run(card: FigureCard, output: Path, pictures: list[Path], scores: list[Path]) -> None:
+@step(leg="figures", makes="figure.png", beside=("figure.pdf",), local=True, hands_on_failure=False)
+def run(card: FigureCard, output: Path, pictures: list[Path] = (), scores: list[Path] = ()) -> None:
     from piti.report.figures import make_figure
 
     make_figure(card, output, pictures, scores)
-
-
-if __name__ == "__main__":
-    step(__spec__.name, __doc__, FigureCard, run, optional=["pictures", "scores"], hands_on_failure=False)

@@ -3,15 +3,13 @@
 from pathlib import Path
 
 from piti.cards import ReportCard
-from piti.command import step
+from piti.run.command import step
 
 
-def run(card: ReportCard, output: Path, **files: list[Path]) -> None:
+@step(leg="reports", makes="report.html", local=True, hands_on_failure=False)
+def run(
+    card: ReportCard, output: Path, claims: Path, deviations: Path, tables: list[Path] = (), figures: list[Path] = ()
+) -> None:
     from piti.report.html import make_report
 
-    make_report(card, output, **files)
-
-
-if __name__ == "__main__":
-    inputs, optional = ["claims", "deviations"], ["tables", "figures"]
-    step(__spec__.name, __doc__, ReportCard, run, inputs=inputs, optional=optional, hands_on_failure=False)
+    make_report(card, output, claims, deviations, tables, figures)

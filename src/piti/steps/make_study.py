@@ -3,14 +3,11 @@
 from pathlib import Path
 
 from piti.cards import StudyCard
-from piti.command import step
+from piti.run.command import step
 
 
-def run(card: StudyCard, output: Path, **samples: list[Path]) -> None:
+@step(leg="studies", makes="key.json", beside=("page/",), local=True, hands_on_failure=False)
+def run(card: StudyCard, output: Path, ours: list[Path] = (), against: list[Path] = ()) -> None:
     from piti.report.study.make import make_study
 
-    make_study(card, output, **samples)
-
-
-if __name__ == "__main__":
-    step(__spec__.name, __doc__, StudyCard, run, optional=["ours", "against"], hands_on_failure=False)
+    make_study(card, output, ours, against)

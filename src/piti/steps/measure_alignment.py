@@ -3,25 +3,21 @@
 from pathlib import Path
 
 from piti.cards import AlignmentCard
-from piti.command import step
-from piti.files import write_json
+from piti.run.command import step
+from piti.store.files import write_json
 
 
+@step(leg="alignment", makes="score.json")
 def run(
     card: AlignmentCard,
     output: Path,
-    images: list[Path],
-    conditions: list[Path],
-    network: list[Path],
-    sample_batch: int,
-    gpus: int | None,
+    images: Path,
+    conditions: Path,
+    network: Path | None = None,
+    gpus: int | None = None,
+    sample_batch: int = 16,
 ) -> None:
     from piti.devices import device
     from piti.evaluate.measure import measure
 
-    write_json(output, measure(card, images[0], conditions[0], network[0], sample_batch, device(gpus)))
-
-
-if __name__ == "__main__":
-    inputs = ["images", "conditions", "network"]
-    step(__spec__.name, __doc__, AlignmentCard, run, inputs=inputs, options={"sample_batch": 16}, computes=True)
+    write_json(output, measure(card, images, conditions, network, sample_batch, device(gpus)))

@@ -3,14 +3,11 @@
 from pathlib import Path
 
 from piti.cards import PackCard
-from piti.command import step
+from piti.run.command import step
 
 
-def run(card: PackCard, output: Path, root: list[Path]) -> None:
+@step(leg="shards", makes="index.json")
+def run(card: PackCard, output: Path, root: Path) -> None:
     from piti.data.packing import pack
 
-    pack(card, root[0], output)
-
-
-if __name__ == "__main__":
-    step(__spec__.name, __doc__, PackCard, run, inputs=["root"])
+    pack(card, root, output)

@@ -3,14 +3,11 @@
 from pathlib import Path
 
 from piti.cards import TallyCard
-from piti.command import step
+from piti.run.command import step
 
 
-def run(card: TallyCard, output: Path, study: list[Path], votes: list[Path]) -> dict:
+@step(leg="tallies", makes="table.csv", beside=("long.csv", "table.md", "table.tex"), local=True)
+def run(card: TallyCard, output: Path, study: Path, votes: Path | None = None) -> dict:
     from piti.report.study.tally import tally_study
 
     return tally_study(card, output, study, votes)
-
-
-if __name__ == "__main__":
-    step(__spec__.name, __doc__, TallyCard, run, inputs=["study"], optional=["votes"])

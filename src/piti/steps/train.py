@@ -3,30 +3,32 @@
 from pathlib import Path
 
 from piti.cards import TrainCard
-from piti.command import step
-from piti.files import InputError
-
-OPTIONS = {"micro_batch": 16, "workers": 0, "compile": 0, "minutes": 0.0}
-OPTIONS |= {"log_every": 200, "save_every": 5000, "keep_every": 0}
+from piti.run.command import step
+from piti.store.files import InputError
 
 
-def run(card: TrainCard, output: Path, **arguments: list[Path] | int | None) -> dict:
+@step(leg="models", makes="weights.safetensors", beside=("curve.csv",))
+def run(
+    card: TrainCard,
+    output: Path,
+    images: Path | None = None,
+    conditions: Path | None = None,
+    init: Path | None = None,
+    perceptual: Path | None = None,
+    instances: Path | None = None,
+    gpus: int | None = None,
+    micro_batch: int = 16,
+    workers: int = 0,
+    compile: int = 0,
+    log_every: int = 200,
+    save_every: int = 5000,
+    keep_every: int = 0,
+    minutes: float = 0.0,
+) -> dict:
     from piti.train.row import Files, Work, train_row
 
-    files = Files(**{key: next(iter(arguments[key]), None) for key in Files._fields})
-    if not card.drawn and None in (files.images, files.conditions):
+    if not card.synthetic and None in (images, conditions):
         raise InputError("--images and --conditions: found none, expected the shards that the card names")
-    return train_row(card, output, files, Work(**{key: arguments[key] for key in Work._fields}))
-
-
-if __name__ == "__main__":
-    step(
-        __spec__.name,
-        __doc__,
-        TrainCard,
-        run,
-        optional=["images", "conditions", "init", "perceptual", "instances"],
-        options=OPTIONS,
-        siblings=["curve.csv"],
-        computes=True,
-    )
+    files = Files(images, conditions, init, perceptual, instances)
+    work = Work(micro_batch, workers, compile, log_every, save_every, minutes, gpus, keep_every)
+    return train_row(card, output, files, work)

@@ -1,4 +1,4 @@
-"""The one training loop: data in, one step at a time, state saved so that stopping anywhere costs nothing."""
+"""The one training loop: data in, one step at a time, saved so that stopping anywhere costs nothing."""
 
 import contextlib
 import math
@@ -14,11 +14,11 @@ from piti.train.run import Run
 
 
 class Diverged(Exception):
-    """A loss or a weight is not finite. The text is the failure record's reason; the last good state is kept."""
+    """A loss or a weight is not finite. The text is the failure record's reason; the last good checkpoint is kept."""
 
 
 class Stopped(SystemExit):
-    """SIGTERM came, or the time is up. The state is saved; exit code 75 asks to be started again."""
+    """SIGTERM came, or the time is up. The checkpoint is saved; exit code 75 asks to be started again."""
 
     def __init__(self):
         super().__init__(75)
@@ -35,9 +35,8 @@ def train(
 ) -> None:
     """Train to the last step, then save. `batches[step]` is a batch; `minutes`: stop in time, 0 for no limit.
 
-    Every `keep_every` steps the averaged weights are kept; 0: never.
-
-    Every `log_every` steps a line of the curve is closed and goes to TensorBoard (events/ beside the state).
+    Every `log_every` steps a line of the curve is closed and goes to TensorBoard (events/ beside the checkpoint). Every
+    `keep_every` steps the EMA weights are kept; 0: never.
     Raises Diverged or Stopped.
     """
     if run.step == run.steps:

@@ -1,4 +1,4 @@
-"""A training in progress: its objective, its averaged weights, its curve, and the state they are resumed from."""
+"""A training in progress: its objective, its EMA weights, its curve, and the checkpoint they are resumed from."""
 
 import math
 import os
@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from piti.devices import Place, is_compiled
-from piti.files import InputError, atomic, write_json
-from piti.provenance import started_as
-from piti.train import state
+from piti.store import checkpoint
+from piti.store.files import InputError, atomic, write_json
+from piti.store.provenance import started_as
 from piti.train.ema import ema_update
 
 COLLAPSE_STEPS = 5
@@ -25,33 +25,32 @@ COLLAPSE_STEPS = 5
 class Objective(Protocol):
     """What is trained, one step at a time."""
 
-    model: nn.Module  # averaged and exported
+    model: nn.Module  # whose EMA is exported
     modules: dict[str, nn.Module]  # everything with tensors of its own, the model among it
     optimizers: dict[str, torch.optim.Optimizer]
-    must_not_vanish: tuple[
-        str, ...
-    ]  # terms that are exactly zero, for a whole line of the curve, only in a dead training
+    # terms that are exactly zero, for a whole line of the curve, only in a dead training
+    must_not_vanish: tuple[str, ...]
 
     def update(self, batch: dict, step: int) -> dict[str, Tensor]:
-        """Train one step on this process's part of the batch; return every loss term's mean, on the device."""
+        """Train one step on this process's part of the batch; return the whole batch's loss terms, on the device."""
 
     def exported(self, weights: dict[str, Tensor], batches: Dataset) -> dict[str, Tensor]:
-        """The averaged weights in the form that others use."""
+        """The EMA weights in the form that others use."""
 
 
 class Run:
-    """Steps, curve and state of one training.
+    """Steps, curve and checkpoint of one training.
 
-    The state is one safetensors file; `identity` is the digest of the card without its number of steps, so that a
+    The checkpoint is one safetensors file; `identity` is the digest of the card without its number of steps, so that a
     training can be extended, but never resumed as another one.
     """
 
     def __init__(self, objective: Objective, place: Place, folder: Path, identity: str, steps: int, ema_rate: float):
-        self.objective, self.place, self.path = objective, place, folder / "state.safetensors"
+        self.objective, self.place, self.path = objective, place, folder / "checkpoint.safetensors"
         self.identity, self.steps, self.ema_rate = identity, steps, ema_rate
         self.names = {p: f"{m}.{n}" for m, module in objective.modules.items() for n, p in module.named_parameters()}
         self.trained = {n: p for n, p in objective.model.named_parameters() if p.requires_grad}
-        # at rate 0 the average is what it averages
+        # at rate 0 the EMA is the weights themselves
         self.ema = {n: p.detach().clone() if ema_rate else p for n, p in self.trained.items()}
         self.step, self.curve, self.pieces = 0, [], []
         self.sums: dict[str, Tensor] = {}  # of each loss term since the curve's last line
@@ -95,7 +94,7 @@ class Run:
             where = f"the optimizer's moments are not finite at step {self.step}"
         else:
             return None
-        return f"diverged: {where}; last good state: step {self.saved}"
+        return f"diverged: {where}; last good checkpoint: step {self.saved}"
 
     def _vanished(self) -> list[str]:
         """Terms that must not vanish and did, over enough steps in a row: one saturated batch is no collapse."""
@@ -108,40 +107,41 @@ class Run:
         return [value for state in states for value in state.values() if isinstance(value, Tensor)]
 
     def save(self) -> None:
-        """Write the whole state; the one before stays until this one is complete."""
+        """Write the checkpoint; the one before stays until this one is complete."""
         groups = {"ema": self.ema if self.ema_rate else {}, "sums": self.sums}
         groups |= {f"module/{key}": self._kept(module) for key, module in self.objective.modules.items()}
         groups |= {
-            f"optimizer/{key}": state.flatten_optimizer(optimizer, self.names)
+            f"optimizer/{key}": checkpoint.flatten_optimizer(optimizer, self.names)
             for key, optimizer in self.objective.optimizers.items()
         }
         about = {"identity": self.identity, "step": self.step, "counts": self.counts, "curve": self.curve}
         if self.place.first:
-            state.save(self.path, groups, about | {"pieces": self.history()})
+            checkpoint.save(self.path, groups, about | {"pieces": self.history()})
         self.saved = self.step
 
     def keep(self) -> None:
-        """Leave the averaged weights as they are now beside the state, whole: a prior with its text part."""
+        """Leave the EMA weights as they are now beside the checkpoint, whole: a prior with its text part."""
         if self.place.first:
-            with atomic(self.path.parent / f"averages/{self.step:08d}.safetensors") as temporary:
+            with atomic(self.path.parent / f"ema/{self.step:08d}.safetensors") as temporary:
                 weights = self.objective.model.state_dict() | self.ema
                 save_file({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}, temporary)
 
     def _load(self) -> None:
-        groups, about = state.load(self.path)
+        groups, about = checkpoint.load(self.path)
         if about["identity"] != self.identity:
-            raise InputError(f"{self.path}: card: found the state of {about['identity']}, expected {self.identity}")
+            raise InputError(
+                f"{self.path}: card: found the checkpoint of {about['identity']}, expected {self.identity}"
+            )
         if about["step"] > self.steps:
             raise InputError(f"{self.path}: step: found {about['step']}, expected at most {self.steps}")
         for key, module in self.objective.modules.items():
             module.load_state_dict(module.state_dict() | groups.get(f"module/{key}", {}))
         for key, optimizer in self.objective.optimizers.items():
-            state.restore_optimizer(optimizer, self.names, groups.get(f"optimizer/{key}", {}))
+            checkpoint.restore_optimizer(optimizer, self.names, groups.get(f"optimizer/{key}", {}))
         for name, tensor in self.ema.items() if self.ema_rate else ():
             tensor.copy_(groups["ema"][name])  # into what is there: it keeps its device and memory format
         self.sums = {name: tensor.to(self.place.device) for name, tensor in groups.get("sums", {}).items()}
-        self.counts = about.get("counts", dict.fromkeys(self.sums, about.get("count")))  # one for all, once
-        self.step, self.curve, self.pieces = (about[key] for key in ("step", "curve", "pieces"))
+        self.step, self.counts, self.curve, self.pieces = (about[k] for k in ("step", "counts", "curve", "pieces"))
 
     def _kept(self, module: nn.Module) -> dict[str, Tensor]:
         """A module's tensors, but for frozen parameters: those come from where they came from."""
@@ -151,7 +151,7 @@ class Run:
         return {name: tensor for name, tensor in module.state_dict().items() if name not in frozen}
 
     def note(self, doing: str) -> None:
-        """Leave word of where this training is: progress.json beside the state, for `piti status`."""
+        """Leave word of where this training is: progress.json beside the checkpoint, for `piti status`."""
         if self.place.first:
             about = {"doing": doing, "saved": self.saved, "steps": self.steps, "losses": self.curve[-1:]}
             write_json(self.path.with_name("progress.json"), about | {"piece": self.piece()})
@@ -182,7 +182,7 @@ class Run:
         return {"gpu_seconds": round(cost, 1), "history": history}
 
     def exported(self, batches: Dataset) -> dict[str, Tensor]:
-        """The whole model, averaged weights in place of the trained ones, as the objective hands it on."""
+        """The whole model, EMA weights in place of the trained ones, as the objective hands it on."""
         weights = self.objective.exported(self.objective.model.state_dict() | self.ema, batches)
         return {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
 

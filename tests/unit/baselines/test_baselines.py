@@ -11,11 +11,11 @@ import torch.nn.functional as F
 from piti.baselines.oasis import OASIS
 from piti.baselines.pix2pixhd import Pix2PixHD
 from piti.baselines.spade import SPADE
-from piti.card import from_dict
-from piti.cards_baselines import OASISConfig, Pix2PixHDConfig, SPADEConfig
-from piti.data.conditions.semantics import one_hot
-from piti.files import InputError
+from piti.cards.base import from_dict
+from piti.cards.baselines import OASISConfig, Pix2PixHDConfig, SPADEConfig
+from piti.conditions.semantics import one_hot
 from piti.networks.pretrained import void_first
+from piti.store.files import InputError
 
 KEYS = json.loads((Path(__file__).parents[2] / "golden/data/full_keys.json").read_text())
 CLASSES = 4
@@ -63,9 +63,9 @@ def test_counts_of_the_other_conditions(kind, channels, generator, discriminator
 
 def small(kind, seed=0, **changes):
     sizes = {
-        Pix2PixHD: {"side": 32, "ngf": 8, "ndf": 8, "n_downsampling": 2, "n_blocks": 2, "lambda_vgg": 0},
-        SPADE: {"side": 32, "ngf": 4, "ndf": 8, "nhidden": 16, "lambda_vgg": 0},
-        OASIS: {"side": 64, "channels_G": 4, "channels_D": 16, "nhidden": 8, "z_dim": 2},
+        Pix2PixHD: {"resolution": 32, "ngf": 8, "ndf": 8, "n_downsampling": 2, "n_blocks": 2, "lambda_vgg": 0},
+        SPADE: {"resolution": 32, "ngf": 4, "ndf": 8, "nhidden": 16, "lambda_vgg": 0},
+        OASIS: {"resolution": 64, "channels_G": 4, "channels_D": 16, "nhidden": 8, "z_dim": 2},
     }[kind]
     card = {Pix2PixHD: Pix2PixHDConfig, SPADE: SPADEConfig, OASIS: OASISConfig}[kind]
     model = kind(card(**({"condition_channels": CLASSES} | sizes | changes)))
@@ -73,11 +73,11 @@ def small(kind, seed=0, **changes):
     return model
 
 
-def pairs(side, count=4):
+def pairs(resolution, count=4):
     """Label maps of a 4×4 grid, and images in which each class has its colour."""
     generator = torch.Generator().manual_seed(0)
     cells = torch.randint(1, CLASSES, (count, 1, 4, 4), generator=generator).float()
-    labels = F.interpolate(cells, size=side)[:, 0].long()
+    labels = F.interpolate(cells, size=resolution)[:, 0].long()
     colours = torch.rand(CLASSES, 3, generator=generator) * 1.6 - 0.8
     return one_hot(labels, CLASSES), colours[labels].permute(0, 3, 1, 2)
 
@@ -125,7 +125,7 @@ def test_overfits_four_pairs(kind, steps, threshold, changes):
         with torch.no_grad():
             model.discriminator.layer_up_last.weight *= 30
             model.generator.conv_img.weight *= 30
-    semantics, image = pairs(model.config.side)
+    semantics, image = pairs(model.config.resolution)
     with torch.no_grad():
         before = psnr(model.generate(semantics, model.draw(torch.Generator(), len(image))), image)
     assert before < 13.6  # what the mean colour of all pairs would reach
@@ -139,14 +139,14 @@ def test_everything_follows_from_the_generators(kind):
     for noise in (0, 1):
         torch.manual_seed(noise)
         model = small(kind)
-        results.append(train(model, *pairs(model.config.side), steps=2))
+        results.append(train(model, *pairs(model.config.resolution), steps=2))
     assert torch.equal(*results)
 
 
 @KINDS
 def test_each_loss_reaches_its_network_alone(kind):
     model = small(kind)
-    semantics, image = pairs(model.config.side, count=2)
+    semantics, image = pairs(model.config.resolution, count=2)
     drawn = model.draw(torch.Generator(), len(image)) | model.batch_sums(semantics)
     fake = model.discriminator_fake(semantics, model.generate(semantics, drawn), drawn)
     losses = model.discriminator_loss(semantics, image, fake, drawn)
@@ -162,7 +162,7 @@ def test_each_loss_reaches_its_network_alone(kind):
 @KINDS
 def test_bfloat16_autocast(kind):
     model = small(kind)
-    semantics, image = pairs(model.config.side, count=2)
+    semantics, image = pairs(model.config.resolution, count=2)
     drawn = model.draw(torch.Generator(), len(image)) | model.batch_sums(semantics)
     with torch.autocast("cpu", torch.bfloat16):
         fake = model.generate(semantics, drawn)
@@ -179,7 +179,7 @@ def test_bfloat16_autocast(kind):
 def test_generator_can_be_averaged(kind):
     """A copy after a forward in train mode (spectral norm in torch's old form refuses that)."""
     model = small(kind)
-    semantics, _ = pairs(model.config.side, count=2)
+    semantics, _ = pairs(model.config.resolution, count=2)
     drawn = model.draw(torch.Generator(), 2)
     model.generate(semantics, drawn)
     twin = copy.deepcopy(model)
@@ -210,7 +210,7 @@ def test_vgg_is_a_term_where_it_is_asked_for():
     fake = model.generate(semantics, {})
     losses = model.generator_loss(semantics, image, fake, {}, vgg=lambda x: [x] * 5)
     torch.testing.assert_close(losses["vgg"], 10 * 47 / 32 * F.l1_loss(fake, image))
-    assert model.uses_vgg and not small(OASIS).uses_vgg
+    assert model.config.uses_vgg and not small(OASIS).config.uses_vgg
 
 
 def test_released_coco_weights_read_our_label_maps():
@@ -229,6 +229,6 @@ def test_released_coco_weights_read_our_label_maps():
 
 
 def test_side_that_cannot_be_halved_is_refused():
-    with pytest.raises(InputError, match="side: found 100, expected a multiple of 32"):
-        from_dict(SPADEConfig, {"side": 100})
-    assert from_dict(SPADEConfig, {"side": "64"}).side == 64
+    with pytest.raises(InputError, match="resolution: found 100, expected a multiple of 32"):
+        from_dict(SPADEConfig, {"resolution": 100})
+    assert from_dict(SPADEConfig, {"resolution": "64"}).resolution == 64

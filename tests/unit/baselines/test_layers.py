@@ -42,7 +42,10 @@ def test_largest_singular_value_becomes_one():
     assert torch.linalg.matrix_norm(matrix, 2).item() == pytest.approx(1, rel=1e-4)
 
 
-@pytest.mark.parametrize("side", [64, 32, 2])
-def test_shrink_picks_the_pixels_that_interpolate_picks(side):
+@pytest.mark.parametrize("resolution", [64, 32, 2])
+def test_shrink_picks_the_pixels_that_interpolate_picks(resolution):
     condition = torch.randn(2, 3, 64, 64)
-    assert torch.equal(shrink(condition, side), nn.functional.interpolate(condition, size=(side, side), mode="nearest"))
+    assert torch.equal(
+        shrink(condition, resolution),
+        nn.functional.interpolate(condition, size=(resolution, resolution), mode="nearest"),
+    )

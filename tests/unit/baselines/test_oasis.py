@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from piti.baselines.oasis import OASIS, class_weights, labelmix_mask, segmentation_loss
-from piti.cards_baselines import OASISConfig
-from piti.data.conditions.semantics import one_hot
+from piti.cards.baselines import OASISConfig
+from piti.conditions.semantics import one_hot
 
 CLASSES = 5
 LABELS = st.lists(st.integers(0, CLASSES - 1), min_size=12, max_size=12).map(lambda v: torch.tensor(v).view(1, 3, 4))
@@ -64,5 +64,5 @@ def test_five_blocks_serve_a_side_of_32():
     assert logits.shape == (2, CLASSES + 1, 32, 32)
     logits.square().mean().backward()
     assert not [name for name, p in model.named_parameters() if p.grad is None]
-    with pytest.raises(ValueError, match="side: found 32, expected a multiple of 64"):
+    with pytest.raises(ValueError, match="resolution: found 32, expected a multiple of 64"):
         OASISConfig(CLASSES, 32)

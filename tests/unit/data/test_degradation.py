@@ -7,22 +7,22 @@ from scipy import ndimage
 
 from piti.data import degradation
 from piti.data.degradation import add_noise, convolve, degrade, draw_blur_kernel, gaussian_kernel, jpeg, shift_kernel
-from piti.files import InputError
+from piti.store.files import InputError
 
 DRAWS = 2000
 
 
-def picture(side: int) -> np.ndarray:
+def picture(resolution: int) -> np.ndarray:
     """Blocks of random colour, uint8."""
     blocks = np.random.default_rng(0).integers(40, 216, (8, 8, 3), dtype=np.uint8)
-    return blocks.repeat(side // 8, axis=0).repeat(side // 8, axis=1)
+    return blocks.repeat(resolution // 8, axis=0).repeat(resolution // 8, axis=1)
 
 
-@pytest.mark.parametrize(("side", "factor"), [(64, 4), (128, 4), (48, 4), (64, 2), (48, 3), (16, 4)])
-def test_shape_type_and_determinism(side, factor):
-    image = picture(side)
+@pytest.mark.parametrize(("resolution", "factor"), [(64, 4), (128, 4), (48, 4), (64, 2), (48, 3), (16, 4)])
+def test_shape_type_and_determinism(resolution, factor):
+    image = picture(resolution)
     first, again, other = (degrade(image, factor, np.random.default_rng([seed, 7])) for seed in (1, 1, 2))
-    assert first.shape == (side // factor, side // factor, 3)
+    assert first.shape == (resolution // factor, resolution // factor, 3)
     assert first.dtype == np.uint8
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()

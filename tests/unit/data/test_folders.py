@@ -8,15 +8,16 @@ import zlib
 import numpy as np
 import pytest
 from PIL import Image
+from tests.unit.data.reading import read, scan
 
 from piti.cards import PackCard
-from piti.data import layouts
-from piti.data.conditions.mask import colour_map
-from piti.data.layouts import read_image, read_labels, scan
+from piti.conditions import CONDITIONS
 from piti.data.packing import pack
 from piti.data.shards import Shards
-from piti.files import InputError
+from piti.datasets import layouts
+from piti.datasets.colours import colour_map
 from piti.sample.translate import find
+from piti.store.files import InputError
 
 RNG = np.random.default_rng(0)
 COLOURS = colour_map(256)
@@ -63,34 +64,34 @@ def only(root, layout="folder"):
 def test_a_folders_photographs_stand_upright_and_published_ones_lie_as_their_labels_do(tmp_path, suffix, orientation):
     oriented(tmp_path / f"images/a{suffix}", NORTH, orientation)
     expected = np.asarray(Image.fromarray(NORTH).resize((8, 8), Image.Resampling.BICUBIC))
-    assert np.abs(read_image(only(tmp_path), 8).astype(int) - expected).max() <= (24 if suffix == ".webp" else 0)
+    assert np.abs(read("images", only(tmp_path), 8).astype(int) - expected).max() <= (24 if suffix == ".webp" else 0)
     path = oriented(tmp_path / "train2017/a.png", NORTH, orientation)
     raw = np.asarray(Image.open(path).resize((8, 8), Image.Resampling.BICUBIC))
-    np.testing.assert_array_equal(read_image(only(tmp_path, "coco_stuff"), 8), raw)
+    np.testing.assert_array_equal(read("images", only(tmp_path, "coco_stuff"), 8), raw)
 
 
 def test_labels_of_a_turned_photograph_are_those_of_the_upright_one(tmp_path):
     oriented(tmp_path / "images/a.jpg", NORTH, 6)
     values = RNG.integers(0, 182, (8, 12), np.uint8)
     save(tmp_path / "labels/a.png", values)
-    np.testing.assert_array_equal(read_labels(only(tmp_path), 24, "folder", 183)[::3, ::2], values + 1)
+    np.testing.assert_array_equal(read("mask", only(tmp_path), 24, "folder", num_classes=183)[::3, ::2], values + 1)
     save(tmp_path / "labels/a.png", values.T.copy())
     with pytest.raises(InputError, match="found 8×12 pixels, expected 12×8 pixels"):
-        read_labels(only(tmp_path), 24, "folder", 183)
+        read("mask", only(tmp_path), 24, "folder", num_classes=183)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
 def test_sixteen_bits_keep_their_order(tmp_path, suffix):
     values = np.arange(0, 65536, 1024, dtype=np.uint16).reshape(8, 8)
     save(tmp_path / f"images/a{suffix}", values)
-    np.testing.assert_array_equal(read_image(only(tmp_path), 8)[..., 0], values >> 8)
+    np.testing.assert_array_equal(read("images", only(tmp_path), 8)[..., 0], values >> 8)
 
 
 @pytest.mark.parametrize("dtype", [np.int32, np.float32])
 def test_thirty_two_bits_are_refused(tmp_path, dtype):
     save(tmp_path / "images/a.tif", np.zeros((8, 8), dtype))
     with pytest.raises(InputError, match=r"a\.tif: found 32 bits a pixel"):
-        read_image(only(tmp_path), 8)
+        read("images", only(tmp_path), 8)
 
 
 def hidden(form):
@@ -112,7 +113,7 @@ def hidden(form):
 def test_what_is_transparent_does_not_show_what_it_hides(tmp_path, form, right):
     (tmp_path / "images").mkdir()
     hidden(form).save(tmp_path / "images/a.png")
-    image = read_image(only(tmp_path), 8)
+    image = read("images", only(tmp_path), 8)
     assert image[0, 0].tolist() == [255, 255, 255] and image[0, 7].tolist() == list(right)
 
 
@@ -122,7 +123,7 @@ def test_several_frames_are_no_photograph(tmp_path, suffix):
     (tmp_path / "images").mkdir()
     frames[0].save(tmp_path / f"images/a{suffix}", save_all=True, append_images=frames[1:])
     with pytest.raises(InputError, match="found 3 frames, expected one picture"):
-        read_image(only(tmp_path), 8)
+        read("images", only(tmp_path), 8)
 
 
 # -- label maps ------------------------------------------------------------------------------------------------------
@@ -181,7 +182,7 @@ def test_label_maps_that_say_what_they_mean(tmp_path, form):
     save(tmp_path / "images/a.jpg", np.zeros((2, 3, 3), np.uint8))
     (tmp_path / "labels").mkdir()
     label_file(tmp_path / "labels/a.png", form)
-    np.testing.assert_array_equal(read_labels(only(tmp_path), 6, "folder", 183)[::3, ::2], STORED)
+    np.testing.assert_array_equal(read("mask", only(tmp_path), 6, "folder", num_classes=183)[::3, ::2], STORED)
 
 
 @pytest.mark.parametrize(
@@ -201,7 +202,7 @@ def test_label_maps_that_do_not(tmp_path, form, words):
     (tmp_path / "labels").mkdir()
     label_file(tmp_path / "labels/a.png", form)
     with pytest.raises(InputError, match=rf"a\.png: ({words})") as refusal:
-        read_labels(only(tmp_path), 6, "folder", 183)
+        read("mask", only(tmp_path), 6, "folder", num_classes=183)
     assert "\n" not in str(refusal.value)
 
 
@@ -218,7 +219,7 @@ def test_samples_of_four_bits_are_no_ids(tmp_path):
     (tmp_path / "labels/a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + content)
     assert np.asarray(Image.open(tmp_path / "labels/a.png")).tolist() == [[17, 34]]
     with pytest.raises(InputError, match="found grey of 4 bits"):
-        read_labels(only(tmp_path), 2, "folder", 183)
+        read("mask", only(tmp_path), 2, "folder", num_classes=183)
 
 
 # -- names and folders -----------------------------------------------------------------------------------------------
@@ -231,9 +232,9 @@ def test_every_suffix_of_a_picture_is_read(tmp_path, name, layout, folder):
     save(tmp_path / folder / name, NORTH, **({"format": form} if form else {}))
     for kind in ("depth", "depth_mask", "normal") if layout == "diode" else ():
         np.save(tmp_path / f"{folder}/a_{kind}.npy", np.ones((8, 12, 3) if kind == "normal" else (8, 12)))
-    assert only(tmp_path, layout).id == "a" and read_image(only(tmp_path, layout), 8).std() > 50
+    assert only(tmp_path, layout).id == "a" and read("images", only(tmp_path, layout), 8).std() > 50
     save(tmp_path / "conditions" / name, NORTH, **({"format": form} if form else {}))
-    assert list(find(tmp_path / "conditions", "mask")) == ["a"]
+    assert list(find(tmp_path / "conditions", CONDITIONS["mask"])) == ["a"]
 
 
 @pytest.mark.parametrize("layout, folder", [("folder", "images"), ("coco_stuff", "train2017"), ("diode", "train")])
@@ -258,7 +259,7 @@ def test_labels_of_no_photograph_are_counted_and_named(tmp_path):
 def test_translate_counts_what_is_no_picture(tmp_path, capsys):
     save(tmp_path / "a.png", NORTH)
     (tmp_path / "b.heic").touch()
-    assert list(find(tmp_path, "mask")) == ["a"]
+    assert list(find(tmp_path, CONDITIONS["mask"])) == ["a"]
     assert "left out, for they are no pictures: 1 (b.heic)" in capsys.readouterr().err
 
 
@@ -280,7 +281,7 @@ def test_two_pictures_of_one_name_are_both_named(tmp_path, names, where):
     for name in names:
         save(folder / name, NORTH)
     with pytest.raises(InputError) as refusal:
-        scan(where, tmp_path, "train") if where in layouts.LAYOUTS else find(folder, where)
+        scan(where, tmp_path, "train") if where in layouts.LAYOUTS else find(folder, CONDITIONS[where])
     assert all(name in str(refusal.value) for name in names)
 
 
@@ -302,11 +303,11 @@ def test_names_of_other_systems_are_joined(tmp_path, image, label):
         save(tmp_path / folder / "x.png", RAW)
         os.rename(tmp_path / folder / "x.png", os.fsencode(tmp_path / folder) + b"/" + name + b".png")
     card = PackCard(
-        dataset="d", layout="folder", split="train", kind="mask", side=4, train=1, expected=1, num_classes=183
+        dataset="d", layout="folder", split="train", kind="mask", resolution=4, train=1, expected=1, num_classes=183
     )
     pack(card, tmp_path, tmp_path / "packed/index.json")
     assert Shards(tmp_path / "packed/index.json").ids == [COMPOSED]
-    assert list(find(tmp_path / "labels", "mask")) == [COMPOSED]
+    assert list(find(tmp_path / "labels", CONDITIONS["mask"])) == [COMPOSED]
 
 
 def test_one_name_in_two_spellings_is_refused(tmp_path):
@@ -344,7 +345,7 @@ def geometry(root, depth, *, unit="m", picture=False, mask=None):
         np.save(root / "train/a_depth.npy", depth)
     if mask is not None or not picture:
         np.save(root / "train/a_depth_mask.npy", np.ones(depth.shape) if mask is None else mask)
-    return layouts.read_geometry(only(root, "diode"), height, unit)[..., 3:]
+    return read("geometry", only(root, "diode"), height, "diode", depth_unit=unit)[..., 3:]
 
 
 METRES = np.linspace(1, 20, 64).reshape(8, 8).round(3)
@@ -392,7 +393,7 @@ def card(kind="images", split="train", train=9, test=0):
         layout="folder",
         split=split,
         kind=kind,
-        side=8,
+        resolution=8,
         expected=train if split == "train" else test,
         train=train,
         test=test,

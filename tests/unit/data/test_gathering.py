@@ -8,12 +8,12 @@ from piti.cards import GatherCard
 from piti.data import shards
 from piti.data.gathering import gather
 from piti.data.shards import Shards
-from piti.files import InputError
+from piti.store.files import InputError
 
 SIDE = 16
 IDS = ["lakes/1", "lakes/2", "hills/3"]
 RNG = np.random.default_rng(0)
-CARD = GatherCard(content="", images="", side=SIDE, shard_size=2)
+CARD = GatherCard(content="", images="", resolution=SIDE, shard_size=2)
 
 
 @pytest.fixture
@@ -22,12 +22,12 @@ def images(tmp_path):
     return shards.write(tmp_path / "images", "images", IDS, lambda ids: blank[: len(ids)], 10, SIDE)
 
 
-def save(folder, names, side=SIDE):
+def save(folder, names, resolution=SIDE):
     made = {}
     for name in names:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        made[name] = RNG.integers(0, 256, (side, side, 3), np.uint8)
+        made[name] = RNG.integers(0, 256, (resolution, resolution, 3), np.uint8)
         Image.fromarray(made[name]).save(path)
     return made
 

@@ -8,14 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
+from tests.unit.data.reading import read, scan
 
+from piti import scenes
 from piti.cards import PackCard
-from piti.data import instances, layouts, scenes
 from piti.data.packing import pack
-from piti.data.scenes import classes
-from piti.data.scenes.write import _run_lengths
 from piti.data.shards import Shards
-from piti.files import InputError
+from piti.datasets import instances, layouts
+from piti.scenes import classes
+from piti.scenes.write import _run_lengths
+from piti.store.files import InputError
 
 SIZE = 8, 6  # width, height
 SQUARE = [1.0, 1.0, 3.9, 1.0, 3.9, 3.9, 1.0, 3.9]  # pixels 1..3 both ways
@@ -126,16 +128,16 @@ def coco(root, *, size=SIZE, annotations=None, text=None):
     images = [{"id": i, "file_name": name, "width": size[0], "height": size[1]} for i, name in names.items()]
     content = json.dumps({"images": images, "annotations": annotations}) if text is None else text
     (root / "annotations/instances_train2017.json").write_text(content)
-    return layouts.scan("coco_stuff", root, "train")
+    return scan("coco_stuff", root, "train")
 
 
 def test_reading_brings_the_map_to_its_side_like_labels(tmp_path):
     records = coco(tmp_path)
     whole = Image.fromarray(drawn([SQUARE]))
-    for side in (4, 6, 16):
-        expected = np.asarray(whole.resize((side, side), Image.Resampling.NEAREST))
-        np.testing.assert_array_equal(layouts.read_instances(records[0], side), expected)
-    assert not layouts.read_instances(records[1], 6).any()  # without annotations: no instances
+    for resolution in (4, 6, 16):
+        expected = np.asarray(whole.resize((resolution, resolution), Image.Resampling.NEAREST))
+        np.testing.assert_array_equal(read("instances", records[0], resolution, "coco_stuff"), expected)
+    assert not read("instances", records[1], 6, "coco_stuff").any()  # without annotations: no instances
 
 
 @pytest.mark.parametrize("names", [("COCO_train2014_000000000007.jpg", "COCO_train2014_000000000009.jpg"), ()])
@@ -145,14 +147,14 @@ def test_annotations_of_other_photographs_are_refused(tmp_path, names):
     with pytest.raises(
         InputError, match=r"found (2 others, such as COCO_train2014_0+7|no photograph at all), expected"
     ):
-        layouts.read_instances(records[0], 6)
+        read("instances", records[0], 6, "coco_stuff")
 
 
 def test_a_split_is_read_once(tmp_path):
     records = coco(tmp_path)
-    layouts.read_instances(records[0], 6)
-    records[0].instances.unlink()
-    assert layouts.read_instances(records[0], 6).any()
+    read("instances", records[0], 6, "coco_stuff")
+    records[0].parts["instances"].unlink()
+    assert read("instances", records[0], 6, "coco_stuff").any()
 
 
 @pytest.mark.parametrize(
@@ -175,17 +177,17 @@ def test_a_split_is_read_once(tmp_path):
 def test_a_malformed_file_is_refused_in_one_line(tmp_path, case, words):
     records = coco(tmp_path, **case)
     with pytest.raises(InputError, match=rf"instances_train2017\.json: .*{words}") as refusal:
-        layouts.read_instances(records[0], 6)
+        read("instances", records[0], 6, "coco_stuff")
     assert "\n" not in str(refusal.value)
 
 
 def test_a_missing_file_or_a_layout_without_instances(tmp_path):
     records = coco(tmp_path)
-    records[0].instances.unlink()
+    records[0].parts["instances"].unlink()
     with pytest.raises(InputError, match=r"instances_train2017\.json: no such file"):
-        layouts.read_instances(records[0], 6)
-    with pytest.raises(InputError, match="has no instance annotations"):
-        layouts.read_instances(layouts.Record("a", records[0].image), 6)
+        read("instances", records[0], 6, "coco_stuff")
+    with pytest.raises(InputError, match="instances: found none"):
+        read("instances", layouts.Record("a", records[0].image), 6, "coco_stuff")
 
 
 # -- drawn scenes ----------------------------------------------------------------------------------------------------
@@ -216,8 +218,8 @@ def test_drawn_annotations_have_cocos_form(made):
 def test_drawn_instances_come_back_as_they_were_seen(made):
     root, many = made
     thing = np.isin(many.classes, (classes.BOAT, classes.CAR))
-    records = layouts.scan("coco_stuff", root, "train")
-    found = np.stack([layouts.read_instances(r, 64) for r in records])
+    records = scan("coco_stuff", root, "train")
+    found = np.stack([read("instances", r, 64, "coco_stuff") for r in records])
     several = 0
     for shown, numbers, inside in zip(found, many.instances, thing, strict=True):
         present = np.unique(numbers[inside])
@@ -235,11 +237,11 @@ def test_every_thing_of_a_scene_is_an_instance(made):
 
 def test_packing_instances(made, tmp_path):
     card = PackCard(
-        dataset="coco", layout="coco_stuff", split="test", kind="instances", side=32, expected=32, shard_size=20
+        dataset="coco", layout="coco_stuff", split="test", kind="instances", resolution=32, expected=32, shard_size=20
     )
     pack(card, made[0], tmp_path / "packed/index.json")
     shards = Shards(tmp_path / "packed/index.json", "instances")
-    records = layouts.scan("coco_stuff", made[0], "test")
+    records = scan("coco_stuff", made[0], "test")
     assert shards.ids == [r.id for r in records]
-    np.testing.assert_array_equal(shards[range(32)], [layouts.read_instances(r, 32) for r in records])
+    np.testing.assert_array_equal(shards[range(32)], [read("instances", r, 32, "coco_stuff") for r in records])
     assert shards[range(32)].any()

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from matplotlib import colormaps
 from PIL import Image
+from tests.unit.data.reading import read, scan
 
-from piti.data import layouts, pictures
-from piti.data.layouts import Record
-from piti.files import InputError
+from piti import scenes
+from piti.datasets import layouts, pictures
+from piti.datasets.layouts import Record
+from piti.store.files import InputError
 
 RNG = np.random.default_rng(0)
 
@@ -43,58 +45,58 @@ def test_scan_finds_splits_and_sorts(tmp_path):
         for i in reversed(range(count)):
             picture(tmp_path / f"images/{part}/ADE_{i}.jpg")
             labels(tmp_path / f"annotations/{part}/ADE_{i}.png", np.zeros((6, 8)))
-    train = layouts.scan("ade20k", tmp_path, "train")
+    train = scan("ade20k", tmp_path, "train")
     assert [r.id for r in train] == ["ADE_0", "ADE_1", "ADE_2"]
-    assert train[0].labels == tmp_path / "annotations/training/ADE_0.png"
-    assert [r.id for r in layouts.scan("ade20k", tmp_path, "train", exclude=("ADE_1",), limit=1)] == ["ADE_0"]
-    assert len(layouts.scan("ade20k", tmp_path, "test")) == 2
+    assert train[0].parts["labels"] == tmp_path / "annotations/training/ADE_0.png"
+    assert [r.id for r in scan("ade20k", tmp_path, "train", exclude=("ADE_1",), limit=1)] == ["ADE_0"]
+    assert len(scan("ade20k", tmp_path, "test")) == 2
 
 
 def test_labels_are_optional_but_complete(tmp_path):
     picture(tmp_path / "train2017/1.jpg")
     picture(tmp_path / "train2017/2.jpg")
-    assert layouts.scan("coco_stuff", tmp_path, "train")[0].labels is None
+    assert scan("coco_stuff", tmp_path, "train")[0].part("labels") is None
     labels(tmp_path / "stuffthingmaps/train2017/1.png", np.zeros((6, 8)))
     with pytest.raises(InputError, match=r"2\.jpg: has no labels \(expected 2\.png\)"):
-        layouts.scan("coco_stuff", tmp_path, "train")
+        scan("coco_stuff", tmp_path, "train")
 
 
 def test_folder_splits_by_hash(tmp_path):
     for i in range(20):
         picture(tmp_path / f"images/{i % 3}/{i}.jpg", (2, 2))
-    train, test = (layouts.scan("folder", tmp_path, split, test_count=5) for split in ("train", "test"))
+    train, test = (scan("folder", tmp_path, split, test_count=5) for split in ("train", "test"))
     assert len(train) == 15 and len(test) == 5
     assert not {r.id for r in train} & {r.id for r in test}
     assert [r.id for r in train] == sorted(r.id for r in train) and "/" in train[0].id
-    fewer = layouts.scan("folder", tmp_path, "train", test_count=5, limit=4)
+    fewer = scan("folder", tmp_path, "train", test_count=5, limit=4)
     assert {r.id for r in fewer} < {r.id for r in train}
-    assert len(layouts.scan("folder", tmp_path, "test", test_count=5, exclude=(test[0].id,))) == 5
+    assert len(scan("folder", tmp_path, "test", test_count=5, exclude=(test[0].id,))) == 5
 
 
 def test_diode_wants_all_companions(tmp_path):
     folder = tmp_path / "val/outdoor/scene_1/scan_1"
     diode(folder)
-    record = layouts.scan("diode", tmp_path, "test")[0]
-    assert record.id == "a" and record.depth_mask.name == "a_depth_mask.npy"
+    record = scan("diode", tmp_path, "test")[0]
+    assert record.id == "a" and record.parts["depth_mask"].name == "a_depth_mask.npy"
     # normals from their own archive
     (tmp_path / "val_normals/outdoor/scene_1/scan_1").mkdir(parents=True)
-    record.normal.rename(tmp_path / "val_normals/outdoor/scene_1/scan_1/a_normal.npy")
-    assert layouts.scan("diode", tmp_path, "test")[0].normal.is_file()
-    record.depth_mask.unlink()
+    record.parts["normal"].rename(tmp_path / "val_normals/outdoor/scene_1/scan_1/a_normal.npy")
+    assert scan("diode", tmp_path, "test")[0].parts["normal"].is_file()
+    record.parts["depth_mask"].unlink()
     with pytest.raises(InputError, match=r"a\.png: has no depth_mask"):
-        layouts.scan("diode", tmp_path, "test")
+        scan("diode", tmp_path, "test")
 
 
 def test_missing_folder_and_empty_split(tmp_path):
     with pytest.raises(InputError, match="no such folder"):
-        layouts.scan("ade20k", tmp_path, "train")
+        scan("ade20k", tmp_path, "train")
     (tmp_path / "images").mkdir()
     with pytest.raises(InputError, match="split 'train'"):
-        layouts.scan("folder", tmp_path, "train")
+        scan("folder", tmp_path, "train")
     picture(tmp_path / "images/a.jpg")
     picture(tmp_path / "images/a.png")
     with pytest.raises(InputError, match="same name"):
-        layouts.scan("folder", tmp_path, "train")
+        scan("folder", tmp_path, "train")
 
 
 def test_counts():
@@ -109,24 +111,24 @@ def test_image_is_resized_whole(tmp_path):
     for mode in ("RGB", "L"):
         path = picture(tmp_path / f"{mode}.png", (40, 20), mode)
         expected = Image.open(path).convert("RGB").resize((16, 16), Image.Resampling.BICUBIC)
-        np.testing.assert_array_equal(layouts.read_image(Record("x", path), 16), np.asarray(expected))
+        np.testing.assert_array_equal(read("images", Record("x", path), 16), np.asarray(expected))
 
 
-@pytest.mark.parametrize("size, side", [((640, 427), 256), ((100, 37), 64), ((13, 8), 32), ((64, 64), 64)])
-def test_nearest_is_pils_nearest(size, side):
+@pytest.mark.parametrize("size, resolution", [((640, 427), 256), ((100, 37), 64), ((13, 8), 32), ((64, 64), 64)])
+def test_nearest_is_pils_nearest(size, resolution):
     array = RNG.integers(0, 256, size[::-1], np.uint8)
-    expected = Image.fromarray(array).resize((side, side), Image.Resampling.NEAREST)
-    np.testing.assert_array_equal(layouts._nearest(array, side), np.asarray(expected))
+    expected = Image.fromarray(array).resize((resolution, resolution), Image.Resampling.NEAREST)
+    np.testing.assert_array_equal(pictures.nearest(array, resolution), np.asarray(expected))
 
 
 def test_labels_follow_one_convention(tmp_path):
     image = picture(tmp_path / "a.jpg", (2, 2))
     raw = labels(tmp_path / "a.png", [[0, 149], [150, 3]])
-    record = Record("a", image, labels=raw)
-    np.testing.assert_array_equal(layouts.read_labels(record, 2, "ade20k", 151), [[0, 149], [150, 3]])
+    record = Record("a", image, {"labels": raw})
+    np.testing.assert_array_equal(read("mask", record, 2, "ade20k", num_classes=151), [[0, 149], [150, 3]])
     labels(raw, [[0, 181], [255, 3]])
-    np.testing.assert_array_equal(layouts.read_labels(record, 2, "coco_stuff", 183), [[1, 182], [0, 4]])
-    np.testing.assert_array_equal(layouts.read_labels(record, 2, "folder", 183), [[1, 182], [0, 4]])
+    np.testing.assert_array_equal(read("mask", record, 2, "coco_stuff", num_classes=183), [[1, 182], [0, 4]])
+    np.testing.assert_array_equal(read("mask", record, 2, "folder", num_classes=183), [[1, 182], [0, 4]])
 
 
 @pytest.mark.parametrize(
@@ -136,21 +138,27 @@ def test_label_outside_the_range(tmp_path, layout, num_classes, bad):
     # one bad pixel that the resize would skip
     values = np.zeros((8, 8))
     values[0, 0] = bad
-    record = Record("a", picture(tmp_path / "a.jpg", (8, 8)), labels=labels(tmp_path / "a.png", values))
+    record = Record("a", picture(tmp_path / "a.jpg", (8, 8)), {"labels": labels(tmp_path / "a.png", values)})
     with pytest.raises(InputError, match=rf"a\.png: found label {bad}, expected"):
-        layouts.read_labels(record, 2, layout, num_classes)
+        read("mask", record, 2, layout, num_classes=num_classes)
 
 
 def test_labels_that_do_not_fit(tmp_path):
     image = picture(tmp_path / "a.jpg", (8, 6))
-    with pytest.raises(InputError, match=r"a\.jpg: has no labels"):
-        layouts.read_labels(Record("a", image), 4, "ade20k", 151)
+    with pytest.raises(InputError, match=r"a\.jpg: labels: found none"):
+        read("mask", Record("a", image), 4, "ade20k", num_classes=151)
     with pytest.raises(InputError, match="found 6×8 pixels, expected 8×6 pixels"):
-        layouts.read_labels(Record("a", image, labels=labels(tmp_path / "a.png", np.zeros((8, 6)))), 4, "ade20k", 151)
+        read(
+            "mask",
+            Record("a", image, {"labels": labels(tmp_path / "a.png", np.zeros((8, 6)))}),
+            4,
+            "ade20k",
+            num_classes=151,
+        )
     with pytest.raises(
         InputError, match=r"found colour \(.*expected those of the label colour map, or label ids in one channel"
     ):
-        layouts.read_labels(Record("a", image, labels=picture(tmp_path / "b.png")), 4, "ade20k", 151)
+        read("mask", Record("a", image, {"labels": picture(tmp_path / "b.png")}), 4, "ade20k", num_classes=151)
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])
@@ -158,18 +166,18 @@ def test_truncated_image(tmp_path, suffix):
     path = picture(tmp_path / f"a{suffix}", (200, 200))
     path.write_bytes(path.read_bytes()[:-5000])
     with pytest.raises(InputError, match=f"a{suffix}: not a whole image") as refusal:
-        layouts.read_image(Record("a", path), 8)
+        read("images", Record("a", path), 8)
     assert "\n" not in str(refusal.value)
     path.write_bytes(b"text")
     with pytest.raises(InputError, match="not a whole image"):
-        layouts.read_image(Record("a", path), 8)
+        read("images", Record("a", path), 8)
 
 
 def test_pixel_limit(tmp_path, monkeypatch):
     path = picture(tmp_path / "a.png", (30, 30))
     monkeypatch.setattr(pictures, "MAX_PIXELS", 800)
     with pytest.raises(InputError, match="found 30×30 pixels, expected at most 800"):
-        layouts.read_image(Record("a", path), 8)
+        read("images", Record("a", path), 8)
 
 
 def test_geometry_is_shown_as_diode_shows_it(tmp_path):
@@ -185,34 +193,35 @@ def test_geometry_is_shown_as_diode_shows_it(tmp_path):
     shown = np.where((normal == 0).all(-1, keepdims=True), -1, normal)
     for dims in (depth, depth[..., None]):
         diode(tmp_path / "val", "a", (2, 2), np.float64, depth=dims, mask=mask, normal=normal)
-        got = layouts.read_geometry(layouts.scan("diode", tmp_path, "test")[0], 2)
+        got = read("geometry", scan("diode", tmp_path, "test")[0], 2, "diode")
         np.testing.assert_array_equal(got[..., 3:], rgb)
         np.testing.assert_array_equal(got[..., :3], ((shown + 1) / 2 * 255).astype(np.uint8))
 
 
 def test_geometry_without_a_valid_pixel_is_black(tmp_path):
     diode(tmp_path / "val", depth=np.zeros((6, 8)), mask=np.zeros((6, 8)), normal=np.zeros((6, 8, 3)))
-    assert not layouts.read_geometry(layouts.scan("diode", tmp_path, "test")[0], 4).any()
+    assert not read("geometry", scan("diode", tmp_path, "test")[0], 4, "diode").any()
 
 
 def test_broken_arrays(tmp_path):
     diode(tmp_path / "val")
-    record = layouts.scan("diode", tmp_path, "test")[0]
-    np.save(record.depth, np.ones((5, 8), np.float32))
+    record = scan("diode", tmp_path, "test")[0]
+    np.save(record.parts["depth"], np.ones((5, 8), np.float32))
     with pytest.raises(InputError, match=r"a_depth\.npy: found float32 of shape \(5, 8\), expected .* 8×6 pixels"):
-        layouts.read_geometry(record, 4)
-    np.save(record.depth, np.array([[{}] * 8] * 6), allow_pickle=True)
+        read("geometry", record, 4, "diode")
+    np.save(record.parts["depth"], np.array([[{}] * 8] * 6), allow_pickle=True)
     with pytest.raises(InputError, match=r"a_depth\.npy: not a whole \.npy"):
-        layouts.read_geometry(record, 4)
-    np.save(record.depth, np.ones((6, 8), np.float32))
-    record.normal.write_bytes(record.normal.read_bytes()[:-40])
+        read("geometry", record, 4, "diode")
+    np.save(record.parts["depth"], np.ones((6, 8), np.float32))
+    record.parts["normal"].write_bytes(record.parts["normal"].read_bytes()[:-40])
     with pytest.raises(InputError, match=r"a_normal\.npy: not a whole \.npy") as refusal:
-        layouts.read_geometry(record, 4)
+        read("geometry", record, 4, "diode")
     assert "\n" not in str(refusal.value)
 
 
 def test_caption(tmp_path):
     (tmp_path / "a.txt").write_text("summer noon tree\n")
-    assert layouts.read_caption(Record("a", tmp_path, caption=tmp_path / "a.txt")) == "summer noon tree"
+    found = read("caption", Record("a", tmp_path, {"caption": tmp_path / "a.txt"}), 0)
+    np.testing.assert_array_equal(found, scenes.encode("summer noon tree"))
     with pytest.raises(InputError, match=r"b\.txt"):
-        layouts.read_caption(Record("a", tmp_path, caption=tmp_path / "b.txt"))
+        read("caption", Record("a", tmp_path, {"caption": tmp_path / "b.txt"}), 0)

@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader
 
 from piti.data.loader import Batches, subset
 from piti.data.shards import Shards, write
-from piti.files import InputError
+from piti.store.files import InputError
 
 SIDE, COUNT = 8, 10
 IDS = [f"p{i}" for i in range(COUNT)]

@@ -7,9 +7,9 @@ import pytest
 from piti.data.resize import shrink
 
 
-@pytest.mark.parametrize(("side", "smaller"), [(256, 64), (64, 16), (90, 24)])
-def test_shrinking_commutes_with_the_flip(side, smaller):
-    noise = np.random.default_rng(0).integers(0, 256, (4, side, side, 3), dtype=np.uint8)
+@pytest.mark.parametrize(("resolution", "smaller"), [(256, 64), (64, 16), (90, 24)])
+def test_shrinking_commutes_with_the_flip(resolution, smaller):
+    noise = np.random.default_rng(0).integers(0, 256, (4, resolution, resolution, 3), dtype=np.uint8)
     images = np.stack([noise[0], *(cv2.GaussianBlur(image, (0, 0), 1.5) for image in noise[1:])])
     small = shrink(images, smaller)
     assert small.shape == (4, smaller, smaller, 3)

@@ -1,16 +1,18 @@
 """The drawn data set: reproducible, exact, varied, and written as the real data sets are."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.unit.data.reading import read, scan
 
-from piti.data import layouts, scenes
+from piti import scenes
 from piti.data.resize import shrink
-from piti.data.scenes import captions, classes
-from piti.data.scenes.styles import STYLES
-from piti.data.scenes.write import _coco_labels
 from piti.evaluate import frechet
+from piti.scenes import captions, classes
+from piti.scenes.styles import STYLES
+from piti.scenes.write import _coco_labels
 
 
 @pytest.fixture(scope="module")
@@ -29,15 +31,15 @@ def test_a_scene_depends_on_seed_and_index_alone():
 
 
 def test_shapes_and_types(many):
-    n, side = 192, 32
+    n, resolution = 192, 32
     found = [(part.shape, part.dtype) for part in many]
     assert found == [
-        ((n, side, side, 3), np.uint8),
-        ((n, side, side), np.uint8),
-        ((n, side, side), np.uint8),
-        ((n, side, side), np.float32),
-        ((n, side, side), bool),
-        ((n, side, side, 3), np.float32),
+        ((n, resolution, resolution, 3), np.uint8),
+        ((n, resolution, resolution), np.uint8),
+        ((n, resolution, resolution), np.uint8),
+        ((n, resolution, resolution), np.float32),
+        ((n, resolution, resolution), bool),
+        ((n, resolution, resolution, 3), np.float32),
         ((n, scenes.LENGTH), np.uint8),
     ]
 
@@ -58,7 +60,7 @@ def test_geometry_is_exact(many):
 
 def test_a_scene_is_the_same_at_every_side():
     """Labels at 32 px are those at 96 px, seen at the same pixel centres, up to outlines and the finest texture."""
-    small, large = (scenes.render(1, np.arange(48), side) for side in (32, 96))
+    small, large = (scenes.render(1, np.arange(48), resolution) for resolution in (32, 96))
     assert (small.classes == large.classes[:, 1::3, 1::3]).mean() > 0.95
 
 
@@ -150,26 +152,26 @@ def test_captions_survive_writing(many):
 def test_written_scenes_are_read_back(tmp_path, layout, num_classes):
     scenes.write(tmp_path / "made", layout, 3, {"train": 6, "test": 4}, 32)
     drawn = scenes.render(2 * 3, np.arange(6), 32)
-    train = layouts.scan(layout, tmp_path / "made", "train", test_count=4)
-    test = layouts.scan(layout, tmp_path / "made", "test", test_count=4)
+    train = scan(layout, tmp_path / "made", "train", test_count=4)
+    test = scan(layout, tmp_path / "made", "test", test_count=4)
     assert (len(train), len(test)) == (6, 4)
-    pictures = {layouts.read_image(r, 32).tobytes() for r in train + test}
+    pictures = {read("images", r, 32).tobytes() for r in train + test}
     assert len(pictures) == 10  # train and test share nothing
     if layout == "folder":
         return
     for row, record in enumerate(train):
-        error = layouts.read_image(record, 32).astype(int) - drawn.image[row]
+        error = read("images", record, 32).astype(int) - drawn.image[row]
         assert np.abs(error).mean() < 6  # JPEG
         if num_classes:
             ids = [(c.ade20k if layout == "ade20k" else c.coco_stuff + 1) for c in scenes.CLASSES]
-            labels = layouts.read_labels(record, 32, layout, num_classes)
+            labels = read("mask", record, 32, layout, num_classes=num_classes)
             void = labels == 0
             assert void.mean() < 0.05 and void.any() == (layout == "coco_stuff")
             np.testing.assert_array_equal(labels[~void], np.array(ids)[drawn.classes[row]][~void])
         else:
-            np.testing.assert_array_equal(np.load(record.depth)[..., 0], drawn.depth[row])
-            np.testing.assert_array_equal(np.load(record.normal), drawn.normal[row])
-            np.testing.assert_array_equal(np.load(record.depth_mask) > 0, drawn.valid[row])
+            np.testing.assert_array_equal(np.load(record.parts["depth"])[..., 0], drawn.depth[row])
+            np.testing.assert_array_equal(np.load(record.parts["normal"]), drawn.normal[row])
+            np.testing.assert_array_equal(np.load(record.parts["depth_mask"]) > 0, drawn.valid[row])
 
 
 def test_coco_labels_leave_corners_open():
@@ -183,7 +185,7 @@ def test_writing_is_all_or_nothing(tmp_path, monkeypatch):
     def broken(*_):
         raise OSError("disk full")
 
-    monkeypatch.setitem(scenes.WRITERS, "ade20k", broken)
+    monkeypatch.setattr(sys.modules["piti.scenes.write"], "ade20k", broken)
     with pytest.raises(OSError):
         scenes.write(tmp_path / "made", "ade20k", 0, {"train": 2}, 16)
     assert list(tmp_path.iterdir()) == []

@@ -10,15 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from piti.data.shards import KINDS, Shards, write
-from piti.files import InputError, write_failure
+from piti.conditions import CONDITIONS, STORED, stored
+from piti.data.shards import Shards, write
+from piti.store.files import InputError, write_failure
 
 SIDE, COUNT = 12, 11  # a side that is no multiple of 8, a count that is no multiple of the shard size
 
 
 def items(kind, count=COUNT):
     high = 2 if kind == "sketch" else 256
-    return np.random.default_rng(0).integers(0, high, (count, *KINDS[kind].item(SIDE)), dtype=np.uint8)
+    return np.random.default_rng(0).integers(0, high, (count, *stored(kind).shape(SIDE)), dtype=np.uint8)
 
 
 def ids(count=COUNT):
@@ -37,14 +38,14 @@ def maker(array, calls=None, stop_at=None):
 
 
 def written(folder, kind="images", **options):
-    return write(folder, kind, ids(), maker(items(kind)), shard_size=4, side=SIDE, **options)
+    return write(folder, kind, ids(), maker(items(kind)), shard_size=4, resolution=SIDE, **options)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*CONDITIONS, *STORED])
 def test_every_kind_round_trips(tmp_path, kind):
     shards = Shards(written(tmp_path, kind, batch_size=3, attributes={"num_classes": 7}), kind)
     array = items(kind)
-    assert (len(shards), shards.kind, shards.side) == (COUNT, kind, SIDE)
+    assert (len(shards), shards.kind, shards.resolution) == (COUNT, kind, SIDE)
     assert shards.attributes == {"num_classes": 7}
     assert shards.ids == ids()
     assert np.array_equal(shards[list(range(COUNT))], array)
@@ -54,7 +55,7 @@ def test_every_kind_round_trips(tmp_path, kind):
 
 def test_another_shard_size_goes_on_and_leaves_nothing_of_the_first(tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        write(tmp_path, "images", ids(), maker(items("images"), stop_at=ids()[-1]), shard_size=2, side=SIDE)
+        write(tmp_path, "images", ids(), maker(items("images"), stop_at=ids()[-1]), shard_size=2, resolution=SIDE)
     assert len(list(tmp_path.glob("shard-*"))) == 5
     shards = Shards(written(tmp_path))
     assert np.array_equal(shards[list(range(COUNT))], items("images"))
@@ -88,7 +89,7 @@ def test_rows_join_by_id(tmp_path):
 def test_an_interrupted_run_continues_shard_by_shard(tmp_path):
     array = items("images")
     with pytest.raises(KeyboardInterrupt):
-        write(tmp_path, "images", ids(), maker(array, stop_at="höhe/006"), shard_size=4, side=SIDE, batch_size=2)
+        write(tmp_path, "images", ids(), maker(array, stop_at="höhe/006"), shard_size=4, resolution=SIDE, batch_size=2)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["shard-00000.h5"]  # no index, no half shard
     calls, done = [], []
     index = write(tmp_path, "images", ids(), maker(array, calls), 4, SIDE, batch_size=2, progress=done.append)
@@ -172,7 +173,7 @@ def miscount_shard(folder):
         (miscount, "count: found 11 items in its shards, expected 12"),
         (miscount_shard, r"shard-00001.h5: shapes of ids and items: found \(4, 4"),
         (lambda folder: (folder / "index.json").unlink(), "no such file"),
-        (lambda folder: (folder / "index.json").write_text('{"kind": "images"}'), "key 'side': not found"),
+        (lambda folder: (folder / "index.json").write_text('{"kind": "images"}'), "key 'resolution': not found"),
         (lambda folder: write_failure([folder / "index.json"], "diverged"), r"failure record \(diverged\)"),
     ],
 )

@@ -12,11 +12,18 @@ from piti.data import packing, sources
 from piti.data.packing import pack
 from piti.data.shards import Shards
 from piti.data.sources import Sources
-from piti.files import InputError
+from piti.store.files import InputError
 
 COUNT = 7
 CARD = PackCard(
-    dataset="own", layout="folder", split="train", kind="images", side=8, train=COUNT, expected=COUNT, shard_size=3
+    dataset="own",
+    layout="folder",
+    split="train",
+    kind="images",
+    resolution=8,
+    train=COUNT,
+    expected=COUNT,
+    shard_size=3,
 )
 
 

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from piti.diffusion.gaussian import GaussianDiffusion
+from piti.diffusion.respacing import kept_steps
 from piti.diffusion.schedule import betas, spaced_betas
-from piti.files import InputError
-from piti.respacing import kept_steps
+from piti.store.files import InputError
 
 PROCESSES = [
     ("linear", 1000, ""),

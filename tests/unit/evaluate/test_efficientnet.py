@@ -4,8 +4,8 @@ import torch
 from piti.evaluate.efficientnet import Trunk
 
 
-@pytest.mark.parametrize("side", [64, 65, 128])
-def test_equals_timm(side):
+@pytest.mark.parametrize("resolution", [64, 65, 128])
+def test_equals_timm(resolution):
     import timm
 
     torch.manual_seed(0)
@@ -17,7 +17,7 @@ def test_equals_timm(side):
             torch.nn.init.uniform_(module.weight, 0.5, 2)
     trunk = Trunk().eval()
     trunk.load_state_dict({k: v for k, v in whole.state_dict().items() if k in trunk.state_dict()})
-    x = torch.rand(2, 3, side, side) * 2 - 1
+    x = torch.rand(2, 3, resolution, resolution) * 2 - 1
     with torch.no_grad():
         expected = whole.blocks[:4](whole.bn1(whole.conv_stem(x)))
         torch.testing.assert_close(trunk(x), expected, rtol=1e-4, atol=1e-5)

@@ -9,8 +9,8 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
 
-from piti.evaluate import extractors
-from piti.files import InputError
+from piti.evaluate import extract, feature_networks
+from piti.store.files import InputError
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 40, 40, 3), np.uint8)
 
@@ -53,7 +53,7 @@ def small_clip(monkeypatch, tmp_path, weights):
     config = {"embed_dim": 512, "quick_gelu": True, "vision_cfg": vision, "text_cfg": text}
     (tmp_path / "small-quickgelu.json").write_text(json.dumps(config))
     open_clip.add_model_config(tmp_path)
-    monkeypatch.setattr(extractors, "CLIP_MODEL", "small-quickgelu")
+    monkeypatch.setattr(feature_networks, "CLIP_MODEL", "small-quickgelu")
     model = open_clip.create_model("small-quickgelu", load_weights=False)
     save_file(model.state_dict(), weights / "clip_vit_b32")
     return model.eval()
@@ -61,24 +61,24 @@ def small_clip(monkeypatch, tmp_path, weights):
 
 @pytest.mark.parametrize("name", ["inception", "efficientnet_lite0", "vgg16"])
 def test_features_have_the_stated_width_and_do_not_depend_on_the_batch(weights, name):
-    extractor = extractors.load(name, weights / name)
-    whole = extractors.extract(extractor, IMAGES)
+    extractor = extract.load(name, weights / name)
+    whole = extract.extract(extractor, IMAGES)
     assert whole.shape == (3, extractor.spec.width) and whole.dtype == np.float32
     assert np.isfinite(whole).all() and np.ptp(whole, axis=0).any()
-    np.testing.assert_allclose(extractors.extract(extractor, IMAGES, batch_size=2), whole, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(extract.extract(extractor, IMAGES, batch_size=2), whole, rtol=1e-4, atol=1e-5)
 
 
 def test_inception_receives_minus_one_to_one(weights):
     """Its stand-in adds up the three channels' means."""
     flat = np.full((1, 20, 20, 3), (0, 128, 192), np.uint8)
-    features = extractors.load("inception", weights / "inception")(flat)
+    features = extract.load("inception", weights / "inception")(flat)
     np.testing.assert_allclose(features, -1 + 0 + 0.5, atol=1e-6)
 
 
 def test_clip_equals_its_own_preprocessing(weights, small_clip):
     from open_clip.transform import image_transform
 
-    extractor = extractors.load("clip_vit_b32", weights / "clip_vit_b32")
+    extractor = extract.load("clip_vit_b32", weights / "clip_vit_b32")
     transform = image_transform(224, is_train=False, resize_mode="shortest", interpolation="bicubic")
     with torch.no_grad():
         expected = small_clip.encode_image(torch.stack([transform(Image.fromarray(i)) for i in IMAGES]))
@@ -86,26 +86,26 @@ def test_clip_equals_its_own_preprocessing(weights, small_clip):
     assert not np.allclose(np.linalg.norm(expected, axis=1), 1)  # not normalised
 
 
-@pytest.mark.parametrize("side", [17, 40, 75])
-def test_bicubic_float_is_pillow_without_rounding(side):
-    got = extractors.bicubic_float(torch.from_numpy(IMAGES).permute(0, 3, 1, 2), side)
+@pytest.mark.parametrize("resolution", [17, 40, 75])
+def test_bicubic_float_is_pillow_without_rounding(resolution):
+    got = extract.bicubic_float(torch.from_numpy(IMAGES).permute(0, 3, 1, 2), resolution)
     for channel in range(3):
         plane = Image.fromarray(IMAGES[1, :, :, channel].astype(np.float32))
-        expected = np.asarray(plane.resize((side, side), Image.Resampling.BICUBIC)).clip(0, 255)
+        expected = np.asarray(plane.resize((resolution, resolution), Image.Resampling.BICUBIC)).clip(0, 255)
         np.testing.assert_allclose(got[1, channel], expected, atol=1e-3)
 
 
 def test_refuses_wrong_weights(weights, tmp_path):
     with pytest.raises(InputError, match=r"nearest valid key: inception"):
-        extractors.load("inceptoin", weights / "inception")
+        extract.load("inceptoin", weights / "inception")
     with pytest.raises(InputError, match=r"none: no such file, expected the weights of vgg16"):
-        extractors.load("vgg16", tmp_path / "none")
+        extract.load("vgg16", tmp_path / "none")
     with pytest.raises(InputError, match=r"vgg16.*missing"):
-        extractors.load("efficientnet_lite0", weights / "vgg16")
+        extract.load("efficientnet_lite0", weights / "vgg16")
     (tmp_path / "broken").write_bytes(b"12345")
     for name in ("inception", "vgg16"):
         with pytest.raises(InputError, match=r"broken: found no (readable weights|whole safetensors file)"):
-            extractors.load(name, tmp_path / "broken")
+            extract.load(name, tmp_path / "broken")
 
 
 def test_the_resize_is_clean_fid_s():
@@ -114,5 +114,5 @@ def test_the_resize_is_clean_fid_s():
 
     image = np.random.default_rng(0).integers(0, 256, (96, 96, 3), dtype=np.uint8)
     theirs = build_resizer("clean")(image)
-    ours = extractors.bicubic_float(torch.from_numpy(image).permute(2, 0, 1)[None], 299)[0].permute(1, 2, 0).numpy()
+    ours = extract.bicubic_float(torch.from_numpy(image).permute(2, 0, 1)[None], 299)[0].permute(1, 2, 0).numpy()
     assert np.abs(ours - theirs).max() < 1e-3

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from piti.evaluate.features import Features, Spec, read_features, write_features
-from piti.files import InputError
+from piti.store.files import InputError
 
 SPEC = Spec("inception", "pool", 3, "bicubic_float 299", "ab" * 32)
 

@@ -21,12 +21,3 @@ def test_has_no_bias_at_small_counts():
     rng = np.random.default_rng(1)
     values = [kid.distance(*rng.standard_normal((2, 10, 4))) for _ in range(2000)]
     assert abs(np.mean(values)) < 4 * np.std(values) / 2000**0.5
-
-
-def test_subsets_follow_their_generator_and_the_whole_is_their_limit():
-    rng = np.random.default_rng(2)
-    x, y = rng.standard_normal((60, 4)), rng.standard_normal((60, 4)) + 0.5
-    draws = [kid.subset_distance(x, y, np.random.default_rng(s), subsets=300, size=40) for s in (0, 0, 1)]
-    assert draws[0] == draws[1] != draws[2]
-    assert draws[0] == pytest.approx(kid.distance(x, y), rel=0.1)
-    assert kid.subset_distance(x, y, rng, subsets=1) == pytest.approx(kid.distance(x, y))

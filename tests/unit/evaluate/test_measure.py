@@ -5,12 +5,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from piti import scenes
 from piti.cards import AlignmentCard
-from piti.data import scenes
 from piti.data.shards import Shards, write
 from piti.evaluate.measure import measure, reader
-from piti.files import InputError
 from piti.networks.hed import HED
+from piti.store.files import InputError
 
 SIDE, COUNT = 32, 6
 CPU = torch.device("cpu")

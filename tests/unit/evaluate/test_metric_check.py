@@ -9,8 +9,9 @@ import torch
 
 from piti.cards import MetricCheckCard
 from piti.data import shards
-from piti.evaluate import extractors
-from piti.evaluate.metric_check import DISTORTIONS, Distorted, check_metric, rises
+from piti.evaluate import extract
+from piti.evaluate.metric_check import DISTORTIONS, Distorted, check_metric
+from piti.report.metric_check import rises, write_check
 
 SIDE = 16
 
@@ -62,14 +63,14 @@ def test_a_metric_is_believed_only_if_it_rises(photographs, network, rises, tmp_
         extractor.spec = SimpleNamespace(name=name)
         return extractor
 
-    monkeypatch.setattr(extractors, "load", load)
+    monkeypatch.setattr(extract, "load", load)
     ids = [f"{i:02d}" for i in range(len(photographs))]
     index = shards.write(tmp_path / "shards", "images", ids, lambda asked: photographs[[*map(int, asked)]], 40, SIDE)
     card = MetricCheckCard(
         name="metric_check", title="", preset="", note="", extractors={"fid": "any"}, strengths=(0.4, 0.8), seed=0
     )
     output = tmp_path / "table.csv"
-    check_metric(card, output, [index, index], [tmp_path / "weights"], 8, torch.device("cpu"))
+    write_check(card, output, check_metric(card, [index, index], [tmp_path / "weights"], 8, torch.device("cpu")))
     table, long = pd.read_csv(output), pd.read_csv(tmp_path / "long.csv")
     assert list(table.columns) == ["Distortion", "floor", "0.4", "0.8", "rises", "preset", "note", "n"]
     assert len(table) == len(DISTORTIONS)
@@ -90,6 +91,6 @@ def test_without_photographs_it_says_why(tmp_path):
     card = MetricCheckCard(
         name="m", title="", preset="", note="", extractors={"fid": "a"}, strengths=(0.1,), seed=0, reason="no source"
     )
-    check_metric(card, tmp_path / "table.csv", [], [], 8, torch.device("cpu"))
+    write_check(card, tmp_path / "table.csv", check_metric(card, [], [], 8, torch.device("cpu")))
     assert "no source" in (tmp_path / "table.csv").read_text()
     assert "no source" in (tmp_path / "table.md").read_text()

@@ -9,7 +9,7 @@ from cleanfid.fid import frechet_distance
 from piti.evaluate import reference
 from piti.evaluate.features import Features, Spec
 from piti.evaluate.score import score
-from piti.files import InputError
+from piti.store.files import InputError
 
 SPEC = Spec("inception", "pool", 8, "bicubic_float 299", "ab" * 32)
 N = 60

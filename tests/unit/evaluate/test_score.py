@@ -6,7 +6,7 @@ import pytest
 from piti.evaluate import frechet, kid
 from piti.evaluate.features import Features, Spec
 from piti.evaluate.score import difference, score
-from piti.files import InputError
+from piti.store.files import InputError
 
 SPEC = Spec("inception", "pool", 8, "bicubic_float 299", "ab" * 32)
 N = 60

@@ -41,6 +41,6 @@ def test_a_batch_is_its_items(model):
 
 def test_a_larger_side_comes_back_at_the_photographs_own(model):
     images = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3), dtype=np.uint8)
-    enlarged = edges(model, images, side=32)
+    enlarged = edges(model, images, resolution=32)
     assert enlarged.shape == (2, 16, 16)
     assert np.abs(enlarged - edges(model, images)).max() > 1e-4

@@ -8,7 +8,7 @@ from tests.unit.train import tiny
 from tests.unit.train.test_gan import GANS
 
 from piti.baselines import build as build_baseline
-from piti.cards import EstimatorConfig, GANConfig
+from piti.cards import EstimatorConfig
 from piti.networks.estimator import build as build_estimator
 from piti.networks.patch_discriminator import PatchDiscriminator
 from piti.networks.piti import PITI
@@ -17,8 +17,12 @@ CHANNELS = GANS["spade"].condition_channels
 
 
 def piti_inputs(count: int, low_res: bool = False) -> list[torch.Tensor]:
-    side = tiny.SIDE if low_res else tiny.BASE_SIDE
-    inputs = [torch.randn(count, 3, side, side), torch.linspace(1, 900, count), torch.randn(count, 3, 32, 32)]
+    resolution = tiny.SIDE if low_res else tiny.BASE_SIDE
+    inputs = [
+        torch.randn(count, 3, resolution, resolution),
+        torch.linspace(1, 900, count),
+        torch.randn(count, 3, 32, 32),
+    ]
     return [*inputs, torch.randn(count, 3, tiny.BASE_SIDE, tiny.BASE_SIDE)] if low_res else inputs
 
 
@@ -30,7 +34,7 @@ NETWORKS = {
     "small_unet": (lambda: build_estimator(EstimatorConfig("small_unet", 8, 4)), lambda n: [torch.randn(n, 3, 32, 32)]),
 }
 for kind, config in GANS.items():
-    made, condition = build_baseline(GANConfig(**{kind: config})), (CHANNELS, config.side, config.side)
+    made, condition = build_baseline(config), (CHANNELS, config.resolution, config.resolution)
     noise = [config.z_dim] if kind == "oasis" else []
     image = 3 if kind == "oasis" else CHANNELS + 3
     NETWORKS[f"{kind} generator"] = (
@@ -39,7 +43,7 @@ for kind, config in GANS.items():
     )
     NETWORKS[f"{kind} discriminator"] = (
         lambda made=made: made.discriminator,
-        lambda n, c=image, side=config.side: [torch.randn(n, c, side, side)],
+        lambda n, c=image, resolution=config.resolution: [torch.randn(n, c, resolution, resolution)],
     )
 
 

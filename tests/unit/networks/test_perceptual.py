@@ -1,10 +1,10 @@
-"""VGG features and the perceptual loss on weights of the right shapes."""
+"""VGG features, on weights of the right shapes."""
 
 import pytest
 import torch
 
-from piti.files import InputError
-from piti.networks.perceptual import CONVENTIONS, DEPTHS, FIVE_LEVELS, PerceptualLoss, VGGFeatures
+from piti.networks.perceptual import CONVENTIONS, DEPTHS, VGGFeatures
+from piti.store.files import InputError
 
 # torchvision's own indices of the convolutions
 CONVOLUTIONS = {
@@ -66,55 +66,6 @@ def test_input_conventions():
     torch.testing.assert_close(seen("torchvision"), (rgb - mean) / std)
     torch.testing.assert_close(seen("caffe"), 255 * rgb.flip(1) - torch.tensor([104.007, 116.669, 122.679]))
     torch.testing.assert_close(seen("raw"), x[:, :, 0, 0])
-
-
-@pytest.mark.parametrize("kind", ["conv2_2", "multilevel"])
-def test_a_weight_means_the_same_for_weights_of_either_convention(kind):
-    """A network of 0..255 has features that are larger by as much as its input is; the loss must not be."""
-    normalised, published = weights(), weights()
-    published = {n: t * (255 * 0.226 if n.endswith("bias") else 1) for n, t in published.items()}
-    for state in (normalised, published):  # the order of the channels does not matter
-        state["features.0.weight"] = state["features.0.weight"].mean(dim=1, keepdim=True).expand(-1, 3, -1, -1)
-    x, target = images(1), images(2)
-    one = PerceptualLoss(normalised, kind)(x, target)
-    other = PerceptualLoss(published, kind, convention="caffe")(x, target)
-    torch.testing.assert_close(other, one, rtol=0.1, atol=0)
-
-
-@pytest.mark.parametrize("kind", ["conv2_2", "multilevel"])
-def test_loss_is_a_distance(kind):
-    loss = PerceptualLoss(weights(), kind)
-    x, target = images(1).requires_grad_(), images(2)
-    value = loss(x, target)
-    assert value.shape == (2,)
-    torch.testing.assert_close(value, loss(target, x))
-    (grad,) = torch.autograd.grad(value.sum(), x)
-    assert (loss(x - 0.02 * grad / grad.abs().max(), target) < value).all()
-
-    same = loss(x, x.detach())
-    assert (same == 0).all()
-    assert torch.autograd.grad(same.sum(), x)[0].isfinite().all()  # the norm's kink at 0 gives no NaN
-    assert not any(p.requires_grad for p in loss.parameters())
-
-
-def test_closed_forms():
-    """conv2_2 squares one level before its ReLU; multilevel adds up root mean squares."""
-    state = weights()
-    x, target = images(1), images(2)
-    (a,), (b,) = (VGGFeatures(state, ("conv2_2",))(image) for image in (x, target))
-    assert (a < 0).any()
-    torch.testing.assert_close(PerceptualLoss(state, "conv2_2")(x, target), (a - b).square().mean(dim=(1, 2, 3)))
-    levels = zip(VGGFeatures(state, FIVE_LEVELS)(x), VGGFeatures(state, FIVE_LEVELS)(target), strict=True)
-    rms = sum((a - b).square().mean(dim=(1, 2, 3)).sqrt() for a, b in levels)
-    torch.testing.assert_close(PerceptualLoss(state, "multilevel")(x, target), rms)
-
-
-def test_autocast_keeps_the_loss_in_float32():
-    loss = PerceptualLoss(weights(), "multilevel")
-    with torch.autocast("cpu", torch.bfloat16):
-        value = loss(images(1), images(2))
-    assert value.dtype == torch.float32
-    torch.testing.assert_close(value, loss(images(1), images(2)), rtol=0.02, atol=0)
 
 
 @pytest.mark.parametrize("arch", ["vgg16", "vgg19"])

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from piti.cards import EncoderConfig, TextConfig, UNetConfig
-from piti.files import InputError
-from piti.networks.checkpoint import load, strip_text
 from piti.networks.condition_encoder import ConditionEncoder
 from piti.networks.glide import GLIDE
 from piti.networks.piti import PITI
 from piti.networks.unet import UNet
+from piti.networks.weights import load, strip_text
+from piti.store.files import InputError
 
 FULL = json.loads((Path(__file__).parents[2] / "golden" / "data" / "full_keys.json").read_text())
 BASE = UNetConfig()
@@ -61,17 +61,17 @@ def test_full_size_prior_gives_the_decoder(name, unet):
     assert {key: tuple(value.shape) for key, value in kept.items()} == shapes(decoder)
 
 
-@pytest.mark.parametrize("side, strides, channels", [(64, 3, 3), (64, 3, 1), (32, 2, 6), (128, 4, 3)])
-def test_encoder_sizes(side, strides, channels):
-    config = EncoderConfig(in_channels=channels, side=side, strides=strides, width=32, layers=2, heads=4)
-    tokens, pooled = ConditionEncoder(config)(torch.randn(2, channels, side, side))
-    assert tokens.shape == (2, (side >> strides) ** 2, 32) and pooled.shape == (2, 32)
+@pytest.mark.parametrize("resolution, strides, channels", [(64, 3, 3), (64, 3, 1), (32, 2, 6), (128, 4, 3)])
+def test_encoder_sizes(resolution, strides, channels):
+    config = EncoderConfig(in_channels=channels, resolution=resolution, strides=strides, width=32, layers=2, heads=4)
+    tokens, pooled = ConditionEncoder(config)(torch.randn(2, channels, resolution, resolution))
+    assert tokens.shape == (2, (resolution >> strides) ** 2, 32) and pooled.shape == (2, 32)
 
 
 def small_piti(in_channels=3):
     torch.manual_seed(0)
     unet = UNetConfig(**{**vars(SMALL), "in_channels": in_channels})
-    model = PITI(unet, EncoderConfig(side=32, strides=3, width=32, layers=1, heads=4)).eval()
+    model = PITI(unet, EncoderConfig(resolution=32, strides=3, width=32, layers=1, heads=4)).eval()
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.1)
     return model

@@ -13,15 +13,15 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from piti.cards import EncoderConfig, TextConfig, UNetConfig
-from piti.files import InputError
 from piti.networks import perceptual
-from piti.networks.checkpoint import load
 from piti.networks.glide import GLIDE
 from piti.networks.hed import GROUPS, HED
 from piti.networks.perceptual import VGGFeatures
 from piti.networks.piti import PITI
 from piti.networks.pretrained import FORMATS, convert
 from piti.networks.unet import UNet
+from piti.networks.weights import load
+from piti.store.files import InputError
 
 FULL_KEYS = json.loads((Path(__file__).parents[2] / "golden/data/full_keys.json").read_text())
 UNET = UNetConfig(model_channels=32, channel_mult=(1, 2), num_res_blocks=1, attention_resolutions=(2,), token_width=32)
@@ -127,7 +127,7 @@ def test_glide_drops_what_piti_drops(model, tmp_path):
 
 
 def test_a_released_checkpoint(tmp_path):
-    model = PITI(UNET, EncoderConfig(side=32, strides=3, width=32, layers=1, heads=1))
+    model = PITI(UNET, EncoderConfig(resolution=32, strides=3, width=32, layers=1, heads=1))
     expected = randomised(model)
     same(convert(save(expected, tmp_path / "piti.pt"), "piti"), expected)
     with pytest.raises(InputError, match=r"found cls_token, expected names that begin with encoder\. or decoder\."):

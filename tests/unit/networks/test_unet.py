@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 
 from piti.cards import UNetConfig
-from piti.files import InputError
 from piti.networks.unet import AttentionBlock, UNet, timestep_embedding
+from piti.store.files import InputError
 
 SMALL = dict(model_channels=16, channel_mult=(1, 2), num_res_blocks=1, attention_resolutions=(2,), num_head_channels=8)
 
@@ -22,14 +22,14 @@ def unet(seed=0, **changes):
     return model
 
 
-def inputs(side=16, batch=2, channels=3, tokens=5):
+def inputs(resolution=16, batch=2, channels=3, tokens=5):
     generator = torch.Generator().manual_seed(1)
 
     def draw(*shape):
         return torch.randn(*shape, generator=generator)
 
     return (
-        draw(batch, channels, side, side),
+        draw(batch, channels, resolution, resolution),
         torch.tensor([751.0, 3.5])[:batch],
         draw(batch, tokens, 24),
         draw(batch, 24),

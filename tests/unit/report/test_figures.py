@@ -7,11 +7,11 @@ import pytest
 from PIL import Image
 
 from piti.cards import Column, FigureCard, Strip
-from piti.data.conditions import painted
+from piti.conditions import stored as form
 from piti.data.shards import pick, write
-from piti.files import write_failure, write_json
 from piti.report import figures
 from piti.report.figures import make_figure, middle
+from piti.store.files import write_failure, write_json
 
 IDS = [f"image-{i}" for i in range(6)]
 SIDE = 16
@@ -61,7 +61,7 @@ def test_each_image_is_a_line_of_the_columns_in_order(tmp_path, files, drawn):
     for row, line in zip(ids, drawn, strict=True):
         for shown, kind in zip(line, ("mask", "images", "images"), strict=False):
             stored = figures.Shards(files[0 if kind == "mask" else 1])
-            assert np.array_equal(shown.picture, painted(stored[stored.rows([row])], kind)[0])
+            assert np.array_equal(shown.picture, form(kind).paint(stored[stored.rows([row])])[0][0])
 
 
 def test_a_missing_column_says_why_once(tmp_path, files, drawn):
@@ -144,9 +144,9 @@ def test_pages_are_disjoint_while_there_are_enough_images():
 def test_pieces():
     picture = np.arange(100).reshape(10, 10)
     assert middle(picture, 0.4).shape == (4, 4) and middle(picture, 0.4)[0, 0] == picture[3, 3]
-    edges = painted(np.eye(4, dtype=np.uint8)[None], "sketch")
+    edges = form("sketch").paint(np.eye(4, dtype=np.uint8)[None])[0]
     assert edges.shape == (1, 4, 4, 3) and edges[0, 0, 0].tolist() == [255] * 3 and not edges[0, 0, 1].any()
-    assert not painted(np.zeros((1, 4, 4), np.uint8), "mask").any()  # void is black
+    assert not form("mask").paint(np.zeros((1, 4, 4), np.uint8))[0].any()  # void is black
 
 
 def test_a_sweep_has_a_curve_for_each_kind_of_guidance_and_a_level_for_photographs(tmp_path, files, monkeypatch):

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from piti.card import digest, to_dict
 from piti.cards import Cell, ReportCard, TableCard
-from piti.files import InputError, write_failure, write_json
+from piti.cards.base import digest, to_dict
 from piti.report.chain import Link, ancestors, read_chain
 from piti.report.html import Cost, assumed, codes, costs, make_report, show_cell, shown_link, stale, trained
 from piti.report.tables import make_table
+from piti.store.files import InputError, write_failure, write_json
 
 HOSTILE = "<script>alert(1)</script>"
 DEVIATIONS = Path(__file__).parents[3] / "DEVIATIONS.md"
@@ -86,10 +86,11 @@ def report(tmp_path):
             tables=(digest(table),),
             figures=(),
             claims="cccccccccc",
+            deviations="dddddddddd",
             code_now={"train": "new", "score": "new"},
         )
         output = tmp_path / "report.html"
-        make_report(card, output, [claims], [DEVIATIONS], [file], [])
+        make_report(card, output, claims, DEVIATIONS, [file], [])
         return output.read_text()
 
     return build
@@ -189,7 +190,7 @@ def test_the_page_needs_nothing_else(report):
 
 def test_a_changed_downloader_makes_nothing_stale(tmp_path):
     now = {"download": "new", "pack": "new"}
-    said = dict.fromkeys(("title", "preset", "note", "claims"), "")
+    said = dict.fromkeys(("title", "preset", "note", "claims", "deviations"), "")
     card = ReportCard(**said, comparable=False, tables=(), figures=(), code_now=now)
     for step, expected in (("download", False), ("pack", True)):
         file = made(tmp_path / f"x/{step}/0000000000/f", step, {}, code="old")
@@ -217,7 +218,7 @@ def test_a_table_without_its_card_is_refused(tmp_path):
 
 
 def test_chain_holds_each_artefact_once(tmp_path):
-    data = made(tmp_path / "data/d/0000000000/drawn", "draw_scenes", {})
+    data = made(tmp_path / "data/d/0000000000/synthetic", "draw_scenes", {})
     left, right = (made(tmp_path / f"x/{n}/{n * 10}/f", "pack", {}, {"root": [data]}) for n in "12")
     own = tmp_path / "photographs"
     top = made(tmp_path / "scores/s/3333333333/score.json", "score", {}, {"real": [left, own], "fake": [right]})

@@ -12,11 +12,11 @@ from tests.house import ROOT
 from piti.cards import Comparison, Contestant, StudyCard, TallyCard
 from piti.config import load
 from piti.data import shards
-from piti.files import InputError, write_failure
 from piti.plan import resolve
 from piti.report.study.make import make_study
 from piti.report.study.pairs import draw
 from piti.report.study.tally import tally_study
+from piti.store.files import InputError, write_failure
 
 IDS = [f"image{n:02}" for n in range(20)]
 COLOUR = {"ours": 10, "spade": 20, "oasis": 30}  # grey level of each method's pictures
@@ -40,7 +40,7 @@ def samples(tmp_path):
     def grey(method):
         return lambda ids: np.full((len(ids), 4, 4, 3), COLOUR[method], np.uint8)
 
-    return {m: shards.write(tmp_path / m, "images", IDS, grey(m), shard_size=8, side=4) for m in COLOUR}
+    return {m: shards.write(tmp_path / m, "images", IDS, grey(m), shard_size=8, resolution=4) for m in COLOUR}
 
 
 # -- pairs -------------------------------------------------------------------------------------------------------------
@@ -85,8 +85,8 @@ def test_the_page_shows_what_the_key_says_and_names_nobody(samples, tmp_path):
     assert len(key["pairs"]) == 12
     for token, pair in key["pairs"].items():
         other = {"left": "right", "right": "left"}[pair["ours"]]
-        for side, method in ((pair["ours"], "ours"), (other, pair["over"])):
-            assert np.unique(Image.open(page / "images" / f"{token}-{side}.png")).tolist() == [COLOUR[method]]
+        for resolution, method in ((pair["ours"], "ours"), (other, pair["over"])):
+            assert np.unique(Image.open(page / "images" / f"{token}-{resolution}.png")).tolist() == [COLOUR[method]]
     files = [file for file in page.rglob("*") if file.is_file()]
     assert len(files) == 24 + len(["index.html", "study.css", "study.js", "pairs.js", "amt.html", "amt.csv"])
     for file in files:
@@ -141,7 +141,7 @@ def tally(tmp_path):
             folder.mkdir(exist_ok=True)
             (folder / name).write_bytes(text if isinstance(text, bytes) else text.encode())
         output = tmp_path / "table.csv"
-        more = tally_study(table2, output, [tmp_path / "key.json"], [folder] if files is not None else [])
+        more = tally_study(table2, output, tmp_path / "key.json", folder if files is not None else None)
         table = pd.read_csv(output, index_col=0, dtype=str, keep_default_na=False)
         assert r"\begin{tabular}" in (tmp_path / "table.tex").read_text()
         return table.drop(columns=["preset", "note", "n"]), pd.read_csv(tmp_path / "long.csv"), more["rejected"]
@@ -200,7 +200,7 @@ def test_votes_must_be_a_folder(tmp_path):
     file.write_text(HEAD)
     (tmp_path / "key.json").write_text(json.dumps(KEY))
     with pytest.raises(InputError, match="expected a folder"):
-        tally_study(None, tmp_path / "table.csv", [tmp_path / "key.json"], [file])
+        tally_study(None, tmp_path / "table.csv", tmp_path / "key.json", file)
 
 
 # -- the plan ----------------------------------------------------------------------------------------------------------

@@ -4,8 +4,9 @@ import pandas as pd
 import pytest
 
 from piti.cards import Cell, TableCard
-from piti.files import InputError, write_failure, write_json
-from piti.report.tables import interval, make_table
+from piti.evaluate.intervals import over_seeds
+from piti.report.tables import make_table
+from piti.store.files import InputError, write_failure, write_json
 
 
 def score(value, n=100, reference="real", extractor="inception", higher_is_better=False):
@@ -67,7 +68,7 @@ def test_seeds_are_averaged_and_give_the_interval(tmp_path):
     assert float(long.loc[0, "value"]) == 12
     half = 12.706204736 * 2 / 2**0.5 * 2**0.5  # t(0.975, 1) * s / sqrt(2), s = 2 sqrt(2)
     assert float(long.loc[0, "high"]) == pytest.approx(12 + half)
-    assert interval([score(10)]) == (9, 12)
+    assert over_seeds([score(10)]) == (9, 12)
 
 
 def test_the_best_of_several_says_so(tmp_path):

@@ -10,8 +10,8 @@ from tests.unit.sample.test_sampling import card
 from piti.cards import Edit, EditsCard, SamplingConfig
 from piti.data.edits import segment
 from piti.data.shards import Shards, write
-from piti.files import InputError
 from piti.sample.edits import choose, edit_samples, errors
+from piti.store.files import InputError
 
 CPU = torch.device("cpu")
 STEPS = SamplingConfig(base_sampler="ddim", guidance=0.0, base_respacing="20", upsampler_respacing="3")

@@ -9,11 +9,11 @@ from tests.unit.sample.conftest import COUNT, ENCODER
 from tests.unit.train import tiny
 
 from piti.cards import SampleCard, SamplingConfig
-from piti.data.conditions import CONDITIONS
+from piti.conditions import CONDITIONS
 from piti.data.shards import Shards
-from piti.diffusion.noise import ImageNoise
 from piti.networks.piti import PITI
 from piti.sample import diffusion as sampling
+from piti.seeds import ImageNoise
 
 
 def card(name="base", shard_size=3, **config):
@@ -23,7 +23,7 @@ def card(name="base", shard_size=3, **config):
         conditions="",
         sampling=SamplingConfig(**{"base_respacing": "3", "upsampler_respacing": "3"} | config),
         seed=4,
-        side=tiny.SIDE if upsampler else tiny.BASE_SIDE,
+        resolution=tiny.SIDE if upsampler else tiny.BASE_SIDE,
         unet=tiny.UPSAMPLER if upsampler else tiny.UNET,
         encoder=ENCODER,
         noise_schedule="squaredcos_cap_v2",

@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 from tests.unit.train import tiny
 
-from piti.card import dumps
 from piti.cards import TrainCard
+from piti.cards.base import dumps
 
 
 class Child:

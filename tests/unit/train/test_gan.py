@@ -9,11 +9,11 @@ from safetensors.torch import load_file
 from tests.unit.train import tiny
 
 from piti.baselines import build
-from piti.cards import GANConfig, TrainCard, TrainingConfig
-from piti.cards_baselines import OASISConfig, Pix2PixHDConfig, SPADEConfig
-from piti.data.scenes import CLASSES
-from piti.files import failure
-from piti.networks.checkpoint import load
+from piti.cards import TrainCard, TrainingConfig
+from piti.cards.baselines import OASISConfig, Pix2PixHDConfig, SPADEConfig
+from piti.networks.weights import load
+from piti.scenes import CLASSES
+from piti.store.files import failure
 from piti.train.gan import GANObjective
 from piti.train.loop import Stopped
 from piti.train.run import Run
@@ -30,14 +30,14 @@ STEPS = 6
 @pytest.fixture(scope="module")
 def pairs(tmp_path_factory):
     """Scenes at 72 px, which OASIS's 64 px are cut from (the others: 32)."""
-    from piti.data import scenes
+    from piti import scenes
     from piti.data.shards import write
 
-    folder, count, side = tmp_path_factory.mktemp("pairs"), 6, 72
-    drawn, ids = scenes.render(5, list(range(count)), side), [f"scene-{i}" for i in range(count)]
+    folder, count, resolution = tmp_path_factory.mktemp("pairs"), 6, 72
+    drawn, ids = scenes.render(5, list(range(count)), resolution), [f"scene-{i}" for i in range(count)]
     stored = {"images": drawn.image, "mask": drawn.classes + 1}
     return {
-        kind: write(folder / kind, kind, ids, lambda w, a=array: a[[ids.index(i) for i in w]], 4, side)
+        kind: write(folder / kind, kind, ids, lambda w, a=array: a[[ids.index(i) for i in w]], 4, resolution)
         for kind, array in stored.items()
     }
 
@@ -50,9 +50,9 @@ def card(kind: str, **training) -> TrainCard:
         images="",
         condition="mask",
         conditions="",
-        image_side=GANS[kind].side,
-        base_side=16,
-        gan=GANConfig(**{kind: GANS[kind]}),
+        image_resolution=GANS[kind].resolution,
+        base_resolution=16,
+        baseline=GANS[kind],
         num_classes=CHANNELS,
     )
 
@@ -77,7 +77,7 @@ def test_stopped_and_resumed_is_undisturbed(kind, pairs, tmp_path, monkeypatch):
 @pytest.mark.parametrize("kind", GANS)
 def test_exports_a_generator_that_loads_strictly_and_has_learned(kind, pairs, tmp_path):
     weights = load_file(train(tmp_path, card(kind), pairs))
-    generator = build(card(kind).gan).generator
+    generator = build(card(kind).baseline).generator
     load(generator, weights, "exported")
     untrained = load_file(train(tmp_path, replace(card(kind, steps=1), seed=4), pairs))
     assert any(not torch.equal(weights[name], untrained[name]) for name in weights)

@@ -7,8 +7,8 @@ import pytest
 import torch
 from tests.unit.train import tiny
 
-from piti.files import failure
-from piti.train import state
+from piti.store import checkpoint
+from piti.store.files import failure
 from piti.train.run import Run
 
 
@@ -22,18 +22,18 @@ def records(weights):
 def test_an_infinite_loss_is_a_record_and_the_last_state_is_finite(shards, tmp_path, children):
     card, weights = tiny.card(lr=1e30, steps=6), tmp_path / "a/weights.safetensors"
     assert children.step(card, shards, weights, save_every=1, log_every=3).join() == 0
-    assert records(weights) == "diverged: mse is not finite at step 2; last good state: step 1"
+    assert records(weights) == "diverged: mse is not finite at step 2; last good checkpoint: step 1"
     assert json.loads(weights.with_name("card.json").read_text())["made"]["history"][-1]["to"] == 2
-    (path,) = tmp_path.glob("state-*/state.safetensors")
-    groups, about = state.load(path)
+    (path,) = tmp_path.glob("checkpoint-*/checkpoint.safetensors")
+    groups, about = checkpoint.load(path)
     assert about["step"] == 1
     assert all(tensor.isfinite().all() for tensors in groups.values() for tensor in tensors.values())
 
 
 def test_the_first_bad_step_is_named_though_it_is_seen_later(shards, tmp_path):
     weights = tiny.train(tmp_path, tiny.card(lr=1e30, steps=6), shards, log_every=4)
-    assert records(weights) == "diverged: mse is not finite at step 2; last good state: step 0"
-    assert not list(tmp_path.glob("state-*/state.safetensors"))
+    assert records(weights) == "diverged: mse is not finite at step 2; last good checkpoint: step 0"
+    assert not list(tmp_path.glob("checkpoint-*/checkpoint.safetensors"))
 
 
 def test_weights_that_only_the_last_update_spoils(shards, tmp_path, monkeypatch):
@@ -45,7 +45,7 @@ def test_weights_that_only_the_last_update_spoils(shards, tmp_path, monkeypatch)
 
     monkeypatch.setattr(Run, "advance", advance_and_spoil)
     weights = tiny.train(tmp_path, tiny.card(steps=1), shards)
-    assert records(weights) == "diverged: the weights are not finite at step 1; last good state: step 0"
+    assert records(weights) == "diverged: the weights are not finite at step 1; last good checkpoint: step 0"
 
 
 def test_moments_that_would_stop_a_weight_for_ever(shards, tmp_path, monkeypatch):
@@ -57,7 +57,7 @@ def test_moments_that_would_stop_a_weight_for_ever(shards, tmp_path, monkeypatch
 
     monkeypatch.setattr(Run, "advance", advance_and_spoil)
     weights = tiny.train(tmp_path, tiny.card(steps=1), shards)
-    reason = "diverged: the optimizer's moments are not finite at step 1; last good state: step 0"
+    reason = "diverged: the optimizer's moments are not finite at step 1; last good checkpoint: step 0"
     assert records(weights) == reason
 
 
@@ -92,7 +92,7 @@ def test_a_discriminator_that_diverges(shards, tmp_path, adversarial):
         image_losses_from=1,
     )
     reason = records(tiny.train(tmp_path, card, shards, save_every=1))
-    assert reason == "diverged: adversarial is not finite at step 2; last good state: step 1"
+    assert reason == "diverged: adversarial is not finite at step 2; last good checkpoint: step 1"
 
 
 def test_the_curve_has_a_mean_a_line_and_no_number_before_a_term_begins(shards, tmp_path):

@@ -8,13 +8,14 @@ import torch
 from safetensors.torch import load_file, save_file
 from tests.unit.train import tiny
 
-from piti.data.conditions.mask import colour_map
 from piti.data.shards import Shards, write
+from piti.datasets.colours import colour_map
 from piti.devices import Place
 from piti.networks.unet import UNet
-from piti.train import state
+from piti.store import checkpoint
+from piti.train.batches import Files, training_batches
 from piti.train.diffusion import DiffusionObjective
-from piti.train.row import Files, initial_model, training_batches
+from piti.train.initial import initial_model
 
 HERE = Place(torch.device("cpu"))
 
@@ -47,11 +48,11 @@ def test_a_frozen_decoder_stays_as_it_came_and_only_the_encoder_learns(shards, t
     for name, tensor in before.items():
         silent = name.startswith("encoder.cnn.conv") and name.endswith(".bias")  # before an instance norm
         assert torch.equal(tensor, after[name]) == name.startswith("decoder.") or silent, name
-    (path,) = tmp_path.glob("state-*/state.safetensors")
-    groups, _ = state.load(path)
+    (path,) = tmp_path.glob("checkpoint-*/checkpoint.safetensors")
+    groups, _ = checkpoint.load(path)
     kept = [name for tensors in groups.values() for name in tensors]
     assert any("encoder.cnn.conv1.weight" in name for name in kept)
-    assert not any("decoder." in name for name in kept)  # neither weights, nor averages, nor moments
+    assert not any("decoder." in name for name in kept)  # neither weights, nor their EMA, nor moments
 
 
 def test_a_frozen_decoder_has_no_gradients_but_passes_them_on(shards, prior):

@@ -17,10 +17,10 @@ from piti.data.shards import Shards
 from piti.devices import Place
 from piti.diffusion import samplers
 from piti.diffusion.gaussian import GaussianDiffusion
-from piti.diffusion.noise import generator
 from piti.networks.glide import GLIDE
+from piti.seeds import generator
 from piti.train.diffusion import DiffusionObjective
-from piti.train.row import initial_model
+from piti.train.initial import initial_model
 from piti.train.run import Run
 
 SIDE, BASE_SIDE = 16, 8
@@ -45,9 +45,9 @@ def learn(kind: str, shards, folder, steps: int, lr: float) -> tuple[Run, dict]:
     """Train on the four pairs, unmirrored; the run and a batch of the four. The upsampler sees no condition."""
     upsampler = kind == "upsampler"
     made = tiny.card(kind, batch=8, lr=lr, ema_rate=0.97, dropout=0.0, steps=steps)
-    encoder = made.encoder and replace(made.encoder, side=SIDE)
+    encoder = made.encoder and replace(made.encoder, resolution=SIDE)
     card = replace(made, unet=replace(UNET, in_channels=6 if upsampler else 3, patch_size=2 if upsampler else 1))
-    card = replace(card, encoder=encoder, image_side=SIDE, base_side=BASE_SIDE)
+    card = replace(card, encoder=encoder, image_resolution=SIDE, base_resolution=BASE_SIDE)
     images, conditions = tiny.inputs(card, shards)
     batches = Batches(
         Shards(images, "images"),
@@ -71,7 +71,7 @@ def learn(kind: str, shards, folder, steps: int, lr: float) -> tuple[Run, dict]:
 
 @torch.no_grad()
 def drawn(run: Run, batch: dict) -> torch.Tensor:
-    """One picture for every pair, in ten steps from noise, by the averaged weights."""
+    """One picture for every pair, in ten steps from noise, by the EMA weights."""
     model = run.objective.model.eval()
     model.load_state_dict(model.state_dict() | run.ema)
     diffusion, draw = GaussianDiffusion("squaredcos_cap_v2", 100, "10"), generator("overfit")

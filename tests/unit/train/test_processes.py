@@ -18,16 +18,18 @@ from tests.unit.train import tiny
 from tests.unit.train.test_gan import card as gan_card
 from torch.utils.data import DataLoader
 
+from piti import scenes
 from piti.baselines.layers import SpectralConv2d
 from piti.cards import EstimatorConfig, TrainCard
-from piti.data import scenes
-from piti.data.layouts import _show_depth, _show_normal
 from piti.data.shards import write
+from piti.datasets.layouts import _show_depth, _show_normal
 from piti.devices import place
-from piti.files import InputError, exclusive, failure, read_json, write_json
-from piti.launch import TORCHRUN
-from piti.train import state
-from piti.train.row import Files, Work, initial_model, objective, train_row, training_batches
+from piti.run.launch import TORCHRUN
+from piti.store import checkpoint
+from piti.store.files import InputError, exclusive, failure, read_json, write_json
+from piti.train.batches import Files, training_batches
+from piti.train.initial import initial_model
+from piti.train.row import Work, objective, train_row
 
 BATCH, COUNT, SIDE = 4, 8, 72
 WORK = Work(micro_batch=16, workers=0, compile=False, log_every=5, save_every=1000, minutes=0, gpus=0)
@@ -35,7 +37,9 @@ UPSAMPLER = {"adversarial": "log_gan", "discriminator_width": 8, "image_losses_f
 
 
 def estimator_card(condition: str) -> TrainCard:
-    card = replace(tiny.card("estimator", batch=BATCH), condition=condition, unet=None, encoder=None, image_side=SIDE)
+    card = replace(
+        tiny.card("estimator", batch=BATCH), condition=condition, unet=None, encoder=None, image_resolution=SIDE
+    )
     channels = len(scenes.CLASSES) if condition == "mask" else 4
     return replace(card, estimator=EstimatorConfig("small_unet", 8, channels))
 
@@ -80,8 +84,8 @@ def shards(tmp_path_factory):
 def files(card: TrainCard, shards, folder) -> Files:
     """What the card's training reads; a network that is silent at first (its last layer zero) starts stirred."""
     few, large = shards
-    if card.gan or card.estimator:
-        return Files(large["images"], large["mask" if card.gan else f"sparse {card.condition}"])
+    if card.baseline or card.estimator:
+        return Files(large["images"], large["mask" if card.baseline else f"sparse {card.condition}"])
     init = folder / "init.safetensors"
     if not init.exists() and not card.text:
         save_file(tiny.stirred(initial_model(card, None)), init)
@@ -103,7 +107,7 @@ def one_step(path, card: TrainCard, found: Files, work: Work = WORK, environment
         terms = made.update(training_batches(card, found, here)[0], 0)
         if here.first:
             names = {p: f"{m}.{n}" for m, module in made.modules.items() for n, p in module.named_parameters()}
-            kept = [state.flatten_optimizer(optimizer, names) for optimizer in made.optimizers.values()]
+            kept = [checkpoint.flatten_optimizer(optimizer, names) for optimizer in made.optimizers.values()]
             grads = {name: value for each in kept for name, value in each.items() if name.startswith("exp_avg.")}
             save_file({name: value.contiguous() for name, value in (grads | terms).items()}, path)
 
@@ -153,7 +157,7 @@ def test_processes_that_wait_for_another_job_resume_from_what_it_has_saved(shard
     steps = [replace(card, training=replace(card.training, steps=n)) for n in (2, 4)]
     found, outputs = files(card, shards, tmp_path), [tmp_path / name / "weights.safetensors" for name in "ab"]
     train_row(steps[0], tmp_path / "before/weights.safetensors", found, WORK)
-    saved = tmp_path / f"state-{card.identity}/state.safetensors"
+    saved = tmp_path / f"checkpoint-{card.identity}/checkpoint.safetensors"
     saved.rename(tmp_path / "saved")
     with exclusive(saved.parent):
         both = [
@@ -180,12 +184,13 @@ def test_the_first_process_alone_writes_that_the_training_has_diverged(shards, t
     assert failure(outputs[0]).startswith("diverged: loss is not finite")
 
 
+@pytest.mark.parametrize("micro_batch", [1, 3])  # 3: 3 + 1
 @pytest.mark.parametrize("kind", [kind for kind in CARDS if not kind.startswith("upsampler")])
-def test_micro_batches_are_the_whole_batch(kind, shards, tmp_path):
+def test_micro_batches_are_the_whole_batch(kind, micro_batch, shards, tmp_path):
     card = CARDS[kind]
     found = files(card, shards, tmp_path)
     one_step(tmp_path / "whole", card, found)
-    one_step(tmp_path / "parts", card, found, WORK._replace(micro_batch=3))  # 3 + 1
+    one_step(tmp_path / "parts", card, found, WORK._replace(micro_batch=micro_batch))
     assert_same(tmp_path / "whole", tmp_path / "parts")
 
 

@@ -13,10 +13,10 @@ import torch
 from safetensors.torch import save_file
 from tests.unit.train import tiny
 
-from piti.files import InputError
 from piti.networks.unet import UNet
-from piti.provenance import code_digest
-from piti.train import state
+from piti.store import checkpoint
+from piti.store.files import InputError
+from piti.store.provenance import code_digest
 from piti.train.loop import Stopped
 from piti.train.run import Run
 
@@ -50,18 +50,18 @@ def stop_during(monkeypatch, step):
     monkeypatch.setattr(Run, "advance", advance_and_stop)
 
 
-def saved_state(folder):
-    """Every tensor of the one state below `folder`, its step and its curve."""
-    (path,) = folder.glob("state-*/state.safetensors")
-    groups, about = state.load(path)
+def saved_checkpoint(folder):
+    """Every tensor of the one checkpoint below `folder`, its step and its curve."""
+    (path,) = folder.glob("checkpoint-*/checkpoint.safetensors")
+    groups, about = checkpoint.load(path)
     return groups, {key: about[key] for key in ("step", "counts", "curve")}
 
 
 def assert_same_training(a: Path, b: Path):
-    """The same weights and curve, byte for byte, and the same state but for its history."""
+    """The same weights and curve, byte for byte, and the same checkpoint but for its history."""
     assert a.with_name("curve.csv").read_text() == b.with_name("curve.csv").read_text()
     assert a.read_bytes() == b.read_bytes()
-    (groups, about), (other_groups, other_about) = saved_state(a.parents[1]), saved_state(b.parents[1])
+    (groups, about), (other_groups, other_about) = saved_checkpoint(a.parents[1]), saved_checkpoint(b.parents[1])
     assert about == other_about
     assert {k: v.keys() for k, v in groups.items()} == {k: v.keys() for k, v in other_groups.items()}
     for group, tensors in groups.items():
@@ -81,15 +81,15 @@ def test_stopped_and_resumed_is_undisturbed(name, shards, tmp_path, monkeypatch)
             stop_during(patch, step)
             tiny.train(tmp_path / "parts", card, shards, init, log_every=3)
         assert stopped.value.code == 75
-        assert saved_state(tmp_path / "parts")[1]["step"] == step + 1
+        assert saved_checkpoint(tmp_path / "parts")[1]["step"] == step + 1
     assert not tiny.output(tmp_path / "parts", card).exists()
     assert_same_training(whole, tiny.train(tmp_path / "parts", card, shards, init, log_every=3))
 
 
-def test_what_the_state_holds(shards, tmp_path):
+def test_what_the_checkpoint_holds(shards, tmp_path):
     """All that the next step depends on; the upsampler's run has everything there is."""
     tiny.train(tmp_path, replace(CARDS["upsampler"], seed=2), shards)
-    groups, about = saved_state(tmp_path)
+    groups, about = saved_checkpoint(tmp_path)
     assert {
         "ema",
         "module/model",
@@ -117,15 +117,15 @@ def test_a_finished_training_is_only_exported(shards, tmp_path, monkeypatch):
     assert tiny.train(tmp_path, card, shards).read_bytes() == before
 
 
-# -- states that must not be used ----------------------------------------------------------------------------------
+# -- checkpoints that must not be used -----------------------------------------------------------------------------
 
 
 @pytest.fixture
 def saved(shards, tmp_path):
-    """A card, and the state file of its training."""
+    """A card, and the checkpoint of its training."""
     card = tiny.card(steps=2)
     tiny.train(tmp_path, card, shards)
-    (path,) = tmp_path.glob("state-*/state.safetensors")
+    (path,) = tmp_path.glob("checkpoint-*/checkpoint.safetensors")
     return card, path
 
 
@@ -137,15 +137,15 @@ def refusal(card, shards, folder):
     return str(error.value)
 
 
-@pytest.mark.parametrize("share", [0.0, 0.1, 0.9])
-def test_a_truncated_state_is_refused(saved, shards, tmp_path, share):
+@pytest.mark.parametrize("fraction", [0.0, 0.1, 0.9])
+def test_a_truncated_checkpoint_is_refused(saved, shards, tmp_path, fraction):
     card, path = saved
     whole = path.read_bytes()
-    path.write_bytes(whole[: int(share * len(whole))])
-    assert f"{path}: not a whole training state" in refusal(card, shards, tmp_path)
+    path.write_bytes(whole[: int(fraction * len(whole))])
+    assert f"{path}: not a whole checkpoint" in refusal(card, shards, tmp_path)
 
 
-def test_a_flipped_bit_in_a_state_is_refused(saved, shards, tmp_path):
+def test_a_flipped_bit_in_a_checkpoint_is_refused(saved, shards, tmp_path):
     card, path = saved
     content = bytearray(path.read_bytes())
     content[-1] ^= 1  # in a weight
@@ -153,17 +153,19 @@ def test_a_flipped_bit_in_a_state_is_refused(saved, shards, tmp_path):
     assert "its bytes have changed" in refusal(card, shards, tmp_path)
 
 
-def test_the_state_of_another_card_is_refused(saved, shards, tmp_path):
+def test_the_checkpoint_of_another_card_is_refused(saved, shards, tmp_path):
     card, path = saved
     other = replace(card, seed=2)
     tiny.train(tmp_path, other, shards)
-    (others,) = set(tmp_path.glob("state-*/state.safetensors")) - {path}
+    (others,) = set(tmp_path.glob("checkpoint-*/checkpoint.safetensors")) - {path}
     others.write_bytes(path.read_bytes())
     message = refusal(other, shards, tmp_path)
-    assert message.startswith(f"{others}: card: found the state of {path.parent.name.removeprefix('state-')}, expected")
+    assert message.startswith(
+        f"{others}: card: found the checkpoint of {path.parent.name.removeprefix('checkpoint-')}, expected"
+    )
 
 
-def test_a_state_beyond_the_last_step_is_refused(saved, shards, tmp_path):
+def test_a_checkpoint_beyond_the_last_step_is_refused(saved, shards, tmp_path):
     card, path = saved
     shorter = replace(card, training=replace(card.training, steps=1))
     assert refusal(shorter, shards, tmp_path) == f"{path}: step: found 2, expected at most 1"
@@ -172,9 +174,9 @@ def test_a_state_beyond_the_last_step_is_refused(saved, shards, tmp_path):
 # -- killed from outside -------------------------------------------------------------------------------------------
 
 
-def wait_for_state(folder: Path, process) -> None:
-    while not list(folder.glob("state-*/state.safetensors")):
-        assert process.is_alive(), "ended before its first state"
+def wait_for_checkpoint(folder: Path, process) -> None:
+    while not list(folder.glob("checkpoint-*/checkpoint.safetensors")):
+        assert process.is_alive(), "ended before its first checkpoint"
         time.sleep(0.01)
 
 
@@ -183,7 +185,7 @@ def test_sigterm_to_the_step(shards, tmp_path, children):
     whole, output = tmp_path / "whole/a/weights.safetensors", tmp_path / "parts/a/weights.safetensors"
     assert children.step(card, shards, whole, **options).join() == 0
     child = children.step(card, shards, output, **options)
-    wait_for_state(tmp_path / "parts", child)
+    wait_for_checkpoint(tmp_path / "parts", child)
     child.terminate()
     assert child.join() == 75
     assert not output.exists()
@@ -195,8 +197,8 @@ def test_sigterm_to_the_step(shards, tmp_path, children):
 
 
 def killed_while_saving(folder, card, shards, options, at):
-    """Train, and die by SIGKILL with half of the `at`-th state written."""
-    left, save_file = [at], state.save_file
+    """Train, and die by SIGKILL with half of the `at`-th checkpoint written."""
+    left, save_file = [at], checkpoint.save_file
 
     def half(tensors, path, metadata):
         save_file(tensors, path, metadata)
@@ -205,7 +207,7 @@ def killed_while_saving(folder, card, shards, options, at):
             os.truncate(path, path.stat().st_size // 2)
             os.kill(os.getpid(), signal.SIGKILL)
 
-    state.save_file = half
+    checkpoint.save_file = half
     tiny.train(folder, card, shards, **options)
 
 
@@ -217,7 +219,7 @@ def test_sigkill_in_the_middle_of_a_save(shards, tmp_path, children):
     for at in (1, 3):
         child = children.start(killed_while_saving, tmp_path / "parts", KILLED, shards, KILLED_OPTIONS, at)
         assert child.join() == -signal.SIGKILL
-    assert saved_state(tmp_path / "parts")[1]["step"] == 2  # the first one died before any state was whole
+    assert saved_checkpoint(tmp_path / "parts")[1]["step"] == 2  # the first one died before any checkpoint was whole
     whole = tiny.train(tmp_path / "whole", KILLED, shards, **KILLED_OPTIONS)
     assert_same_training(whole, tiny.train(tmp_path / "parts", KILLED, shards, **KILLED_OPTIONS))
 
@@ -229,8 +231,8 @@ def test_sigkill_at_random_moments(shards, tmp_path, children):
         time.sleep(rng.uniform(0.1, 0.6))
         child.kill()
         child.join()
-        if list(tmp_path.glob("parts/state-*/state.safetensors")):
-            step = saved_state(tmp_path / "parts")[1]["step"]
+        if list(tmp_path.glob("parts/checkpoint-*/checkpoint.safetensors")):
+            step = saved_checkpoint(tmp_path / "parts")[1]["step"]
             assert step >= last
             last = step
     assert_same_training(whole, tiny.train(tmp_path / "parts", KILLED, shards, **KILLED_OPTIONS))

@@ -20,7 +20,7 @@ time.sleep(60)
 def start(tmp_path, script: str) -> subprocess.Popen:
     """The script as two processes."""
     (tmp_path / "script.py").write_text(script)
-    command = [sys.executable, "-m", "piti.train.torchrun", "--standalone", "--nproc-per-node=2"]
+    command = [sys.executable, "-m", "piti.run.torchrun", "--standalone", "--nproc-per-node=2"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
         [*command, str(tmp_path / "script.py")],

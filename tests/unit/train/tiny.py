@@ -11,12 +11,13 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from piti.card import digest
+from piti import scenes
 from piti.cards import EncoderConfig, TextConfig, TrainCard, TrainingConfig, UNetConfig
-from piti.data import scenes
+from piti.cards.base import digest
 from piti.data.resize import shrink
 from piti.data.shards import write
-from piti.train.row import Files, Work, train_row
+from piti.train.batches import Files
+from piti.train.row import Work, train_row
 
 needs_compiler = pytest.mark.skipif(
     not (os.environ.get("CXX") or shutil.which("g++")) and os.environ.get("CI") != "true", reason="no C++ compiler"
@@ -31,25 +32,27 @@ UNET = UNetConfig(
     token_width=32,
 )
 UPSAMPLER = replace(UNET, in_channels=6, patch_size=2)
-ENCODER = EncoderConfig(side=SIDE, strides=2, width=32, layers=1, heads=2)
+ENCODER = EncoderConfig(resolution=SIDE, strides=2, width=32, layers=1, heads=2)
 TEXT = TextConfig(width=32, layers=1, heads=2, context=scenes.LENGTH, vocabulary=len(scenes.VOCABULARY))
 
 
-def data(folder: Path, count: int, side: int = SIDE, base_side: int = BASE_SIDE) -> dict[str, Path]:
-    """Shards of drawn scenes: "images" at `side`, "small" at `base_side`, and the conditions "mask" and "caption"."""
-    drawn = scenes.render(3, np.arange(count), side)
+def data(folder: Path, count: int, resolution: int = SIDE, base_resolution: int = BASE_SIDE) -> dict[str, Path]:
+    """Shards of drawn scenes: "images" at `side`, "small" at `base_resolution`, and the conditions "mask" and
+    "caption".
+    """
+    drawn = scenes.render(3, np.arange(count), resolution)
     ids = [f"scene-{i}" for i in range(count)]
     items = {
-        "images": ("images", drawn.image, side),
-        "small": ("images", shrink(drawn.image, base_side), base_side),
-        "mask": ("mask", drawn.classes + 1, side),
+        "images": ("images", drawn.image, resolution),
+        "small": ("images", shrink(drawn.image, base_resolution), base_resolution),
+        "mask": ("mask", drawn.classes + 1, resolution),
         "caption": ("caption", drawn.tokens, scenes.LENGTH),
     }
 
     def stored(name: str) -> Path:
-        kind, array, side = items[name]
+        kind, array, resolution = items[name]
         make = lambda wanted: array[[ids.index(i) for i in wanted]]  # noqa: E731
-        return write(folder / name, kind, ids, make, shard_size=5, side=side)
+        return write(folder / name, kind, ids, make, shard_size=5, resolution=resolution)
 
     return {name: stored(name) for name in items}
 
@@ -64,8 +67,8 @@ def card(kind: str = "base", *, dropout: float = 0.1, seed: int = 1, **training)
         images="",
         condition="caption" if prior else "mask",
         conditions="",
-        image_side=SIDE,
-        base_side=BASE_SIDE,
+        image_resolution=SIDE,
+        base_resolution=BASE_SIDE,
         unet=replace(UPSAMPLER if upsampler else UNET, dropout=dropout),
         encoder=None if prior else ENCODER,
         text=TEXT if prior else None,
@@ -81,7 +84,7 @@ def output(folder: Path, card: TrainCard) -> Path:
 
 def inputs(card: TrainCard, shards: dict[str, Path]) -> tuple[Path | None, Path | None]:
     """The photographs and the conditions of a card; none where it draws them."""
-    if card.drawn:
+    if card.synthetic:
         return None, None
     return shards["images" if card.training.kind.endswith("upsampler") else "small"], shards[card.condition]
 

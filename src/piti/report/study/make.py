@@ -10,8 +10,8 @@ from PIL import Image
 
 from piti.cards import StudyCard
 from piti.data.shards import Shards
-from piti.files import atomic_folder, failure, write_json
 from piti.report.study.pairs import Pair, draw
+from piti.store.files import atomic_folder, failure, write_json
 
 SITE = Path(__file__).with_name("site")  # the page's own files, the same for every study
 
@@ -53,9 +53,9 @@ def _write_images(folder: Path, pairs: Sequence[Pair], found: dict[str, Shards],
     folder.mkdir()
     for pair in pairs:
         left, right = (ours, pair.over) if pair.ours == "left" else (pair.over, ours)
-        for side, method in (("left", left), ("right", right)):
+        for resolution, method in (("left", left), ("right", right)):
             picture = found[method][found[method].rows([pair.image])][0]
-            Image.fromarray(picture).save(folder / f"{pair.token}-{side}.png")
+            Image.fromarray(picture).save(folder / f"{pair.token}-{resolution}.png")
 
 
 def _write_lists(page: Path, pairs: Sequence[Pair], version: str) -> None:

@@ -11,8 +11,8 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from piti.cards import Comparison, TallyCard
-from piti.files import InputError, read_json, write_text
-from piti.tabular import About, write
+from piti.report.tabular import About, markdown, write
+from piti.store.files import InputError, read_json, write_text
 
 # Mechanical Turk's names for the columns of the page's own export.
 TURK = {"Input.pair": "pair", "Answer.choice": "choice", "WorkerId": "voter"}
@@ -27,32 +27,32 @@ class Vote(NamedTuple):
     for_ours: bool
 
 
-def tally_study(card: TallyCard, output: Path, study: Sequence[Path], votes: Sequence[Path]) -> dict:
+def tally_study(card: TallyCard, output: Path, study: Path, votes: Path | None) -> dict:
     """Write `output` (table.csv), table.tex, long.csv and table.md; return how many votes were rejected, by reason.
 
     study: the key that make_study wrote. votes: folder of CSV files, exported by the page or by Mechanical Turk.
     Raises InputError where that is no folder. Every rejected row is named on stderr.
     """
-    key = read_json(study[0], "pairs", "left_out")
-    for folder in votes:
-        if not folder.is_dir():
-            raise InputError(f"{folder}: found a file, expected a folder of CSV files")
+    key = read_json(study, "pairs", "left_out")
+    if votes and not votes.is_dir():
+        raise InputError(f"{votes}: found a file, expected a folder of CSV files")
     accepted, rejected = count(votes, key["pairs"])
     long = pd.DataFrame([_row(card, one, accepted, key["left_out"].get(one.over, "")) for one in card.comparisons])
     wide = long[["opponent", "shown", "interval", "voters", "n", "paper"]].set_axis(
         [f"{card.ours} over", "Preference (%)", "95% interval", "Voters", "Votes", "Paper (%)"], axis=1
     )
     write_text(output.with_name("long.csv"), long.drop(columns=["opponent", "shown", "interval"]).to_csv(index=False))
-    write_text(output.with_name("table.md"), _markdown(card, wide, rejected))
     about = About(card.name, card.title, card.preset, card.note, str(len(accepted)))
-    write(output, about, list(wide.columns), wide.astype(str).to_numpy().tolist())
+    head, rows = list(wide.columns), wide.astype(str).to_numpy().tolist()
+    write_text(output.with_name("table.md"), markdown(about, head, rows, *_remarks(card, rejected)))
+    write(output, about, head, rows)
     return {"rejected": dict(rejected)}
 
 
-def count(folders: Sequence[Path], pairs: dict[str, dict]) -> tuple[list[Vote], Counter]:
+def count(folder: Path | None, pairs: dict[str, dict]) -> tuple[list[Vote], Counter]:
     """The votes that count, and how many do not: malformed, on a foreign pair, or a voter's second on one pair."""
     accepted, seen, rejected = [], defaultdict(set), Counter()
-    for where, row in _rows(folders):
+    for where, row in _rows(folder):
         voter, token, choice = (row.get(name, "") for name in ("voter", "pair", "choice"))
         if not voter or not token or choice not in ("left", "right"):
             reason, text = "malformed", f"found {row}, expected voter, pair, and choice left or right"
@@ -69,9 +69,9 @@ def count(folders: Sequence[Path], pairs: dict[str, dict]) -> tuple[list[Vote], 
     return accepted, rejected
 
 
-def _rows(folders: Sequence[Path]) -> Iterator[tuple[str, dict[str, str]]]:
+def _rows(folder: Path | None) -> Iterator[tuple[str, dict[str, str]]]:
     """Place and values of every line, file by file by name; what cannot be read is an empty line."""
-    for file in sorted(file for folder in folders for file in folder.glob("*.csv")):
+    for file in sorted(folder.glob("*.csv") if folder else ()):
         try:
             with open(file, newline="", encoding="utf-8-sig") as handle:
                 reader = csv.DictReader(handle, strict=True)
@@ -109,13 +109,9 @@ def _row(card: TallyCard, one: Comparison, accepted: Sequence[Vote], left_out: s
     }
 
 
-def _markdown(card: TallyCard, wide: pd.DataFrame, rejected: Counter) -> str:
-    """The table, with what one must know to read it."""
-    lines = [f"# {card.name}: {card.title}", ""]
-    lines += [f"**{card.note}**", ""] if card.note else []
-    lines += [f"| {' | '.join(map(str, line))} |" for line in (wide.columns, ["---"] * wide.shape[1], *wide.values)]
+def _remarks(card: TallyCard, rejected: Counter) -> Iterator[str]:
+    """What one must know to read the table."""
     refused = ", ".join(f"{number} {reason}" for reason, number in sorted(rejected.items())) or "none"
-    lines += ["", f"Preset {card.preset}; Wilson's interval, every vote on its own; votes rejected: {refused}."]
+    yield f"Preset {card.preset}; Wilson's interval, every vote on its own; votes rejected: {refused}."
     if card.substitution:
-        lines += ["", f"Other data than the paper's ({card.substitution})."]
-    return "\n".join(lines) + "\n"
+        yield f"Other data than the paper's ({card.substitution})."

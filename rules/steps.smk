@@ -1,0 +1,125 @@
+# One rule a step. Its module in src/piti/steps declares what it makes, from what, and where it runs; a job finds its
+# artefact in the plan by the digest in its path.
+
+
+def artefact(step, wildcards):
+    try:
+        planned = submitted.artefact if submitted else lambda *key: plan.artefacts.get(key)
+        found = planned(step, wildcards.digest)
+    except InputError as error:
+        raise WorkflowError(f"submitted: {error}")
+    if not found:
+        raise WorkflowError(f"{step}: no artefact {wildcards.name}/{wildcards.digest} in this configuration")
+    return found
+
+
+def forced(found):
+    """Whether somebody wants this made again: all (-F), its step or one of its files (-R), or it as a target (-f)."""
+    how = workflow.dag_settings
+    asked = {*how.forcerun, *(how.targets if how.forcetargets else ())}
+    folder = os.path.abspath(os.path.dirname(found.path))
+    return how.forceall or found.step in asked or any(os.path.dirname(os.path.abspath(one)) == folder for one in asked)
+
+
+def files(step):
+    """Named inputs of a step. A path holds the digest of what made it, so a newer file is no reason to make it again.
+
+    Nor is a missing one: what is there asks for nothing that is not, and the graph ends at what exists; but for what is
+    to be made again.
+    """
+
+    def inputs(wildcards):
+        found = artefact(step.name, wildcards)
+        done = workflow.is_main_process and Path(found.path).exists() and not forced(found)
+        return {key: ancient([p for p in paths if not done or Path(p).exists()]) for key, paths in found.inputs.items()}
+
+    return inputs
+
+
+def urgency(step):
+    """Priority of a step's jobs: what the longest work waits for is made first, above all the priors."""
+    return lambda wildcards: AHEAD.get(artefact(step.name, wildcards).path, 0)
+
+
+def gpus(resources):
+    """How many GPUs a job asks for, of each node: by SLURM's `gres`, or `gpu`. None where nobody says: whatever is there,
+    for not every GPU shows in /dev. 0, which forbids it, is the user's word alone: `machine: {gpus: 0}`."""
+    return 0 if machine.gpus == 0 else gpus_of(resources.get("gres", "")) or resources.get("gpu") or None
+
+
+def command(step):
+    """The command line of a step but for its output: its card, its files, and of its numbers what `machine` says."""
+
+    def line(wildcards, resources):
+        found, said = artefact(step.name, wildcards), vars(machine) | {"gpus": gpus(resources)}
+        numbers = {key: [int(said[key])] for key in step.options if said.get(key) is not None}
+        before = launch(found.card, resources) if step.name == "train" else []
+        return shlex.join([*before, "python", *found.command({"plugins": settings.plugins} | numbers)])
+
+    return line
+
+
+def launch(card, resources):
+    """In front of a training: starts its processes, and lets its SLURM job go on after its time (piti.run.launch)."""
+    asked = {"gpus": gpus(resources) or 0, "nodes": resources.get("nodes", 1), "runtime": resources.get("runtime", 0)}
+    asked |= {"batch": card.training.batch, "margin": machine.margin, "requeue": int(machine.requeue)}
+    return ["python", "-m", "piti.run.launch", *(word for key in asked for word in (f"--{key}", str(asked[key])))]
+
+
+def made(step):
+    """The files that a step makes, the main one first."""
+    names = [f"{RESULTS}/{step.leg}/{{name}}/{{digest}}/{file}" for file in (step.makes, *step.beside)]
+    found = [directory(name.rstrip("/")) if name.endswith("/") else name for name in names]
+    return [temp(name) for name in found] if step.temporary else found
+
+
+def asked_of(step):
+    """The GPUs that its jobs ask for: those of the machine share a training, other work takes one."""
+    return {"gpu": GPUS if step.name == "train" else min(GPUS, 1)} if step.computes else {}
+
+
+for step in STEPS.values():
+    if step.name == "download":  # below
+        continue
+
+    rule:
+        name:
+            step.name
+        input:
+            unpack(files(step)),
+        output:
+            made(step),
+        log:
+            f"{RESULTS}/logs/{step.name}/{{name}}/{{digest}}.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/{step.name}/{{name}}/{{digest}}.jsonl"
+        priority: urgency(step)
+        localrule: step.local
+        conda:
+            f"../envs/{step.environment}.yaml"
+        threads: machine.threads
+        resources:
+            **asked_of(step),
+        params:
+            step=command(step),
+        shell:
+            "{params.step} --output {output[0]:q} 2> {log:q}"
+
+
+rule download:
+    output:
+        f"{DOWNLOADS}/{{name}}/{{digest}}/{{file}}",
+    log:
+        f"{RESULTS}/logs/download/{{name}}/{{digest}}/{{file}}.log",
+    priority: urgency(STEPS["download"])
+    localrule: True
+    conda:
+        "../envs/report.yaml"
+    params:
+        step=command(STEPS["download"]),
+    shell:
+        "{params.step} --output {output:q} 2> {log:q}"
+
+
+for step in STEPS.values():  # for `snakemake --list-rules`
+    workflow.get_rule(step.name).docstring = step.doc

@@ -1,0 +1,98 @@
+"""One trained model: how it is trained, of what, on what."""
+
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+from piti.cards.base import Card, check_range, digest
+from piti.cards.baselines import BASELINES, BaselineConfig
+from piti.cards.networks import EncoderConfig, EstimatorConfig, TextConfig, UNetConfig
+
+KINDS = ("prior_base", "prior_upsampler", "base", "upsampler", "estimator")  # of models, besides the baselines
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """How one row of models.yaml is trained. Where each value comes from: models.yaml and config/README.md."""
+
+    kind: Annotated[str, KINDS, BASELINES]
+    trainable: Literal["all", "encoder"] = "all"
+    steps: int = 0
+    batch: int = 128
+    lr: float = 1e-4
+    weight_decay: float = 0.0
+    ema_rate: float = 0.9999
+    condition_dropout: float = 0.0
+    noise_schedule: Literal["squaredcos_cap_v2", "linear"] = "squaredcos_cap_v2"
+    diffusion_steps: int = 1000
+    timestep_sampler: Literal["uniform", "loss_second_moment"] = "uniform"
+    precision: Literal["fp32", "bf16"] = "fp32"  # the configuration's, where the row says none of its own
+    # the upsampler's: degraded input, and losses on the prediction of x_start
+    degradation: bool = False
+    perceptual: Literal["", "conv2_2", "multilevel"] = ""
+    perceptual_weight: float = 0.004
+    adversarial: Literal["", "wgan_gp", "log_gan"] = ""
+    adversarial_weight: float = 0.01
+    discriminator_lr: float = 1e-5
+    discriminator_width: int = 64
+    clamp_x_start: bool = True  # hold the prediction to [-1, 1] before those losses
+    image_losses_from: int = 100  # first step of the perceptual and adversarial losses
+    void: int = 0  # label in whose colour void is painted: 0 is black; 183 is COCO's void counted as a last class
+    # a baseline's
+    refresh_steps: int = 50  # training batches that set an averaged generator's batch statistics (facts 3.3)
+
+    def __post_init__(self):
+        check_range(self, steps=(0, math.inf), batch=(1, math.inf), lr=(0, math.inf), weight_decay=(0, math.inf))
+        check_range(self, ema_rate=(0, 1 - 1e-9), condition_dropout=(0, 1), diffusion_steps=(1, math.inf))
+        check_range(self, void=(0, 255), image_losses_from=(0, math.inf), refresh_steps=(0, math.inf))
+
+
+@dataclass(frozen=True)
+class SyntheticConfig:
+    """Captioned scenes that a training draws as it sees them: from the first on, none twice, none stored."""
+
+    seed: int
+    resolution: int  # px of the drawn photographs
+    style: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainCard(Card):
+    """One trained model."""
+
+    training: TrainingConfig
+    seed: int
+    images: str
+    condition: str  # kind of its shards
+    conditions: str  # digest of its shards
+    image_resolution: int
+    base_resolution: int
+    unet: UNetConfig | None = None
+    encoder: EncoderConfig | None = None
+    text: TextConfig | None = None
+    baseline: BaselineConfig | None = None
+    estimator: EstimatorConfig | None = None
+    num_classes: int = 0  # of a baseline's one-hot labels
+    view: str = ""  # how a baseline sees its condition (Condition.views)
+    instances: str = ""  # digest of the instance maps whose boundaries a baseline sees
+    synthetic: SyntheticConfig | None = None  # in place of shards; `images` and `conditions` are then empty
+    fraction: float = 1.0  # share of the training pairs
+    epochs: int = 0  # of a baseline, from which its steps follow
+    init: str = ""
+    perceptual: str = ""  # digest of the weights behind the perceptual loss
+    perceptual_format: str = ""
+
+    def declared(self) -> "TrainCard":
+        """Where epochs are declared, the steps are a count of the data: another published one trains nothing anew."""
+        return replace(self, training=replace(self.training, steps=0)) if self.epochs else self
+
+    @property
+    def identity(self) -> str:
+        """Names the checkpoint. The number of steps is left out, so that a training can be extended, except where
+        the learning rate depends on it."""
+        return digest(self if self.baseline else replace(self, training=replace(self.training, steps=0)))
+
+    def checkpoint(self, weights: Path) -> Path:
+        """The folder of the checkpoint that the training resumes from, beside that of its weights."""
+        return weights.parent.with_name(f"checkpoint-{self.identity}")

@@ -1,0 +1,85 @@
+"""Make everything of a configuration by Snakemake, under a lock of its own; say how long it takes, and what it cost.
+
+Whatever an earlier run left when it was killed (Snakemake's lock, incomplete files) is cleared up and finished.
+
+    make reproduce          is          piti reproduce --config preset=smoke
+"""
+
+import argparse
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from pathlib import Path
+
+from piti.config import Config
+from piti.plan import resolve
+from piti.plan.cost import CPU, Costs
+from piti.plan.gpu import DEFAULT
+from piti.store.files import InputError
+
+PATIENCE = 60  # seconds between two words on how long it takes
+STARTING = 2  # seconds that a job takes besides its operations, on two cores: Python, torch, its files
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """None of its own."""
+
+
+def run(arguments: argparse.Namespace, config: Config) -> None:
+    results = Path(config.results)
+    results.mkdir(parents=True, exist_ok=True)
+    snakemake = str(Path(sys.executable).with_name("snakemake"))
+    with open(results / "reproduce.lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(f"{results}/reproduce.lock: another `piti reproduce` is running here") from None
+        shutil.rmtree(".snakemake/locks", ignore_errors=True)  # ours is held, so theirs is a dead run's
+        gpus = len(list(Path("/dev").glob("nvidia[0-9]*")))
+        limits = ["--resources", f"gpu={gpus}"] if gpus else []
+        began = time.time()
+        file = ["--configfile", str(arguments.configfile)] if arguments.configfile else []
+        command = [snakemake, "--quiet", "rules", "host", *limits, *file, "--config", *arguments.config, "--", "all"]
+        with subprocess.Popen(command, env=os.environ | {"PYTHONUNBUFFERED": "1"}) as process:
+            code = watch(process, config, DEFAULT if gpus else CPU)
+    if code:
+        sys.exit(code)
+    print_cost(results, began)
+
+
+def watch(process: subprocess.Popen, config: Config, device: str) -> int:
+    """Its exit code; until then say every minute how long the rest will take at its pace so far."""
+    plan, tables, figures = resolve(config)
+    costs, ends = Costs(plan, device), [target.path for target in (tables | figures).values()]
+
+    def work() -> float:
+        todo = costs.todo(ends)
+        return 3600 * costs.left(todo) + STARTING * len(todo)
+
+    began, whole = time.monotonic(), work()
+    while True:
+        try:
+            return process.wait(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            left = work()
+        if left < whole:
+            minutes = (time.monotonic() - began) * left / (whole - left) / 60
+            print(f"{1 - left / whole:.0%} of this run's work done, about {minutes:.0f} min left", flush=True)
+
+
+def print_cost(results: Path, began: float) -> None:
+    """Wall seconds of this run, and of each rule the jobs that it ran, from the rules' own benchmarks."""
+    jobs = defaultdict(list)
+    for file in results.glob("benchmarks/*/*/*.jsonl"):
+        if file.stat().st_mtime >= began:
+            jobs[file.parts[-3]].append(json.loads(file.read_text().splitlines()[-1]))
+    print(f"\n{'rule':<18}{'jobs':>6}{'seconds':>10}{'CPU seconds':>13}")
+    for rule, rows in sorted(jobs.items(), key=lambda item: -sum(row["s"] for row in item[1])):
+        wall, cpu = (sum(float(row[key]) for row in rows if row[key] != "NA") for key in ("s", "cpu_time"))
+        print(f"{rule:<18}{len(rows):>6}{wall:>10.1f}{cpu:>13.1f}")
+    print(f"{results}: everything is there; {time.time() - began:.0f} s for {sum(map(len, jobs.values()))} jobs.")

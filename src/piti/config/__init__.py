@@ -1,0 +1,46 @@
+"""The configuration: what may stand in config/*.yaml, read, merged and checked."""
+
+from piti.config.load import load, merge, parse_yaml, read_yaml
+from piti.config.model import (
+    SHOWN,
+    Archive,
+    Claim,
+    Config,
+    Dataset,
+    Figure,
+    Machine,
+    Method,
+    MetricCheck,
+    Model,
+    Networks,
+    Run,
+    Scenes,
+    Study,
+    Table,
+    Task,
+    Weights,
+)
+
+__all__ = [
+    "SHOWN",
+    "load",
+    "merge",
+    "parse_yaml",
+    "read_yaml",
+    "Archive",
+    "Scenes",
+    "Dataset",
+    "Weights",
+    "Networks",
+    "Model",
+    "Task",
+    "Method",
+    "Run",
+    "Table",
+    "Figure",
+    "Study",
+    "MetricCheck",
+    "Claim",
+    "Machine",
+    "Config",
+]

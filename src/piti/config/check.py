@@ -1,0 +1,113 @@
+"""Names that one entry of a configuration uses for another must exist, and fit.
+
+Which names are known where is said by the types of `piti.config.model`; what must fit besides, by a function a section.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+from piti.cards.baselines import BASELINES
+from piti.conditions import CONDITIONS
+from piti.config.model import Config, Figure, Method
+from piti.diffusion.respacing import kept_steps
+from piti.registry import unknown_key
+from piti.store.files import InputError
+
+
+def check_names(config: Config) -> None:
+    """Raise InputError in one line for the first name that nothing has, or that does not fit."""
+    for name, where, among in names(Config, config):
+        known = [key for each in among for key in (getattr(config, each) if isinstance(each, str) else each)]
+        if name and name not in known:
+            raise InputError(unknown_key(name, known, where))
+    check_models(config)
+    check_methods(config)
+    check_tables(config)
+    for name, figure in config.figures.items():
+        check_figure(config, figure, f"figures.{name}")
+    if not config.seeds:
+        raise InputError("seeds: found none, expected at least one")
+    if "default" in config.datasets:
+        raise InputError("datasets.default: found a data set of this name, expected another: it stands for all of them")
+    for metric, extractor in config.extractors.items():
+        if extractor not in config.weights:
+            raise InputError(unknown_key(extractor, config.weights, f"extractors.{metric}"))
+
+
+def names(kind: Any, value: Any, where: str = "") -> Iterator[tuple[str, str, tuple]]:
+    """Every name in a part of the configuration: itself, its place, and where it is known (`piti.config.model`)."""
+    origin, args = get_origin(kind), get_args(kind)
+    if dataclasses.is_dataclass(value):
+        for key, inner in get_type_hints(type(value), include_extras=True).items():
+            yield from names(inner, getattr(value, key), f"{where}.{key}".lstrip("."))
+    elif origin is Annotated:
+        yield value, where, kind.__metadata__
+    elif origin is tuple:
+        for each in value:
+            yield from names(args[0], each, where)
+    elif origin is dict:
+        for key, inner in value.items():
+            yield from names(args[0], key, where)
+            yield from names(args[1], inner, f"{where}.{key}")
+
+
+def check_models(config: Config) -> None:
+    """A row's weights come from somewhere: no circle of rows, a prior's data, a baseline's steps."""
+    for name, model in config.models.items():
+        seen = [name]
+        while (init := config.models[seen[-1]].init) in config.models:
+            if init in seen:
+                raise InputError(f"models.{name}.init: found a circle ({' <- '.join([*seen, init])})")
+            seen.append(init)
+        if model.weights:
+            continue
+        if model.kind.startswith("prior") and not model.dataset:
+            raise InputError(f"models.{name}.dataset: found none, expected the captioned data set that it learns from")
+        if model.kind in BASELINES and not model.steps and "default" not in model.epochs:
+            raise InputError(f"models.{name}.epochs: found no key default, expected it, or steps")
+
+
+def check_methods(config: Config) -> None:
+    """A method makes its pictures in one way, in steps that its models have."""
+    for name, method in config.methods.items():
+        check_steps(config, method, f"methods.{name}.")
+        if method.pictures and (made := [key for key in ("base", "upsampler", "generator") if getattr(method, key)]):
+            raise InputError(f"methods.{name}: found pictures and {made[0]}, expected one of them")
+
+
+def check_steps(config: Config, method: Method, where: str) -> None:
+    """The steps of a method's samplers can be kept of its models' chains; what all methods share is named as that."""
+    for row, key in ((method.base, "base_respacing"), (method.upsampler, "upsampler_respacing")):
+        respacing = getattr(method.sampling, key)
+        own = respacing != getattr(config.sampling, key)
+        try:
+            kept_steps(config.models[row].diffusion_steps if row else 1000, respacing)
+        except InputError as error:
+            raise InputError(f"{where if own else ''}sampling.{key}: {error}") from None
+
+
+def check_tables(config: Config) -> None:
+    """The paper's numbers stand in rows that there are, one for each column."""
+    for name, table in config.tables.items():
+        for row, values in table.paper.items():
+            where = f"tables.{name}.paper"
+            if row not in table.rows:
+                raise InputError(unknown_key(row, table.rows, where))
+            if len(values) != len(table.columns):
+                raise InputError(f"{where}.{row}: found {len(values)} values, expected {len(table.columns)}")
+
+
+def check_figure(config: Config, figure: Figure, where: str) -> None:
+    """Pictures of a figure's own are drawn by diffusion models; edits by deterministic ones, of labels."""
+    for column in (*figure.columns, *figure.headings):
+        method = config.methods.get(column)
+        if figure.seeds and method and not method.base:
+            raise InputError(f"{where}.seeds: found {column}, expected diffusion models alone")
+        if figure.edits and not (
+            method and method.base and (method.sampling.base_sampler, method.sampling.eta) == ("ddim", 0)
+        ):
+            raise InputError(f"{where}.columns: found {column}, expected diffusion models with ddim, eta 0")
+    for task in figure.tasks if figure.edits else ():
+        if not CONDITIONS[config.tasks[task].condition].labels:
+            raise InputError(f"{where}.tasks: found {task}, expected one with labels, which edits change")

@@ -1,0 +1,299 @@
+"""What may stand in config/*.yaml: every key with its type, default and meaning.
+
+A name is text whose type says where it is known: `Annotated[str, "weights"]` names an entry of the section `weights`,
+a registry or a tuple of words one of those; empty is none. `piti.config.check` looks them all up.
+
+The editors' schema in config/schemas is made of these dataclasses too (`piti.config.schema`).
+"""
+
+import math
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from piti.cards import (
+    BaselineConfig,
+    Edit,
+    EncoderConfig,
+    EstimatorConfig,
+    SamplingConfig,
+    TextConfig,
+    TrainingConfig,
+    UNetConfig,
+)
+from piti.cards.base import check_range
+from piti.cards.baselines import BASELINES
+from piti.conditions import CONDITIONS
+from piti.datasets.layouts import LAYOUTS
+from piti.evaluate.extractors import EXTRACTORS
+from piti.evaluate.measures import MEASURES
+
+SHOWN = {"condition": "Condition", "real_image": "GT", "low_res": "Low resolution"}  # columns beside methods
+
+Weight = Annotated[str, "weights"]
+DatasetName = Annotated[str, "datasets"]
+ByDataset = Annotated[str, "datasets", ("default",)]  # default: all that are not named
+Row = Annotated[str, "models"]
+TaskName = Annotated[str, "tasks"]
+MethodName = Annotated[str, "methods"]
+Column = Annotated[str, "methods", SHOWN]
+Metric = Annotated[str, "extractors", MEASURES]
+ConditionName = Annotated[str, CONDITIONS]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """An entry of a section whose entries may be like each other."""
+
+    like: str = ""  # another entry of the section, whose keys hold where this one says none of its own
+
+
+@dataclass(frozen=True)
+class Archive:
+    """One file to download and extract."""
+
+    url: tuple[str, ...]  # mirrors, tried in order
+    bytes: int | None = None
+    digest: str = ""  # "sha256:…" or "md5:…"; empty: pinned on first use
+    folder: str = ""  # extract into this folder below the data set's root
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """Draw the data set instead of downloading it."""
+
+    seed: int = 0
+    resolution: int = 64  # px of the drawn photographs
+    style: Literal["task", "near", "middle", "far"] = "task"  # the world: piti.scenes.styles
+    stored: bool = True  # False: a prior's training draws them as it sees them
+
+
+@dataclass(frozen=True)
+class Dataset(Entry):
+    """One entry of datasets.yaml."""
+
+    layout: Annotated[str, LAYOUTS]
+    train: int  # expected number of training pairs
+    test: int
+    num_classes: int = 0  # with 0 = void; 0 where there are no labels
+    path: str | None = None
+    scenes: Scenes | None = None
+    archives: dict[str, Archive] = field(default_factory=dict)
+    version: str = ""  # another one says that the data are others on purpose
+    exclude: tuple[str, ...] = ()  # ids left out
+    depth_unit: Literal["m", "cm", "mm"] = "m"  # of the depth files
+    substitution: str = ""  # why this is not the paper's data, if it is not
+    licence: str = ""
+
+    def __post_init__(self):
+        check_range(self, train=(0, math.inf), test=(0, math.inf), num_classes=(0, 255))
+
+
+@dataclass(frozen=True)
+class Weights(Entry):
+    """One entry of weights.yaml: published weights."""
+
+    format: str  # a key of piti.networks.pretrained.FORMATS
+    url: tuple[str, ...] = ()
+    package: str = ""  # name==version of a Python package that carries the file
+    member: str = ""  # the file inside it
+    path: str = ""  # on disk already
+    bytes: int | None = None
+    digest: str = ""
+    version: str = ""  # another one says that the file is another on purpose
+    licence: str = ""
+
+
+@dataclass(frozen=True)
+class Networks:
+    """Sizes of everything that is built: the only place where presets differ in architecture."""
+
+    image_resolution: int = 256  # photographs, conditions, final samples
+    base_resolution: int = 64  # the base model's pictures
+    hed_resolution: int = 256  # resolution at which HED looks at the photographs
+    hed: Weight = "hed"
+    base: UNetConfig = UNetConfig()
+    upsampler: UNetConfig = UNetConfig(
+        in_channels=6, channel_mult=(1, 1, 2, 2, 4, 4), num_res_blocks=2, attention_resolutions=(8, 16, 32)
+    )
+    encoder: EncoderConfig = EncoderConfig()
+    text: TextConfig = TextConfig()
+    perceptual: Weight = "vgg19"  # behind perceptual losses
+    load_resolution: int = 286  # px; the baselines train on random crops of image_resolution out of it
+    baselines: dict[str, BaselineConfig] = field(
+        default_factory=lambda: {name: baseline() for name, baseline in BASELINES.items()}
+    )
+    estimator: EstimatorConfig = EstimatorConfig()
+
+    def __post_init__(self):
+        if self.upsampler.in_channels != 6:
+            raise ValueError(
+                f"upsampler.in_channels: found {self.upsampler.in_channels}, expected 6: image and low_res"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model(TrainingConfig, Entry):
+    """One row of models.yaml: how it is trained, and from what."""
+
+    init: Annotated[str, "models", ("released",)] = ""  # empty: random
+    dataset: DatasetName = ""  # what a prior learns from; all other rows learn from their task's
+    epochs: dict[ByDataset, int] = field(default_factory=dict)  # of a baseline, where `steps` is 0
+    decay: dict[ByDataset, float] = field(default_factory=dict)  # last part of a baseline's steps, with falling lr
+    instances: tuple[DatasetName, ...] = ()  # data sets whose instance boundaries a baseline sees
+    views: dict[ConditionName, str] = field(default_factory=dict)  # how a baseline sees it, of the condition's `views`
+    weights: Weight = ""  # the row is this entry of weights.yaml instead of being trained
+
+
+@dataclass(frozen=True)
+class Task(Entry):
+    """A data set and a kind of condition."""
+
+    label: str
+    dataset: DatasetName
+    condition: ConditionName
+
+
+@dataclass(frozen=True)
+class Method(Entry):
+    """The models that turn a condition into a picture."""
+
+    label: str
+    base: Row = ""
+    upsampler: Row = ""
+    generator: Row = ""  # a baseline, in place of base and upsampler
+    sampling: SamplingConfig = SamplingConfig()  # where it differs from `sampling`
+    pictures: dict[TaskName, str] = field(default_factory=dict)  # task -> folder of pictures made elsewhere
+    real: bool = False  # the real test images themselves: the best that a measure can say
+    best_of: tuple[MethodName, ...] = ()  # of these each cell takes the best score: selection on the test set
+    conditions: tuple[ConditionName, ...] = ()  # that it takes, others read "-"; empty: all, or its baseline's
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one cell of a table measures; a row and a column each give a part of it."""
+
+    method: MethodName = ""
+    task: TaskName = ""
+    fraction: float | None = None
+    metric: Metric = ""
+    label: str = ""
+
+    def __post_init__(self):
+        check_range(self, fraction=(0.001, 1))
+
+
+@dataclass(frozen=True)
+class Table(Entry):
+    """A table of the paper: a grid of runs, and the paper's own numbers."""
+
+    title: str
+    rows: dict[str, Run]
+    columns: dict[str, Run]
+    paper: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    run: Run = Run()
+
+
+@dataclass(frozen=True)
+class Figure(Entry):
+    """A grid of pictures: for each task some test images, each a line."""
+
+    title: str
+    tasks: tuple[TaskName, ...]
+    columns: tuple[Column, ...]  # methods, and condition, real_image, low_res (what the last method's base model makes)
+    headings: dict[Column, str] = field(default_factory=dict)  # column -> heading, where the method's label will not do
+    images: int = 4  # of each task
+    page: int = 0  # figures with the same tasks and number of images but other pages show other images
+    ids: dict[TaskName, tuple[str, ...]] = field(default_factory=dict)  # task -> chosen images; else picked by seed
+    seeds: tuple[int, ...] = ()  # draw these few images alone, once for each; else take them from the tables' samples
+    edits: dict[str, Edit] = field(default_factory=dict)  # a line for each, in place of test images as they are
+    worst: Annotated[str, ("",), MEASURES] = ""  # show the images that the last method follows worst by it
+    curves: bool = False  # below, the deviation and saturation of its methods' pictures over w
+    wrap: int = 0  # columns a line; 0: all
+    crop: float = 0.0  # part of the resolution shown enlarged under each picture; 0: none
+
+
+@dataclass(frozen=True)
+class Study:
+    """The user study of Table 2: which of two pictures of one condition do people find more realistic?"""
+
+    title: str
+    task: TaskName
+    method: MethodName  # whose preference is counted
+    against: dict[MethodName, str]  # opponent -> the paper's preference for the method, %
+    pairs: int = 50  # of each comparison; *assumed*: the paper's 3,000 votes, 20 people and 3 comparisons give 50 each
+    seed: int = 0  # draws the pairs
+    votes: str = ""  # folder of vote files; empty: none yet
+
+
+@dataclass(frozen=True)
+class MetricCheck:
+    """A table that says whether real photographs score worse the more they are distorted."""
+
+    title: str
+    dataset: DatasetName  # its test photographs are the reference, as many training photographs are distorted
+    strengths: tuple[float, ...] = (0.05, 0.1, 0.2, 0.4, 0.8)  # what they mean: piti.evaluate.metric_check
+
+
+@dataclass(frozen=True)
+class Claim(Entry):
+    """An ordering that the paper states: on every task each run scores better than the next."""
+
+    text: str
+    order: tuple[Run, ...]
+    tasks: tuple[TaskName, ...]
+    metric: Metric = "fid_c"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """How the work is done, never what comes out but for rounding: none of this is part of a card."""
+
+    gpus: int | Literal["auto"] = "auto"  # GPUs of a training, other jobs take one; auto: 1 where there is one, else 0
+    threads: int = 1  # CPU threads a job
+    workers: int = 0  # data-loading processes a training job
+    micro_batch: int = 16  # images on a device at once in training; the rest of the batch by accumulation
+    sample_batch: int = 16  # images on a device at once in sampling, HED and feature extraction
+    compile: bool = False  # torch.compile
+    log_every: int = 200  # training steps
+    save_every: int = 5000  # training steps between saved states
+    keep_every: int = 0  # training steps between EMA weights that are kept beside the checkpoint; 0: none
+    margin: float = 10  # minutes before the limit of its SLURM job at which a training saves and leaves
+    keep_checkpoints: bool = False  # whether `piti gc` leaves the states of trainings whose weights were exported
+    requeue: bool = True  # whether such a job queues itself again (`scontrol requeue`), or leaves that to `retries`
+
+
+@dataclass(frozen=True)
+class Config:
+    """The whole configuration."""
+
+    preset: str = "paper"
+    plugins: tuple[str, ...] = ()  # modules that register conditions, baselines … of somebody else's (piti.registry)
+    precision: Literal["fp32", "bf16"] = "fp32"  # of every row of models and of all sampling that do not say their own
+    results: str = "results"
+    downloads: str = "results/downloads"
+    comparable: bool = False  # whether the scores stand beside the paper's
+    note: str = ""  # printed with every table
+    code_in_card: bool = False  # whether an edit of a step's code makes new artefacts
+    seeds: tuple[int, ...] = (0,)
+    shard_size: int = 4096  # images a shard
+    min_images: int = 100  # fewer are refused by every score
+    datasets: dict[str, Dataset] = field(default_factory=dict)
+    weights: dict[str, Weights] = field(default_factory=dict)
+    networks: Networks = field(default_factory=Networks)  # made when plug-ins have registered their baselines
+    models: dict[str, Model] = field(default_factory=dict)
+    sampling: SamplingConfig = SamplingConfig()
+    tasks: dict[str, Task] = field(default_factory=dict)
+    methods: dict[str, Method] = field(default_factory=dict)
+    extractors: dict[str, Annotated[str, EXTRACTORS]] = field(default_factory=dict)  # metric -> network and weights
+    estimators: dict[str, Row] = field(default_factory=dict)  # kind of condition -> the row that reads it back
+    tables: dict[str, Table] = field(default_factory=dict)
+    figures: dict[str, Figure] = field(default_factory=dict)
+    study: Study | None = None
+    metric_check: MetricCheck | None = None
+    claims: dict[str, Claim] = field(default_factory=dict)
+    only: dict[TaskName, tuple[MethodName, ...]] = field(
+        default_factory=dict
+    )  # the methods run on a task, where not all are
+    left_out: str = "left out"  # what the cells say that `only` leaves out
+    missing: Literal["make", "blank"] = "make"  # what nobody has made yet: make it, or leave it blank
+    machine: Machine = Machine()

@@ -1,0 +1,197 @@
+"""Picture files as people have them, and what their pixels mean. Layouts, `translate` and `score` read them here alone.
+
+| in the file             | colours                                    | labels                                      |
+|-------------------------|--------------------------------------------|---------------------------------------------|
+| an orientation (EXIF)   | turned upright if `upright`, else as it is | the same                                    |
+| 16 bits, grey           | the high byte, as libpng does with colours | refused; so are 1, 2 and 4 bits             |
+| transparent pixels      | composed on `ground`                       | refused                                     |
+| a palette               | its colours                                | its indices, if it shows them in grey or in |
+|                         |                                            | the label colour map's colours; else its    |
+|                         |                                            | colours, if they are that map's             |
+| JPEG, lossy WEBP        | as decoded                                 | refused: ids do not survive it              |
+| several frames, 32 bits | refused                                    | refused                                     |
+
+Every fault is an InputError of one line: file, found, expected.
+"""
+
+import contextlib
+import math
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from piti.datasets.colours import colour_map, labels_of
+from piti.store.files import InputError
+
+PAPER, NO_EDGE = "white", "black"  # under transparent pixels: of photographs, as browsers have it, and of sketches
+MAX_PIXELS = 80_000_000  # a larger picture is a decompression bomb, or at least no training picture
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # whatever a file is called; PIL hands others to programs (EPS)
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[Image.Image]:
+    """An image file, its size and frames checked before a pixel is decoded, its faults told in one line."""
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            if math.prod(image.size) > MAX_PIXELS:
+                raise InputError(f"{path}: found {spell(image.size)}, expected at most {MAX_PIXELS} pixels")
+            frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)  # a camera's previews
+            if frames > 1:
+                raise InputError(f"{path}: found {frames} frames, expected one picture")
+            yield image
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+        raise InputError(f"{path}: not a whole image ({' '.join(str(error).split())})") from None
+
+
+def size(path: Path, upright: bool = False) -> tuple[int, int]:
+    """Width and height; of the picture turned upright, if asked for."""
+    with opened(path) as image:
+        turned = upright and image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+        return image.size[::-1] if turned else image.size
+
+
+def colours(path: Path, ground: str, upright: bool = False) -> Image.Image:
+    """The picture as RGB, transparent pixels composed on `ground` (a colour's name)."""
+    with opened(path) as image:
+        image = _turned(image, upright)
+        if image.mode.startswith("I;16"):
+            image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+        if image.mode in ("I", "F"):
+            raise InputError(f"{path}: found 32 bits a pixel, expected 8 or 16")
+        if image.has_transparency_data:
+            below = Image.new("RGBA", image.size, ground)
+            image = Image.alpha_composite(below, image.convert("RGBA"))
+        return image.convert("RGB")
+
+
+def labels(path: Path, upright: bool = False) -> np.ndarray:
+    """What a label map says: uint8 H×W of ids, or H×W×3 of colours (a picture in colours, or a palette of them)."""
+    with opened(path) as image:
+        _refuse_lossy(path, image)
+        image = _turned(image, upright)
+        if image.has_transparency_data:
+            if np.asarray(image.convert("RGBA"))[..., 3].min() < 255:
+                raise InputError(f"{path}: found transparent pixels, expected a label everywhere")
+            image = image.convert({"LA": "L", "RGBA": "RGB"}.get(image.mode, image.mode))
+        if image.mode == "P":
+            return _indexed(image)
+        if image.mode not in ("L", "RGB"):
+            raise InputError(f"{path}: found a picture of mode {image.mode}, expected one channel of 8-bit label ids")
+        return np.asarray(image)
+
+
+def ids(path: Path, shift: int, upright: bool = False) -> np.ndarray:
+    """Labels as they are stored, uint8 H×W: 0 void, then the classes; from ids, to which `shift` is added (255
+    becomes 0), or from the colours that they are painted in.
+    """
+    found = labels(path, upright)
+    if found.ndim == 2:
+        return found + np.uint8(shift)
+    try:
+        return labels_of(found)
+    except ValueError as error:
+        raise InputError(f"{path}: {error}, or label ids in one channel") from None
+
+
+def numbers(path: Path) -> np.ndarray:
+    """A picture of one channel as numbers, H×W: depth, say, in 8, 16 or 32 bits."""
+    with opened(path) as image:
+        if not (image.mode.startswith("I") or image.mode in ("L", "F")):
+            raise InputError(f"{path}: found a picture of mode {image.mode}, expected one channel of numbers")
+        return np.asarray(image)
+
+
+def nearest(array: np.ndarray, resolution: int) -> np.ndarray:
+    """Pixel centres by nearest neighbour: the same pixels as PIL's NEAREST."""
+    rows, columns = (((np.arange(resolution) + 0.5) * n / resolution).astype(int) for n in array.shape[:2])
+    return np.ascontiguousarray(array[rows[:, None], columns])
+
+
+def depth_picture(path: Path, size: tuple[int, int]) -> np.ndarray:
+    """Depth as a picture of one channel, float32 height×width."""
+    depth = numbers(path)
+    if (found := depth.shape[::-1]) != size:
+        raise InputError(f"{path}: found {spell(found)}, expected {spell(size)} as the image")
+    return depth.astype(np.float32)
+
+
+def array(path: Path, size: tuple[int, int], channels: int) -> np.ndarray:
+    """A .npy of height×width, or height×width×channels; one channel comes back as height×width."""
+    try:
+        found = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"{path}: not a whole .npy file ({' '.join(str(error).split())})") from None
+    plane = size[::-1]
+    if (
+        found.shape not in ((plane, (*plane, 1)) if channels == 1 else ((*plane, channels),))
+        or found.dtype.kind not in "fiub"
+    ):
+        expected = spell(size) + (f" with {channels} channels" if channels > 1 else "")
+        raise InputError(
+            f"{path}: found {found.dtype} of shape {found.shape}, expected numbers for {expected} as the image"
+        )
+    return found.reshape(plane) if channels == 1 else found
+
+
+def damage(path: Path) -> str:
+    """What libjpeg says against a JPEG that it decodes all the same; "" where it has nothing to say.
+
+    PIL keeps that to itself; OpenCV's libjpeg prints it.
+    """
+    try:
+        with opened(path) as image:
+            form = image.format
+    except InputError:
+        return ""  # which its reader says
+    if form not in ("JPEG", "MPO"):
+        return ""
+    import cv2
+
+    with tempfile.TemporaryFile() as said:
+        kept = os.dup(2)
+        os.dup2(said.fileno(), 2)
+        try:
+            with contextlib.suppress(cv2.error):
+                cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_REDUCED_GRAYSCALE_8)
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+        said.seek(0)
+        return " ".join(said.read().decode(errors="replace").split())
+
+
+def spell(size: tuple[int, int]) -> str:
+    return f"{size[0]}×{size[1]} pixels"
+
+
+def _turned(image: Image.Image, upright: bool) -> Image.Image:
+    return ImageOps.exif_transpose(image) if upright else image
+
+
+def _refuse_lossy(path: Path, image: Image.Image) -> None:
+    """Label ids must come out as they went in."""
+    form = image.format
+    if form in ("JPEG", "MPO") or (form == "TIFF" and image.info.get("compression") == "jpeg"):
+        raise InputError(f"{path}: found JPEG, which changes label ids; expected a lossless picture (PNG)")
+    if form == "WEBP" and b"VP8L" not in path.read_bytes()[:1024]:
+        raise InputError(f"{path}: found lossy WEBP, which changes label ids; expected a lossless picture (PNG)")
+    raw = image.tile[0].args if form == "PNG" and image.tile else ""
+    if raw in ("1", "L;2", "L;4"):
+        raise InputError(f"{path}: found grey of {raw[2:] or 1} bits, which programs scale; expected 8-bit label ids")
+
+
+def _indexed(image: Image.Image) -> np.ndarray:
+    """Of a palette picture the indices H×W, if that is what their colours show; else the colours H×W×3."""
+    indices = np.asarray(image)
+    palette = np.zeros((256, 3), np.uint8)
+    shown = np.array(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
+    palette[: len(shown)] = shown
+    used = np.unique(indices)
+    grey, mapped = used[:, None], colour_map(256)[used]
+    if ((palette[used] == grey).all(1) | (palette[used] == mapped).all(1)).all():
+        return indices
+    return palette[indices]

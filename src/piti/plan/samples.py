@@ -1,0 +1,124 @@
+"""Pictures: what a method makes of a task's test conditions."""
+
+import hashlib
+import os
+from pathlib import Path
+
+from piti.cards import GatherCard, GenerateCard, SampleCard
+from piti.cards.baselines import BASELINES
+from piti.conditions import CONDITIONS
+from piti.plan.core import Artefact, Plan, Unavailable, once
+from piti.plan.data import packed
+from piti.plan.models import baseline, trained
+
+
+@once
+def samples_of(plan: Plan, method: str, task: str, fraction: float, seed: int) -> Artefact:
+    """What a method makes of a task's test conditions: base samples, then upsampled."""
+    config, entry = plan.config, plan.config.methods[method]
+    dataset, condition = config.tasks[task].dataset, config.tasks[task].condition
+    if condition not in (taken_by(plan, method) or [condition]):
+        raise Unavailable("-")
+    if entry.pictures:
+        return _gathered(plan, method, task)
+    plan.refuse_left_out(task, method)
+    if entry.real:
+        return packed(plan, dataset, "test", "images")
+    conditions = packed(plan, dataset, "test", condition)
+    if entry.generator:
+        return _generated(plan, entry.generator, task, fraction, seed, conditions)
+    low_res = base_samples(plan, method, task, fraction, seed)
+    card, inputs = sampling(plan, method, task, fraction, seed, low_res.digest)
+    inputs["low_res"] = [low_res]
+    return plan.add("upsample", inputs["model"][0].name, card, inputs)
+
+
+def taken_by(plan: Plan, method: str) -> tuple[str, ...]:
+    """The kinds of condition that a method takes, by its own word or its baseline's; none are all."""
+    config, entry = plan.config, plan.config.methods[method]
+    if entry.conditions or not entry.generator:
+        return entry.conditions
+    return BASELINES[config.models[entry.generator].kind].conditions
+
+
+def _gathered(plan: Plan, method: str, task: str) -> Artefact:
+    """Pictures of the user's own, joined to the test images."""
+    folder = plan.config.methods[method].pictures.get(task)
+    if not folder:
+        raise Unavailable("no pictures given")
+    images, resolution = (
+        packed(plan, plan.config.tasks[task].dataset, "test", "images"),
+        plan.config.networks.image_resolution,
+    )
+    card = GatherCard(
+        content=_contents(Path(folder)),
+        images=images.digest,
+        resolution=resolution,
+        shard_size=plan.config.shard_size,
+    )
+    given = {"folder": folder}
+    return plan.add("gather_pictures", f"{method}-{task}", card, {"images": [images]}, given)
+
+
+@once
+def base_samples(plan: Plan, method: str, task: str, fraction: float, seed: int) -> Artefact:
+    """The base model's pictures, which every upsampler of the same base shares."""
+    card, inputs = sampling(plan, method, task, fraction, seed)
+    return plan.add("sample", inputs["model"][0].name, card, inputs)
+
+
+def sampling(
+    plan: Plan, method: str, task: str, fraction: float, seed: int, low_res: str = ""
+) -> tuple[SampleCard, dict[str, list[Artefact]]]:
+    """How a method's base model draws pictures, or of `low_res` pictures its upsampler; and from what."""
+    plan.refuse_left_out(task, method)
+    config, entry = plan.config, plan.config.methods[method]
+    row, networks = entry.upsampler if low_res else entry.base, config.networks
+    model, training = trained(plan, row, task, fraction, seed), config.models[row]
+    conditions = packed(plan, config.tasks[task].dataset, "test", config.tasks[task].condition)
+    card = SampleCard(
+        model=model.digest,
+        conditions=conditions.digest,
+        sampling=entry.sampling,
+        seed=seed,
+        resolution=networks.image_resolution if low_res else networks.base_resolution,
+        unet=networks.upsampler if low_res else networks.base,
+        encoder=networks.encoder,
+        noise_schedule=training.noise_schedule,
+        diffusion_steps=training.diffusion_steps,
+        void=training.void,
+        low_res=low_res,
+        shard_size=config.shard_size,
+    )
+    return card, {"model": [model], "conditions": [conditions]}
+
+
+def _generated(plan: Plan, row: str, task: str, fraction: float, seed: int, conditions: Artefact) -> Artefact:
+    dataset, condition = plan.config.tasks[task].dataset, plan.config.tasks[task].condition
+    model, entry = trained(plan, row, task, fraction, seed), plan.config.models[row]
+    network, seen = baseline(plan, entry, dataset, condition)
+    inputs = {"model": [model], "conditions": [conditions]}
+    if dataset in entry.instances and CONDITIONS[condition].labels:
+        inputs["instances"] = [packed(plan, dataset, "test", "instances")]
+    card = GenerateCard(
+        model=model.digest,
+        conditions=conditions.digest,
+        seed=seed,
+        resolution=plan.config.networks.image_resolution,
+        baseline=network,
+        instances=inputs["instances"][0].digest if "instances" in inputs else "",
+        shard_size=plan.config.shard_size,
+        **seen,
+    )
+    return plan.add("generate", model.name, card, inputs)
+
+
+def _contents(folder: Path) -> str:
+    """Ten hexadecimal characters over what is in a folder, by names, sizes and times: other pictures, other scores."""
+    found = sorted(
+        (os.fsencode(os.path.join(parent, name)), about.st_size, about.st_mtime_ns)
+        for parent, _, names in os.walk(folder, followlinks=True)
+        for name in names
+        if (about := os.stat(os.path.join(parent, name)))
+    )
+    return hashlib.sha256(repr(found).encode()).hexdigest()[:10]

@@ -1,0 +1,136 @@
+"""How the processes of a training are started, and how a SLURM job continues after its own end.
+
+On this machine: the command as it is, or torchrun in front of it for several GPUs. In a SLURM job (`--runtime` is its
+limit) the training is one link of a chain:
+
+1. It runs in a step of its own. SLURM's cgroup plugin gives SIGTERM (preemption, time limit, scancel) to the direct
+   children of a step only, and in the job's first step that child is Snakemake.
+2. It is told to save and leave before the limit comes: `--minutes`.
+3. When it has left so (exit code 75), the job asks to be queued again: same id, same memory, no retry used. Where that
+   is refused or not wanted, code 75 reaches Snakemake, whose `retries` submit a new job.
+"""
+
+import argparse
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+
+from piti.store.files import InputError
+
+AGAIN = 75  # EX_TEMPFAIL: the training has saved its state and asks to be started again
+SAVING = 600  # s that torchrun leaves its processes to save after SIGTERM; SLURM may leave them less
+TORCHRUN = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # what it tells each of its processes
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m piti.run.launch", description=__doc__.split("\n")[0])
+    parser.add_argument("--gpus", type=int, default=1, help="of each node, a process for each; 0: one process")
+    parser.add_argument("--nodes", type=int, default=1)
+    parser.add_argument("--batch", type=int, default=0, help="images of a step, shared evenly; 0: does not matter")
+    parser.add_argument("--runtime", type=float, default=0, help="minutes that the SLURM job may take; 0: no such job")
+    parser.add_argument("--margin", type=float, default=10, help="minutes before that at which a training leaves")
+    parser.add_argument("--requeue", type=int, choices=(0, 1), default=1, help="whether the job may queue itself again")
+    parser.add_argument("command", nargs=argparse.REMAINDER, help="python -m piti.steps.train …")
+    asked = parser.parse_args()
+    job = os.environ.get("SLURM_JOB_ID") if asked.runtime else None
+    nodes, gpus = sharing(asked.batch, asked.nodes, asked.gpus)
+    command = processes(asked.command, nodes, gpus, job)
+    if not job:
+        os.execvp(command[0], command)
+    if (minutes := asked.runtime - asked.margin) <= 0:
+        parser.error(
+            f"machine.margin: found {asked.margin:g}, expected less than the job's runtime, {asked.runtime:g} min"
+        )
+    signal.signal(signal.SIGTERM, lambda *_: None)  # the training decides; its own handler is not touched by this one
+    step = [*own_step(nodes), *command, "--minutes", f"{minutes:g}"]
+    code = subprocess.run(step, env=outside_steps(os.environ)).returncode
+    if code == AGAIN and asked.requeue:
+        requeue(job)
+    sys.exit(code)
+
+
+def sharing(batch: int, nodes: int, gpus: int) -> tuple[int, int]:
+    """How many of these nodes, and GPUs of each, share a batch evenly: as many as can. Fewer than asked are named."""
+    asked = max(gpus, 1)
+    fitting = ((n, g) for n in range(nodes, 0, -1) for g in range(asked, 0, -1) if batch % (n * g) == 0)
+    n, g = max(fitting, key=lambda shape: shape[0] * shape[1])
+    if (n, g) != (nodes, asked):
+        print(
+            f"gpus: found {nodes * asked}, expected a divisor of the batch, {batch}: {n * g} are used", file=sys.stderr
+        )
+    return n, min(g, gpus)
+
+
+def gpus_of(gres: str) -> int:
+    """How many GPUs SLURM's `gres` asks for: "gpu", "gpu:4", "gpu:a100", "gpu:2g.20gb:1(S:0-1)"; the count is last."""
+    asked = [re.sub(r"\(.*", "", each).split(":") for each in gres.split(",")]
+    return sum(int(last[-1]) if last and last[-1].isdigit() else 1 for name, *last in asked if name == "gpu")
+
+
+def processes_of(environment: Mapping[str, str]) -> tuple[int, int]:
+    """This process's rank, and the number of processes that share the work, by torchrun's variables; (0, 1) alone.
+
+    Raises InputError where they are no numbers, or some of them say that there are others and the rest is missing.
+    """
+    said = environment.get("RANK", "0"), environment.get("WORLD_SIZE", "1")
+    if not all(map(str.isdecimal, said)):
+        raise InputError("RANK={} WORLD_SIZE={}: expected numbers, as torchrun sets".format(*said))
+    rank, world = map(int, said)
+    missing = [name for name in TORCHRUN if name not in environment]
+    if missing and (rank, world) != (0, 1):
+        raise InputError(
+            f"RANK={rank} WORLD_SIZE={world}: found no {', '.join(missing)}, expected all that torchrun sets, or none"
+        )
+    return rank, world
+
+
+def processes(command: list[str], nodes: int, gpus: int, job: str | None) -> list[str]:
+    """The command; for several GPUs, torchrun with one process a GPU. Several nodes meet at the first: this one."""
+    if max(gpus, nodes) <= 1:
+        return command
+    meeting = ["--standalone"]
+    if nodes > 1:
+        port = 20000 + int(job) % 20000
+        meeting = ["--rdzv-backend=c10d", f"--rdzv-endpoint={socket.gethostname()}:{port}", f"--rdzv-id={job}"]
+    shape = [f"--nnodes={nodes}", f"--nproc-per-node={max(gpus, 1)}", f"--shutdown-timeout={SAVING}"]
+    python, *module = command
+    return [python, "-m", "piti.run.torchrun", *shape, *meeting, *module]
+
+
+def own_step(nodes: int) -> list[str]:
+    """srun, with all that the job has."""
+    cpus = os.environ.get("SLURM_CPUS_PER_TASK", "1")
+    shape = [f"--nodes={nodes}", f"--ntasks={nodes}", f"--cpus-per-task={cpus}"]
+    return ["srun", "--overlap", *shape, "--cpu-bind=quiet"]
+
+
+def outside_steps(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment without what the step around this one says of itself: srun would take it for the job's shape."""
+    kept = ("SLURM_JOB_ID", "SLURM_CONF")
+    return {key: value for key, value in environment.items() if not key.startswith("SLURM_") or key in kept}
+
+
+def requeue(job: str) -> None:
+    """Queue this job again and wait for the end that this brings; return where SLURM refuses.
+
+    A job that somebody cancels stays so: SLURM would take it back even then.
+    """
+    state = subprocess.run(["squeue", "-h", "-j", job, "-o", "%T"], stdout=subprocess.PIPE, text=True).stdout.strip()
+    if state != "RUNNING":
+        print(f"job {job} is {state or 'gone'} and not queued again", file=sys.stderr)
+        return
+    asked = subprocess.run(["scontrol", "requeue", job], stderr=subprocess.PIPE, text=True)
+    if asked.returncode:
+        print(f"job {job} is not queued again: {asked.stderr.strip()}", file=sys.stderr)
+        return
+    print(f"job {job} is queued again and goes on from the saved state", file=sys.stderr)
+    time.sleep(600)
+
+
+if __name__ == "__main__":
+    main()

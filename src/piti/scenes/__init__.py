@@ -1,0 +1,8 @@
+"""The drawn data set: varied outdoor scenes with exact labels, depth, normals and captions."""
+
+from piti.scenes.captions import LENGTH, VOCABULARY, caption, encode
+from piti.scenes.classes import CLASSES
+from piti.scenes.render import Scenes, render
+from piti.scenes.write import write
+
+__all__ = ["CLASSES", "LENGTH", "VOCABULARY", "Scenes", "caption", "encode", "render", "write"]

@@ -1,0 +1,52 @@
+"""One optimizer step on a batch of which micro-batches and processes each see a part.
+
+A loss says what its part adds to the loss of the whole batch. So parts of any size, here or in another process, add up
+to the same gradient: it is that of the whole batch.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from piti.devices import Place, autocast
+from piti.train.losses import Terms
+
+Part = dict  # name -> tensor, images first; a loss may leave in it what is wanted later
+Loss = Callable[[Part], tuple[Tensor, Terms]]  # what the part adds to the loss of the batch, and to the curve's terms
+
+
+@dataclass(frozen=True)
+class Accumulator:
+    """Where the parts are computed, how many images each has at most, and in which precision."""
+
+    place: Place
+    micro_batch: int
+    precision: str
+
+    def parts(self, tensors: dict[str, Tensor]) -> list[Part]:
+        """This process's images, and what goes with each of them, as micro-batches on the device."""
+        split = {name: self.place.sent(tensor).split(self.micro_batch) for name, tensor in tensors.items()}
+        return [dict(zip(split, values, strict=True)) for values in zip(*split.values(), strict=True)]
+
+    def step(self, optimizer: torch.optim.Optimizer, parts: list[Part], loss: Loss, norm: bool = False) -> Terms:
+        """One step on the gradient of the whole batch. Returns its terms, detached; with `norm`, the "gradient"'s too.
+
+        Only the optimizer's own parameters get gradients, whatever else the loss depends on.
+        """
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        terms: Terms = {}
+        for part in parts:
+            with autocast(self.place.device, self.precision):
+                added, found = loss(part)
+            added.backward(inputs=parameters)
+            for name, value in found.items():
+                terms[name] = terms.get(name, 0) + value.detach()
+        grads = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        self.place.all_reduce([*grads, *terms.values()])
+        if norm:
+            terms["gradient"] = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        return terms
