@@ -42,7 +42,7 @@ CONFIG = {
 
 
 def test_a_table_and_a_figure_with_somebody_elses_kinds(tmp_path):
-    for name in ("Snakefile", "rules", "config", "profiles", "envs", "src"):
+    for name in ("Snakefile", "DEVIATIONS.md", "rules", "config", "profiles", "envs", "src"):
         (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, tmp_path / name)
     for file in (ROOT / "tests/flow/toys").glob("*.py"):
         shutil.copy(file, tmp_path)

@@ -5,7 +5,6 @@ Each dry run is forced (-F), so that it plans everything whatever has been made 
 
 import json
 import re
-import time
 from collections import Counter
 from glob import glob
 from pathlib import Path
@@ -34,9 +33,7 @@ def jobs(printed: str) -> dict[str, int]:
 
 @pytest.mark.parametrize("preset", ["paper", "smoke"])
 def test_all_makes_what_the_plan_holds(preset):
-    began = time.monotonic()
     printed = dry_run("all", "--config", f"preset={preset}")
-    assert time.monotonic() - began < 30  # 3 to 5 s on a quiet machine; the aim is 10 s
     config = load({"preset": preset}, ROOT / "config")
     plan, _, _ = resolve(config)
     planned = Counter(step for step, _ in plan.artefacts)

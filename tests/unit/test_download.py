@@ -249,10 +249,8 @@ def test_a_hanging_server_is_given_up(server, get, tmp_path, monkeypatch):
     monkeypatch.setattr(download, "TIMEOUT", 0.1)
     monkeypatch.setattr(download, "RETRIES", 1)
     server.hang = True
-    start = time.monotonic()
     with pytest.raises(InputError, match=r"cannot be had from .*timed out"):
         get(digest=SHA256)
-    assert time.monotonic() - start < 1.5
     assert names(tmp_path) == []
 
 

@@ -8,8 +8,32 @@ from typing import Annotated, Literal
 from piti.cards.base import Card, check_range, digest
 from piti.cards.baselines import BASELINES, BaselineConfig
 from piti.cards.networks import EncoderConfig, EstimatorConfig, TextConfig, UNetConfig
+from piti.registry import Registry
 
-KINDS = ("prior_base", "prior_upsampler", "base", "upsampler", "estimator")  # of models, besides the baselines
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of model."""
+
+    name: str
+    objective: Literal["diffusion", "estimator", "baseline"]  # what it is trained by
+    prior: bool = False  # one for all tasks, from captions
+    upsampler: bool = False
+
+
+KINDS: Registry[Kind] = Registry(
+    "kind of model",
+    Kind("prior_base", "diffusion", prior=True),
+    Kind("prior_upsampler", "diffusion", prior=True, upsampler=True),
+    Kind("base", "diffusion"),
+    Kind("upsampler", "diffusion", upsampler=True),
+    Kind("estimator", "estimator"),
+)
+
+
+def kind_of(name: str) -> Kind:
+    """A kind by name. Every registered baseline is one too."""
+    return KINDS[name] if name not in BASELINES else Kind(name, "baseline")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -45,11 +45,24 @@ def run(arguments: argparse.Namespace, config: Config) -> None:
         began = time.time()
         file = ["--configfile", str(arguments.configfile)] if arguments.configfile else []
         command = [snakemake, "--quiet", "rules", "host", *limits, *file, "--config", *arguments.config, "--", "all"]
-        with subprocess.Popen(command, env=os.environ | {"PYTHONUNBUFFERED": "1"}) as process:
-            code = watch(process, config, DEFAULT if gpus else CPU)
-    if code:
-        sys.exit(code)
+        for again in (True, False):
+            with subprocess.Popen(command, env=os.environ | {"PYTHONUNBUFFERED": "1"}) as process:
+                code = watch(process, config, DEFAULT if gpus else CPU)
+            if code:
+                sys.exit(code)
+            # A job that was killed as it ended is done again, and of what waits for it Snakemake then plans nothing.
+            if not (missing := unpublished(config)):
+                break
+            if not again:
+                raise InputError(f"{results}: found no {missing[0]} after all jobs, expected all tables and figures")
     print_cost(results, began)
+
+
+def unpublished(config: Config) -> list[str]:
+    """The tables and figures that are not there."""
+    _, tables, figures = resolve(config)
+    names = [*(f"{table}.csv" for table in tables), *(f"{figure}.png" for figure in figures), "report.html"]
+    return [name for name in names if not Path(config.results, name).exists()]
 
 
 def watch(process: subprocess.Popen, config: Config, device: str) -> int:

@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
-from piti.cards.baselines import BASELINES
+from piti.cards.train import kind_of
 from piti.conditions import CONDITIONS
 from piti.config.model import Config, Figure, Method
 from piti.diffusion.respacing import kept_steps
@@ -62,9 +62,10 @@ def check_models(config: Config) -> None:
             seen.append(init)
         if model.weights:
             continue
-        if model.kind.startswith("prior") and not model.dataset:
+        kind = kind_of(model.kind)
+        if kind.prior and not model.dataset:
             raise InputError(f"models.{name}.dataset: found none, expected the captioned data set that it learns from")
-        if model.kind in BASELINES and not model.steps and "default" not in model.epochs:
+        if kind.objective == "baseline" and not model.steps and "default" not in model.epochs:
             raise InputError(f"models.{name}.epochs: found no key default, expected it, or steps")
 
 

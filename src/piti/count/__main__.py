@@ -21,6 +21,7 @@ from tqdm import tqdm
 from piti.baselines import build
 from piti.cards import Card, GenerateCard, SampleCard, SketchCard, TrainCard
 from piti.cards.base import digest
+from piti.cards.train import kind_of
 from piti.conditions import CONDITIONS
 from piti.config import load
 from piti.count.kernels import Autocast, Kernel, traced, work
@@ -91,7 +92,7 @@ def train_step(card: TrainCard, precision: str, images: int) -> list[Kernel]:
         made = objective(card)
         for optimizer in made.optimizers.values():
             optimizer.step = lambda: None  # fused, it knows no such device; the plan adds what it moves
-        upsampler = card.training.kind.endswith("upsampler")
+        upsampler = kind_of(card.training.kind).upsampler
         resolution = card.image_resolution if upsampler or card.baseline or card.estimator else card.base_resolution
         batch = {"image": torch.empty(images, 3, resolution, resolution)} | condition(card)
         if upsampler:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from piti.cards import BaselineConfig, Card, GenerateCard, PackCard, SampleCard, SketchCard, TrainCard, TrainingConfig
 from piti.cards.base import digest, from_dict
+from piti.cards.train import kind_of
 from piti.diffusion.respacing import kept_steps
 from piti.plan.core import Artefact, Plan
 from piti.plan.gpu import DEFAULT, gpu, operations, seconds_of_pass, seconds_of_step
@@ -246,7 +247,7 @@ def saved_part(artefact: Artefact) -> float:
 
 
 def _is_prior(card: Card) -> bool:
-    return isinstance(card, TrainCard) and card.training.kind.startswith("prior")
+    return isinstance(card, TrainCard) and kind_of(card.training.kind).prior
 
 
 def precision_of(card: Card) -> str:

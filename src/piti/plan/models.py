@@ -4,7 +4,7 @@ import math
 from dataclasses import replace
 
 from piti.cards import BaselineConfig, EstimatorConfig, SyntheticConfig, TrainCard, TrainingConfig
-from piti.cards.baselines import BASELINES
+from piti.cards.train import kind_of
 from piti.conditions import CONDITIONS
 from piti.config import Model
 from piti.plan.core import Artefact, Plan, Unavailable, once
@@ -15,17 +15,17 @@ from piti.plan.data import packed, weights_of
 def trained(plan: Plan, row: str, task: str, fraction: float, seed: int) -> Artefact:
     """A row of models.yaml, trained for one task on a share of its pairs."""
     model = plan.config.models[row]
+    kind = kind_of(model.kind)
     if model.weights:
         return weights_of(plan, model.weights)
-    if model.kind.startswith("prior"):  # one for all tasks
+    if kind.prior:
         task, fraction, data = "", 1.0, (model.dataset, "caption")
     else:
         data = (plan.config.tasks[task].dataset, plan.config.tasks[task].condition)
     init = _init(plan, row, task, fraction, seed)
     if init and not model.steps:
         return init  # a released model, used as it is
-    make = {"estimator": _estimator_card, **dict.fromkeys(BASELINES, _baseline_card)}.get(model.kind, _diffusion_card)
-    card, inputs = make(plan, model, *data, fraction, seed)
+    card, inputs = CARDS[kind.objective](plan, model, *data, fraction, seed)
     if init:
         card, inputs = replace(card, init=init.digest), inputs | {"init": [init]}
     if model.perceptual or (card.baseline and card.baseline.uses_vgg):
@@ -40,7 +40,7 @@ def trained(plan: Plan, row: str, task: str, fraction: float, seed: int) -> Arte
 def _diffusion_card(
     plan: Plan, model: Model, dataset: str, condition: str, fraction: float, seed: int
 ) -> tuple[TrainCard, dict[str, list[Artefact]]]:
-    networks, upsampler = plan.config.networks, model.kind.endswith("upsampler")
+    networks, upsampler = plan.config.networks, kind_of(model.kind).upsampler
     scenes, inputs = plan.config.datasets[dataset].scenes, {}
     if condition == "caption" and scenes and not scenes.stored:
         synthetic = SyntheticConfig(seed=scenes.seed, resolution=scenes.resolution, style=scenes.style)
@@ -140,6 +140,9 @@ def baseline(plan: Plan, model: Model, dataset: str, condition: str) -> tuple[Ba
 def by_dataset(values: dict[str, float], dataset: str) -> float:
     """What is said of a data set, else of all: the key `default`. Nothing said is 0."""
     return values.get(dataset, values.get("default", 0.0))
+
+
+CARDS = {"diffusion": _diffusion_card, "estimator": _estimator_card, "baseline": _baseline_card}
 
 
 def _init(plan: Plan, row: str, task: str, fraction: float, seed: int) -> Artefact | None:

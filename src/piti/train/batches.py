@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from piti.cards import TrainCard
+from piti.cards.train import kind_of
 from piti.conditions import Stored
 from piti.data.loader import Batches, subset
 from piti.data.resize import shrink
@@ -29,7 +30,7 @@ class Files(NamedTuple):
 def training_batches(card: TrainCard, files: Files, here: Place) -> Batches | SyntheticBatches:
     """The card's batches. A base model sees small images, an upsampler whole ones and a small input, a baseline random
     crops."""
-    upsampler = card.training.kind.endswith("upsampler")
+    upsampler = kind_of(card.training.kind).upsampler
     shared = {
         "seed": card.seed,
         "batch_size": card.training.batch,

@@ -17,7 +17,7 @@ class EstimatorObjective:
 
     must_not_vanish = ()
 
-    def __init__(self, card: TrainCard, network: nn.Module, place: Place, micro_batch: int):
+    def __init__(self, card: TrainCard, network: nn.Module, place: Place, micro_batch: int, vgg: None = None):
         training = card.training
         self.card, self.place = card, place
         self.accumulator = Accumulator(place, micro_batch, training.precision)

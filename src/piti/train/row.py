@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 
 from piti.cards import TrainCard
 from piti.cards.base import dumps
+from piti.cards.train import kind_of
 from piti.devices import Place, compiled, place
 from piti.store.files import atomic, exclusive, write_failure, write_text
 from piti.train.batches import Files, training_batches
@@ -20,6 +21,13 @@ from piti.train.gan import GANObjective
 from piti.train.initial import initial_baseline, initial_estimator, initial_model, vgg
 from piti.train.loop import Diverged, train
 from piti.train.run import Objective, Run
+
+# by what trains a kind of model: the objective, and the networks that it starts with
+OBJECTIVES = {
+    "diffusion": (DiffusionObjective, initial_model),
+    "baseline": (GANObjective, initial_baseline),
+    "estimator": (EstimatorObjective, initial_estimator),
+}
 
 
 class Work(NamedTuple):
@@ -67,14 +75,8 @@ def train_row(card: TrainCard, output: Path, files: Files, work: Work) -> dict:
 
 def objective(card: TrainCard, files: Files, work: Work, here: Place) -> Objective:
     """What the card trains."""
-    if card.baseline:
-        features = vgg(card, files.perceptual)
-        made = GANObjective(card, initial_baseline(card, files.init), here, work.micro_batch, features)
-    elif card.estimator:
-        made = EstimatorObjective(card, initial_estimator(card, files.init), here, work.micro_batch)
-    else:
-        features = vgg(card, files.perceptual)
-        made = DiffusionObjective(card, initial_model(card, files.init), here, work.micro_batch, features)
+    train_by, initial = OBJECTIVES[kind_of(card.training.kind).objective]
+    made = train_by(card, initial(card, files.init), here, work.micro_batch, vgg(card, files.perceptual))
     if work.compile:
         compiled(made.model)
         # the upsampler's is small, and its gradient penalty differentiates twice, which compiled code cannot
