@@ -9,7 +9,8 @@ from tests.house.pin import SHOWN, costly
 
 from piti.cards import Cell
 from piti.config import load
-from piti.plan import Plan, report, resolve
+from piti.plan import Plan, Unavailable, models, report, resolve
+from piti.plan.data import packed
 from piti.store.files import InputError
 
 SHIPPED = Path(__file__).parents[2] / "config"
@@ -50,6 +51,15 @@ def cells(**user) -> dict[tuple[str, str], Cell]:
     """The cells of Table 1 by row and column."""
     _, tables, _ = resolve(load(user, SHIPPED))
     return {(cell.row, cell.column): cell for cell in tables["table1"].card.cells}
+
+
+def test_scenes_that_are_not_stored_train_a_prior_and_nothing_else():
+    of = Plan(load({"preset": "prior"}, SHIPPED))
+    made = [models.trained(of, row, "", 1.0, 0) for row in ("prior_base", "prior_upsampler")]
+    assert list(of.artefacts.values()) == made  # neither scenes nor shards
+    assert all(a.card.synthetic.style == "middle" and not a.inputs for a in made)
+    with pytest.raises(Unavailable, match="its scenes are not stored"):
+        packed(of, "web", "train", "images")
 
 
 # -- every preset ------------------------------------------------------------------------------------------------------

@@ -2,12 +2,14 @@
 
 import sys
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import numpy as np
 import pytest
 from tests.unit.data.reading import read, scan
 
 from piti import scenes
+from piti.config.model import Scenes as Drawn
 from piti.data.resize import shrink
 from piti.evaluate import frechet
 from piti.scenes import captions, classes
@@ -80,6 +82,10 @@ def test_task_is_narrower_than_near(many):
     assert all(plain in scenes.caption(t) for t in task.tokens)
     colour = [s.image.reshape(192, -1, 3).mean(1).std(0).mean() for s in (task, many)]
     assert colour[0] < colour[1]
+
+
+def test_the_configuration_knows_every_world():
+    assert get_args(get_type_hints(Drawn)["style"]) == tuple(STYLES)
 
 
 @pytest.mark.parametrize("style", ["task", "near"])
