@@ -22,6 +22,7 @@ localrules:
     tables,
     figures,
     report,
+    prior,
 
 
 rule all:
@@ -46,6 +47,13 @@ rule figures:
 rule report:
     input:
         rules.all.input.report,
+
+
+rule prior:  # both files of the generative prior
+    input:
+        lambda wildcards: [
+            trained(plan, row, "", 1.0, settings.seeds[0]).path for row in ("prior_base", "prior_upsampler")
+        ],
 
 
 # Short names are targets too: `snakemake table1`.

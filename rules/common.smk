@@ -23,6 +23,7 @@ from piti.run.launch import gpus_of
 from piti.plan import report as plan_report, resolve, runs  # `report` is Snakemake's own word
 from piti.plan.cost import Costs
 from piti.plan.gpu import DEFAULT
+from piti.plan.models import trained
 from piti.plan.steps import STEPS
 
 # A job that was submitted does what was submitted, whatever becomes of the configuration until it starts: it plans nothing.

@@ -25,7 +25,7 @@ CONFIG = {
     "datasets": {
         "coco": {"scenes": {"seed": 2, "resolution": 32}, "train": 6, "test": 6},
         "diode": {"scenes": {"seed": 4, "resolution": 32}, "train": 6, "test": 6},
-        "web": {"scenes": {"seed": 5, "resolution": 32, "style": "web"}, "train": 6, "test": 1},
+        "web": {"scenes": {"seed": 5, "resolution": 32, "style": "near"}, "train": 6, "test": 1},
     },
     "networks": {
         "image_resolution": 32,

@@ -9,11 +9,13 @@ from tests.house.pin import SHOWN, costly
 
 from piti.cards import Cell
 from piti.config import load
-from piti.plan import Plan, report, resolve
+from piti.plan import Plan, Unavailable, models, report, resolve
+from piti.plan.data import packed
 from piti.store.files import InputError
 
 SHIPPED = Path(__file__).parents[2] / "config"
 PRESETS = sorted(path.stem for path in (SHIPPED / "presets").glob("*.yaml"))
+WITH_TASKS = [preset for preset in PRESETS if preset != "prior"]  # which runs none
 TASK = "ade20k_mask"
 
 
@@ -49,6 +51,15 @@ def cells(**user) -> dict[tuple[str, str], Cell]:
     """The cells of Table 1 by row and column."""
     _, tables, _ = resolve(load(user, SHIPPED))
     return {(cell.row, cell.column): cell for cell in tables["table1"].card.cells}
+
+
+def test_scenes_that_are_not_stored_train_a_prior_and_nothing_else():
+    of = Plan(load({"preset": "prior"}, SHIPPED))
+    made = [models.trained(of, row, "", 1.0, 0) for row in ("prior_base", "prior_upsampler")]
+    assert list(of.artefacts.values()) == made  # neither scenes nor shards
+    assert all(a.card.synthetic.style == "middle" and not a.inputs for a in made)
+    with pytest.raises(Unavailable, match="its scenes are not stored"):
+        packed(of, "web", "train", "images")
 
 
 # -- every preset ------------------------------------------------------------------------------------------------------
@@ -210,7 +221,7 @@ def test_a_measure_for_another_kind_of_condition_is_a_dash():
     assert wrong and {(cell.reason, cell.scores) for cell in wrong} == {("-", ())}
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", WITH_TASKS)
 def test_one_estimator_a_task_whatever_is_measured_and_by_which_seed(preset):
     made = costly(plan(preset=preset, seeds=[3, 4]))
     tasks = {"ade20k_mask", "coco_mask", "flickr_mask", "diode_geometry"}
@@ -464,7 +475,7 @@ def mine(folder, **more) -> dict:
     return {"methods": {"mine": {"label": "My method", "pictures": {TASK: str(folder)}}}, "tables": rows} | more
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", WITH_TASKS)
 def test_pictures_made_elsewhere_are_a_row_like_any_other(tmp_path, preset):
     (tmp_path / "a.png").touch()
     user = mine(tmp_path, preset=preset, seeds=[0, 1])

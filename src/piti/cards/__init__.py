@@ -27,7 +27,7 @@ from piti.cards.sample import (
     VariantsCard,
 )
 from piti.cards.score import AlignmentCard, ClaimCard, ClaimsCard, FeaturesCard, MetricCheckCard, Ordering, ScoreCard
-from piti.cards.train import TrainCard, TrainingConfig
+from piti.cards.train import SyntheticConfig, TrainCard, TrainingConfig
 
 __all__ = [
     "AlignmentCard",
@@ -61,6 +61,7 @@ __all__ = [
     "Strip",
     "StudyCard",
     "TableCard",
+    "SyntheticConfig",
     "TallyCard",
     "TextConfig",
     "TrainCard",

@@ -72,6 +72,15 @@ class TrainingConfig:
         check_range(self, void=(0, 255), image_losses_from=(0, math.inf), refresh_steps=(0, math.inf))
 
 
+@dataclass(frozen=True)
+class SyntheticConfig:
+    """Captioned scenes that a training draws as it sees them: from the first on, none twice, none stored."""
+
+    seed: int
+    resolution: int  # of the synthetic images, px
+    style: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainCard(Card):
     """One trained model."""
@@ -91,6 +100,7 @@ class TrainCard(Card):
     num_classes: int = 0  # of a baseline's one-hot labels
     view: str = ""  # how a baseline sees its condition (Condition.views)
     instances: str = ""  # digest of the instance maps whose boundaries a baseline sees
+    synthetic: SyntheticConfig | None = None  # in place of shards; `images` and `conditions` are then empty
     fraction: float = 1.0  # of the training pairs
     epochs: int = 0  # of a baseline, from which its steps follow
     init: str = ""

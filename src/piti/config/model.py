@@ -63,7 +63,8 @@ class Scenes:
 
     seed: int = 0
     resolution: int = 64  # of the synthetic images, px
-    style: Literal["web", "task"] = "task"
+    style: Literal["task", "near", "middle", "far"] = "task"  # the world: piti.scenes.styles
+    stored: bool = True  # False: a prior's training draws them as it sees them
 
 
 @dataclass(frozen=True)
@@ -255,6 +256,7 @@ class Machine:
     compile: bool = False  # torch.compile
     log_every: int = 200  # training steps
     save_every: int = 5000  # training steps between checkpoints
+    keep_every: int = 0  # training steps between EMA weights that are kept beside the checkpoint; 0: none
     margin: float = 10  # minutes before the limit of its SLURM job at which a training saves and leaves
     keep_checkpoints: bool = False  # whether `piti gc` leaves the checkpoints of trainings whose weights were exported
     requeue: bool = True  # whether such a job queues itself again (`scontrol requeue`), or leaves that to `retries`

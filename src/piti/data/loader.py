@@ -18,6 +18,7 @@ from piti.data.shards import Shards
 from piti.store.files import InputError
 
 ORDER, AUGMENT, DEGRADE, CROP = range(4)  # what a generator is for; part of its seed
+LowRes = Callable[[np.ndarray, np.random.Generator], np.ndarray]  # uint8 S x S x 3 -> uint8 s x s x 3
 
 
 class Batches(torch.utils.data.Dataset):
@@ -33,7 +34,7 @@ class Batches(torch.utils.data.Dataset):
     condition_dropout: fraction of the conditions replaced by the null condition (ones; for captions padding).
     instances: instance maps of the same data set (uint8), joined by id.
     crop: side of a random square cut out of image, condition and instances alike; 0 for none.
-    low_res: (image uint8 S x S x 3, generator) -> uint8 s x s x 3, the upsampler's small input.
+    low_res: (image, generator) -> the upsampler's small input.
 
     A batch is a dict of
         ids        list of b ids
@@ -56,15 +57,13 @@ class Batches(torch.utils.data.Dataset):
         condition_dropout: float = 0.0,
         instances: Shards | None = None,
         crop: int = 0,
-        low_res: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = None,
+        low_res: LowRes | None = None,
         rank: int = 0,
         world: int = 1,
     ):
         """Join condition to images. Raises InputError where an image has no condition."""
         if flip and condition is not None and len(condition.form.shape(1)) < 2:
             raise ValueError("flip: captions say left and right; expected flip=False")
-        if batch_size % world:
-            raise InputError(f"batch: found {batch_size}, expected a multiple of the {world} processes that share it")
         self.images, self.condition, self.low_res = images, condition, low_res
         self.seed, self.batch_size, self.flip = seed, batch_size, flip
         self.condition_dropout = condition_dropout
@@ -76,8 +75,7 @@ class Batches(torch.utils.data.Dataset):
             self.encode, self.null = encode or condition.form.encode, condition.form.null
         if instances is not None:
             self.instance_rows = instances.rows(self.ids)
-        part = batch_size // world
-        self.part = slice(rank * part, (rank + 1) * part)
+        self.part = part_of(batch_size, rank, world)
 
     def __getitem__(self, step: int) -> dict[str, list[str] | Tensor]:
         chosen = self._chosen(step)
@@ -89,7 +87,7 @@ class Batches(torch.utils.data.Dataset):
             return self._cropped(_flip(stored, flipped), step)
 
         image = augmented(self.images[self.rows[chosen]])
-        batch = {"ids": [self.ids[i] for i in chosen], "image": _to_range(image)}
+        batch = {"ids": [self.ids[i] for i in chosen], "image": to_range(image)}
         if self.condition is not None:
             condition = self.encode(augmented(self.condition[self.condition_rows[chosen]]))
             condition[dropped] = self.null
@@ -97,9 +95,7 @@ class Batches(torch.utils.data.Dataset):
         if self.instances is not None:
             batch["instances"] = torch.from_numpy(augmented(self.instances[self.instance_rows[chosen]]))
         if self.low_res is not None:
-            places = range(self.part.start, self.part.stop)
-            rngs = [np.random.default_rng([self.seed, DEGRADE, step, place]) for place in places]
-            batch["low_res"] = _to_range(np.stack([self.low_res(*pair) for pair in zip(image, rngs, strict=True)]))
+            batch["low_res"] = small(image, self.low_res, self.seed, step, self.part)
         return batch
 
     def _cropped(self, stored: np.ndarray, step: int) -> np.ndarray:
@@ -117,6 +113,20 @@ class Batches(torch.utils.data.Dataset):
         epochs, places = np.divmod(step * self.batch_size + np.arange(self.batch_size)[self.part], count)
         pairs = zip(epochs.tolist(), places.tolist(), strict=True)
         return np.array([_order(self.seed, epoch, count)[place] for epoch, place in pairs])
+
+
+def part_of(batch_size: int, rank: int, world: int) -> slice:
+    """The places in the global batch of which a process reads the items."""
+    if batch_size % world:
+        raise InputError(f"batch: found {batch_size}, expected a multiple of the {world} processes that share it")
+    part = batch_size // world
+    return slice(rank * part, (rank + 1) * part)
+
+
+def small(images: np.ndarray, low_res: LowRes, seed: int, step: int, part: slice) -> Tensor:
+    """The upsampler's small inputs of these images, at these places in the batch of a step."""
+    rngs = [np.random.default_rng([seed, DEGRADE, step, place]) for place in range(part.start, part.stop)]
+    return to_range(np.stack([low_res(*pair) for pair in zip(images, rngs, strict=True)]))
 
 
 def subset(count: int, fraction: float) -> np.ndarray:
@@ -137,7 +147,7 @@ def _flip(stored: np.ndarray, flipped: np.ndarray) -> np.ndarray:
     return stored
 
 
-def _to_range(images: np.ndarray) -> Tensor:
+def to_range(images: np.ndarray) -> Tensor:
     """uint8 N x S x S x 3 -> float32 N x 3 x S x S in [-1, 1]."""
     planes = torch.from_numpy(images).permute(0, 3, 1, 2)
     return planes.to(torch.float32, memory_format=torch.contiguous_format).div_(127.5).sub_(1)

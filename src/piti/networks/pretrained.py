@@ -14,7 +14,7 @@ from torch import Tensor
 
 from piti.networks.hed import GROUPS, HED
 from piti.networks.perceptual import DEPTHS, VGGFeatures
-from piti.networks.weights import load, strip_text
+from piti.networks.weights import load, read, strip_text
 from piti.registry import unknown_key
 from piti.store.files import InputError
 
@@ -221,6 +221,7 @@ def _checked_vgg(state_dict: StateDict, arch: str, path: Path) -> StateDict:
 
 
 FORMATS: dict[str, Callable[[Path], StateDict]] = {
+    "safetensors": read,  # under our own names
     "torch": torch_file,
     "glide": glide,
     "piti": piti,

@@ -52,6 +52,8 @@ def packed(plan: Plan, name: str, split: str, kind: str, resolution: int = 0, sh
     form, layout = stored(kind), LAYOUTS[dataset.layout]
     if form.drawn:
         return drawn(plan, name, split, kind, resolution)
+    if dataset.scenes and not dataset.scenes.stored:
+        raise Unavailable("its scenes are not stored")
     source = source_of(plan, name)
     made, counted = isinstance(source, Artefact), not layout.own_splits
     card = PackCard(

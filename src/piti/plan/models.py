@@ -3,7 +3,7 @@
 import math
 from dataclasses import replace
 
-from piti.cards import BaselineConfig, EstimatorConfig, TrainCard, TrainingConfig
+from piti.cards import BaselineConfig, EstimatorConfig, SyntheticConfig, TrainCard, TrainingConfig
 from piti.cards.train import kind_of
 from piti.conditions import CONDITIONS
 from piti.config import Model
@@ -41,15 +41,20 @@ def _diffusion_card(
     plan: Plan, model: Model, dataset: str, condition: str, fraction: float, seed: int
 ) -> tuple[TrainCard, dict[str, list[Artefact]]]:
     networks, upsampler = plan.config.networks, kind_of(model.kind).upsampler
-    images = packed(plan, dataset, "train", "images", shrunk=not upsampler)
-    conditions = packed(plan, dataset, "train", condition)
-    inputs = {"images": [images], "conditions": [conditions]}
+    scenes, inputs = plan.config.datasets[dataset].scenes, {}
+    if condition == "caption" and scenes and not scenes.stored:
+        synthetic = SyntheticConfig(seed=scenes.seed, resolution=scenes.resolution, style=scenes.style)
+        data = {"images": "", "conditions": "", "synthetic": synthetic}
+    else:
+        images = packed(plan, dataset, "train", "images", shrunk=not upsampler)
+        conditions = packed(plan, dataset, "train", condition)
+        inputs = {"images": [images], "conditions": [conditions]}
+        data = {"images": images.digest, "conditions": conditions.digest}
     card = TrainCard(
         training=_training(model),
         seed=seed,
-        images=images.digest,
         condition=condition,
-        conditions=conditions.digest,
+        **data,
         image_resolution=networks.image_resolution,
         base_resolution=networks.base_resolution,
         unet=networks.upsampler if upsampler else networks.base,

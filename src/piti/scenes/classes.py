@@ -1,10 +1,10 @@
-"""What the drawn scenes consist of, with the true ids of those things in ADE20K and COCO-Stuff."""
+"""What the synthetic scenes consist of, with the true ids of those things in ADE20K and COCO-Stuff."""
 
 from typing import NamedTuple
 
 
 class Class(NamedTuple):
-    """A class of the drawn scenes. Its own id is its place in `CLASSES`."""
+    """A class of the synthetic scenes. Its own id is its place in `CLASSES`."""
 
     name: str
     ade20k: int  # 1..150, SceneParsing (objectInfo150)

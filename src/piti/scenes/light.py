@@ -22,9 +22,9 @@ _f = np.float32
 def photograph(g: SimpleNamespace, w: SimpleNamespace) -> np.ndarray:
     """The picture, uint8 N×S×S×3, of a geometry buffer in the mood of its worlds."""
     dull = _by(w.weather, {OVERCAST: 0.8, FOG: 0.9, SNOW: 0.7})
-    zenith, horizon, sun, ambient = (
-        table[w.light[:, 0, 0]].T[:, :, None, None] for table in (_ZENITH, _HORIZON, _SUN, _AMBIENT)
-    )
+    colours = np.float32(w.style.colours)
+    sky = (_ZENITH @ colours.T, _HORIZON @ colours.T)
+    zenith, horizon, sun, ambient = (table[w.light[:, 0, 0]].T[:, :, None, None] for table in (*sky, _SUN, _AMBIENT))
     grey = _luma(zenith + horizon) * 0.5
     zenith = zenith + (1.2 * grey - zenith) * dull
     horizon = horizon + (1.5 * grey - horizon) * dull
@@ -42,8 +42,8 @@ def photograph(g: SimpleNamespace, w: SimpleNamespace) -> np.ndarray:
     glow = g.glow * (w.light == NIGHT)
     image = np.ascontiguousarray(_sky(g, w, zenith, horizon, sun, dull))
     land = g.depth < np.inf
-    for k in range(3):
-        albedo = g.albedo[k] + (_SNOW[k] - g.albedo[k]) * lies
+    for k, seen in enumerate(np.tensordot(colours, g.albedo, 1)):
+        albedo = seen + (_SNOW[k] - seen) * lies
         surface = albedo * (ambient[k] * open_sky + sun[k] * lit) + glow * _LAMP[k]
         np.copyto(image[k], horizon[k] + (surface - horizon[k]) * clear, where=land)
     _mirror(g, w, image, 0.6 * horizon + 0.4 * zenith)

@@ -1,4 +1,4 @@
-"""Random texture for the drawn scenes: one tileable atlas, made once for a side, looked up by every scene."""
+"""Random texture for the synthetic scenes: one tileable atlas, made once for a resolution, looked up by every scene."""
 
 from functools import cache
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from piti.scenes import captions, light, terrain, things, world
+from piti.scenes.styles import STYLES
 
 _PIXELS = 1 << 17  # a batch that stays in the processor's cache
 
@@ -22,10 +23,10 @@ class Scenes(NamedTuple):
 
 
 def render(seed: int, indices: np.ndarray, resolution: int, style: str = "task") -> Scenes:
-    """Draw the scenes `indices`. A scene depends on (seed, index), side and style alone, not on its companions.
+    """Draw the scenes `indices`. A scene depends on (seed, index), resolution and style alone, not on its companions.
 
     Args:
-        style: "web" for every way of photographing and a wide palette, "task" for a narrower, plain collection.
+        style: a key of STYLES.
     """
     indices = np.asarray(indices)
     batch = max(1, _PIXELS // resolution**2)
@@ -34,7 +35,7 @@ def render(seed: int, indices: np.ndarray, resolution: int, style: str = "task")
 
 
 def _render(seed: int, indices: np.ndarray, resolution: int, style: str) -> Scenes:
-    w = world.draw(seed, indices, style)
+    w = world.draw(seed, indices, STYLES[style])
     g = terrain.terrain(w, resolution)
     things.place(g, w)
     image = light.photograph(g, w)

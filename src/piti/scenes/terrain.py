@@ -40,8 +40,8 @@ def terrain(w: SimpleNamespace, resolution: int) -> SimpleNamespace:
 
     # one look into the atlas for every surface: stretched along the ground, upright on slopes
     root = np.sqrt(np.minimum(g.depth, FARTHEST))
-    u = np.where(ground, x * root * 0.8, x * 1.7) + w.offset_u + 4
-    v = np.where(ground, root * 0.7, y * 1.7) + w.offset_v + 4
+    u = np.where(ground, x * root * 0.8, x * 1.7) * w.style.fineness + w.offset_u + 4
+    v = np.where(ground, root * 0.7, y * 1.7) * w.style.fineness + w.offset_v + 4
     g.texture = noise.texture(resolution, u, v)
     _flowers(g, w, x, z)
     _surface(g, w, ground)
@@ -114,7 +114,7 @@ def _flowers(g, w, x, z) -> None:
 def _surface(g, w, ground) -> None:
     """Albedo and normals of the land."""
     value, slope_x, slope_y, grain = np.moveaxis(g.texture, -1, 0)
-    c, season, tilt = g.classes, w.season[:, 0, 0], w.palette[:, 0]
+    c, season, tilt = g.classes, w.season[:, 0, 0], w.tilt[:, 0]
     colour = np.zeros((len(w.eye), len(CLASSES), 3), np.float32)
     colour[:, GRASS] = colour[:, FLOWER] = _GRASS[season] * (1 + tilt * np.float32([0.25, 0.0, -0.2]))
     colour[:, HILL] = _WOODS[season] * (1 + tilt * np.float32([0.3, 0.05, -0.1]))
@@ -128,7 +128,7 @@ def _surface(g, w, ground) -> None:
     dashes = (c == ROAD) & (g.road_middle < 0.04) & (np.minimum(g.depth, FARTHEST) % 6 < 3)
     np.copyto(albedo, np.float32(0.6), where=dashes[..., None])
     fade = np.where(ground, np.minimum(1, 12 / np.maximum(g.depth, 1)), 1)  # grass far away has no blades
-    relief, mottle, grainy = (_TEXTURE[c, k] for k in range(3))
+    relief, mottle, grainy = (_TEXTURE[c, k] * np.float32(w.style.roughness) for k in range(3))
     shade = np.maximum(1 + mottle * value + grainy * grain * fade, 0.3)
     g.albedo = np.ascontiguousarray(np.moveaxis(albedo, -1, 0)) * shade
 

@@ -8,7 +8,25 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from piti.scenes.classes import BOAT, CAR, FENCE, GRASS, HOUSE, RIVER, ROAD, ROCK, SAND, SKYSCRAPER, TREE
+from piti.scenes.classes import (
+    BOAT,
+    CAR,
+    FENCE,
+    FLOWER,
+    GRASS,
+    HILL,
+    HOUSE,
+    MOUNTAIN,
+    RIVER,
+    ROAD,
+    ROCK,
+    SAND,
+    SEA,
+    SKYSCRAPER,
+    TREE,
+    WATER,
+)
+from piti.scenes.styles import Style
 
 DAWN, NOON, DUSK, NIGHT = range(4)
 SPRING, SUMMER, AUTUMN, WINTER = range(4)
@@ -33,7 +51,7 @@ _SIZES = np.array(  # nearest, farthest, lowest, highest, least and greatest wid
 )
 
 
-def draw(seed: int, indices: np.ndarray, style: str) -> SimpleNamespace:
+def draw(seed: int, indices: np.ndarray, style: Style) -> SimpleNamespace:
     """The worlds of `indices`: arrays of N×1×1 for the scene, N×len(SLOTS) for the things in it."""
     numbers = np.stack([np.random.default_rng([seed, int(i)]).random(_DRAWS, np.float32) for i in indices])
     columns = iter(numbers[:, :_MOODS].T)
@@ -48,54 +66,55 @@ def draw(seed: int, indices: np.ndarray, style: str) -> SimpleNamespace:
     def chance(probability: float | np.ndarray) -> np.ndarray:
         return uniform() < probability
 
-    web = {"web": True, "task": False}[style]
+    def of(c: int, odds: float) -> float:
+        return 0.0 if c in style.without else odds
+
     w = SimpleNamespace()
     # mood
-    w.light = choice(2, 5, 2, 1.2) if web else choice(1.5, 6, 1.5, 0.5)
+    w.light = choice(*style.light)
     w.season = choice(1, 1, 1, 1)
-    w.weather = choice(3, 6, 1.6, 0.9, 2) if web else choice(3, 7, 1.2, 0.6, 1)
+    w.weather = choice(*style.weather)
     w.weather = np.where((w.weather == SNOW) & (w.season != WINTER), OVERCAST, w.weather)
-    w.develop = choice(6, 2, 1.6, 2, 2, 0.7)
-    w.develop = w.develop if web else np.zeros_like(w.develop)
-    w.palette = uniform(-1, 1) * (1.0 if web else 0.4)
+    w.develop = choice(*style.develop)
+    w.tilt = uniform(-1, 1) * style.tilt
     w.taste = uniform(0.6, 1.4)  # strength of the development
     # camera
-    w.focal = uniform(0.75, 1.25)
-    w.eye = uniform(1.6, 4.5)
-    w.horizon = uniform(0.36, 0.6)
+    w.focal = uniform(*style.focal)
+    w.eye = uniform(*style.eye)
+    w.horizon = uniform(*style.horizon)
     # backdrop
-    coast = chance(0.24)
-    town = chance(0.2) & ~coast
-    w.mountains = chance(np.where(coast, 0.35, 0.62)) & ~town
+    coast = chance(of(SEA, 0.24))
+    town = chance(of(SKYSCRAPER, 0.2)) & ~coast
+    w.mountains = chance(np.where(coast, of(MOUNTAIN, 0.35), of(MOUNTAIN, 0.62))) & ~town
     w.mountain_height = uniform(0.14, 0.4)
     w.mountain_pitch = uniform(1.5, 3.5)
     w.mountain_phase = uniform(0, 3000)
     w.mountain_far = uniform(190, 280)
     w.headland = np.where(coast & w.mountains, uniform(-0.4, 0.4), 9.0).astype(np.float32)
     w.headland_side = np.sign(uniform(-1, 1))
-    w.hills = chance(0.55) & ~coast
+    w.hills = chance(of(HILL, 0.55)) & ~coast
     w.hill_height = uniform(0.03, 0.12)
     w.hill_pitch = uniform(0.8, 2.2)
     w.hill_phase = uniform(0, 3000)
     w.hill_far = uniform(60, 120)
     # ground
-    desert = chance(0.12) & ~coast & ~town
-    w.ground = np.where(desert | (coast & chance(0.8)), SAND, GRASS)
+    desert = chance(of(SAND, 0.12)) & ~coast & ~town
+    w.ground = np.where(desert | (coast & chance(of(SAND, 0.8))), SAND, GRASS)
     w.shore = np.where(coast, uniform(9, 30), 1e6).astype(np.float32)
     w.shore_phase = uniform(0, 3000)
-    strip = choice(5, 2.2, 1.6)  # none, road, river
+    strip = choice(5, of(ROAD, 2.2), of(RIVER, 1.6))  # none, road, river
     w.strip = np.where(coast, 0, np.where(strip == 1, ROAD, np.where((strip == 2) & ~desert, RIVER, 0)))
     w.strip_x = uniform(-6, 6)
     w.strip_slope = uniform(-0.35, 0.35)
     w.strip_bend = uniform(-7, 7)
     w.strip_length = uniform(18, 45)
     w.strip_width = np.where(w.strip == ROAD, uniform(2.2, 3.6), uniform(2.5, 6))
-    lake = chance(0.3) & ~coast & (w.strip == 0) & ~desert
+    lake = chance(of(WATER, 0.3)) & ~coast & (w.strip == 0) & ~desert
     w.lake_z = uniform(14, 45)
     w.lake_x = uniform(-0.35, 0.35) * w.lake_z
     w.lake_rx = np.where(lake, uniform(0.15, 0.5) * w.lake_z, 1e-3).astype(np.float32)
     w.lake_rz = uniform(0.25, 0.6) * w.lake_z
-    flowers = chance(np.where(w.season == WINTER, 0.0, 0.3)) & (w.ground == GRASS)
+    flowers = chance(np.where(w.season == WINTER, 0.0, of(FLOWER, 0.3))) & (w.ground == GRASS)
     w.flower_z = uniform(4, 11)
     w.flower_x = uniform(-0.45, 0.45) * w.flower_z
     w.flower_r = np.where(flowers, uniform(0.18, 0.5) * w.flower_z, 1e-3).astype(np.float32)
@@ -111,6 +130,8 @@ def draw(seed: int, indices: np.ndarray, style: str) -> SimpleNamespace:
     w.offset_u, w.offset_v = uniform(0, 4), uniform(0, 4)
     w.trees = np.floor(uniform() ** 1.3 * 10) * ~desert
     w.things = _things(w, town, numbers[:, _MOODS:].reshape(len(indices), len(SLOTS), 8))
+    w.things.there &= ~np.isin(w.things.kind, style.without)
+    w.style = style
     return w
 
 

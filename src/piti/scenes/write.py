@@ -1,5 +1,6 @@
 """The drawn data set on disk, in the layouts of the real ones, so that everything after it is the real path."""
 
+import io
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ from piti.store.files import atomic_folder
 
 SPLITS = ("train", "test")
 _BATCH = 256
+_SAVED = {".jpg": {"quality": 95}, ".png": {"compress_level": 1}}
 _ADE20K = np.array([c.ade20k for c in CLASSES], np.uint8)
 _COCO_STUFF = np.array([c.coco_stuff for c in CLASSES], np.uint8)
 _COCO_THINGS = (BOAT, CAR)  # what COCO counts one by one; houses and trees are stuff there
@@ -42,11 +44,21 @@ def write(
             lay_out(root, split, _drawn(seed, split, count, resolution, style, bar))
 
 
+def seed_of(seed: int, split: str) -> int:
+    """Of a split's scenes."""
+    return len(SPLITS) * seed + SPLITS.index(split)
+
+
+def named(split: str, index: int) -> str:
+    """Id of a scene in the layout `folder`, whose reader splits by a hash of it."""
+    return f"{'ab'[SPLITS.index(split)]}{index // 1000:03d}/{index:08d}"
+
+
 def _drawn(seed: int, split: str, count: int, resolution: int, style: str, bar: tqdm) -> Iterator[tuple[int, Scenes]]:
     """The scenes of a split one by one, each with its index."""
     for start in range(0, count, _BATCH):
         indices = np.arange(start, min(start + _BATCH, count))
-        scenes = render(len(SPLITS) * seed + SPLITS.index(split), indices, resolution, style)
+        scenes = render(seed_of(seed, split), indices, resolution, style)
         for row, index in enumerate(indices):
             yield int(index), Scenes(*(part[row] for part in scenes))
         bar.update(len(indices))
@@ -89,7 +101,7 @@ def diode(root: Path, split: str, scenes: Iterator[tuple[int, Scenes]]) -> None:
 
 def folder(root: Path, split: str, scenes: Iterator[tuple[int, Scenes]]) -> None:
     for index, scene in scenes:
-        name = f"{'ab'[SPLITS.index(split)]}{index // 1000:03d}/{index:08d}"  # the reader splits by a hash of this
+        name = named(split, index)
         _image(root / f"images/{name}.jpg", scene.image)
         _image(root / f"labels/{name}.png", _COCO_STUFF[scene.classes])
         text = root / f"captions/{name}.txt"
@@ -135,5 +147,11 @@ def _run_lengths(mask: np.ndarray) -> dict:
 
 def _image(path: Path, pixels: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    options = {"quality": 95} if path.suffix == ".jpg" else {"compress_level": 1}
-    Image.fromarray(pixels).save(path, **options)
+    Image.fromarray(pixels).save(path, **_SAVED[path.suffix])
+
+
+def developed(pixels: np.ndarray, resolution: int) -> Image.Image:
+    """A drawn photograph as it comes back from its file, at another resolution."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", **_SAVED[".jpg"])
+    return Image.open(file).resize((resolution, resolution), Image.Resampling.BICUBIC)

@@ -4,14 +4,15 @@ from pathlib import Path
 
 from piti.cards import TrainCard
 from piti.run.command import step
+from piti.store.files import InputError
 
 
 @step(leg="models", makes="weights.safetensors", beside=("curve.csv",))
 def run(
     card: TrainCard,
     output: Path,
-    images: Path,
-    conditions: Path,
+    images: Path | None = None,
+    conditions: Path | None = None,
     init: Path | None = None,
     perceptual: Path | None = None,
     instances: Path | None = None,
@@ -21,10 +22,13 @@ def run(
     compile: int = 0,
     log_every: int = 200,
     save_every: int = 5000,
+    keep_every: int = 0,
     minutes: float = 0.0,
 ) -> dict:
     from piti.train.row import Files, Work, train_row
 
+    if not card.synthetic and None in (images, conditions):
+        raise InputError("--images and --conditions: found none, expected the shards that the card names")
     files = Files(images, conditions, init, perceptual, instances)
-    work = Work(micro_batch, workers, compile, log_every, save_every, minutes, gpus)
+    work = Work(micro_batch, workers, compile, log_every, save_every, minutes, gpus, keep_every)
     return train_row(card, output, files, work)

@@ -13,37 +13,45 @@ from piti.conditions import Stored
 from piti.data.loader import Batches, subset
 from piti.data.resize import shrink
 from piti.data.shards import Shards
+from piti.data.synthetic import SyntheticBatches
 from piti.devices import Place
 
 
 class Files(NamedTuple):
     """What a training reads: shards by their index, weights as safetensors."""
 
-    images: Path
-    conditions: Path
+    images: Path | None = None  # none where the training draws its scenes
+    conditions: Path | None = None
     init: Path | None = None  # weights to start from
     perceptual: Path | None = None  # VGG
     instances: Path | None = None
 
 
-def training_batches(card: TrainCard, files: Files, here: Place) -> Batches:
+def training_batches(card: TrainCard, files: Files, here: Place) -> Batches | SyntheticBatches:
     """The card's batches. A base model sees small images, an upsampler whole ones and a small input, a baseline random
     crops."""
-    training, images, conditions = card.training, Shards(files.images, "images"), Shards(files.conditions)
+    upsampler = kind_of(card.training.kind).upsampler
+    shared = {
+        "seed": card.seed,
+        "batch_size": card.training.batch,
+        "condition_dropout": card.training.condition_dropout,
+        "low_res": low_res(card) if upsampler else None,
+        "rank": here.rank,
+        "world": here.world,
+    }
+    if card.synthetic:
+        small = 0 if upsampler else card.base_resolution
+        return SyntheticBatches(card.synthetic, resolution=card.image_resolution, shrunk_resolution=small, **shared)
+    images, conditions = Shards(files.images, "images"), Shards(files.conditions)
     return Batches(
         images,
         conditions,
-        seed=card.seed,
-        batch_size=training.batch,
         indices=subset(len(images), card.fraction),
         encode=encoding(card, conditions.form),
         flip=conditions.form.mirrors or bool(card.encoder or card.baseline),
-        condition_dropout=training.condition_dropout,
         instances=Shards(files.instances, "instances") if files.instances else None,
         crop=card.image_resolution if card.baseline else 0,
-        low_res=low_res(card) if kind_of(training.kind).upsampler else None,
-        rank=here.rank,
-        world=here.world,
+        **shared,
     )
 
 

@@ -24,10 +24,19 @@ class Stopped(SystemExit):
         super().__init__(75)
 
 
-def train(run: Run, batches: Dataset, workers: int, log_every: int, save_every: int, minutes: float = 0) -> None:
+def train(
+    run: Run,
+    batches: Dataset,
+    workers: int,
+    log_every: int,
+    save_every: int,
+    minutes: float = 0,
+    keep_every: int = 0,
+) -> None:
     """Train to the last step, then save. `batches[step]` is a batch; `minutes`: stop in time, 0 for no limit.
 
-    Every `log_every` steps a line of the curve is closed and goes to TensorBoard (events/ beside the checkpoint).
+    Every `log_every` steps a line of the curve is closed and goes to TensorBoard (events/ beside the checkpoint). Every
+    `keep_every` steps the EMA weights are kept; 0: never.
     Raises Diverged or Stopped.
     """
     if run.step == run.steps:
@@ -53,13 +62,16 @@ def train(run: Run, batches: Dataset, workers: int, log_every: int, save_every: 
             log = end or run.step % log_every == 0
             stop = not end and run.place.any(stopped() or time.monotonic() > deadline, run.step)
             save = end or stop or run.step % save_every == 0
-            if (log or save) and (reason := run.failure()):
+            keep = keep_every and run.step % keep_every == 0
+            if (log or save or keep) and (reason := run.failure()):
                 raise Diverged(reason)
             if log:
                 means = run.log()
                 bar.set_postfix({name: f"{value:.3g}" for name, value in means.items()}, refresh=False)
                 for name, value in means.items() if events else ():
                     events.add_scalar(name, value, run.step)
+            if keep:
+                run.keep()
             if save:
                 run.save()
             if log or save:

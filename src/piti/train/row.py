@@ -43,6 +43,7 @@ class Work(NamedTuple):
     save_every: int
     minutes: float
     gpus: int | None = None
+    keep_every: int = 0
 
 
 def train_row(card: TrainCard, output: Path, files: Files, work: Work) -> dict:
@@ -58,7 +59,7 @@ def train_row(card: TrainCard, output: Path, files: Files, work: Work) -> dict:
         batches = training_batches(card, files, here)
         run = Run(objective(card, files, work, here), here, folder, card.identity, training.steps, training.ema_rate)
         try:
-            train(run, batches, work.workers, work.log_every, work.save_every, work.minutes)
+            train(run, batches, work.workers, work.log_every, work.save_every, work.minutes, work.keep_every)
         except Diverged as reason:
             if here.first:
                 write_failure([output.with_name("curve.csv"), output], str(reason))

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Protocol
 
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from piti.devices import Place, is_compiled
 from piti.store import checkpoint
-from piti.store.files import InputError, write_json
+from piti.store.files import InputError, atomic, write_json
 from piti.store.provenance import started_as
 from piti.train.ema import ema_update
 
@@ -117,6 +118,13 @@ class Run:
         if self.place.first:
             checkpoint.save(self.path, groups, about | {"pieces": self.history()})
         self.saved = self.step
+
+    def keep(self) -> None:
+        """Leave the EMA weights as they are now beside the checkpoint, whole: a prior with its text part."""
+        if self.place.first:
+            with atomic(self.path.parent / f"ema/{self.step:08d}.safetensors") as temporary:
+                weights = self.objective.model.state_dict() | self.ema
+                save_file({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}, temporary)
 
     def _load(self) -> None:
         groups, about = checkpoint.load(self.path)

@@ -1,28 +1,34 @@
 """The drawn data set: reproducible, exact, varied, and written as the real data sets are."""
 
 import sys
+from pathlib import Path
+from typing import get_args, get_type_hints
 
 import numpy as np
 import pytest
 from tests.unit.data.reading import read, scan
 
 from piti import scenes
+from piti.config.model import Scenes as Drawn
+from piti.data.resize import shrink
+from piti.evaluate import frechet
 from piti.scenes import captions, classes
+from piti.scenes.styles import STYLES
 from piti.scenes.write import _coco_labels
 
 
 @pytest.fixture(scope="module")
 def many() -> scenes.Scenes:
-    return scenes.render(0, np.arange(192), 32, "web")
+    return scenes.render(0, np.arange(192), 32, "near")
 
 
 def test_a_scene_depends_on_seed_and_index_alone():
-    together = scenes.render(5, np.arange(40, 52), 64, "web")
+    together = scenes.render(5, np.arange(40, 52), 64, "near")
     for index in (0, 7, 11):
-        alone = scenes.render(5, [40 + index], 64, "web")
+        alone = scenes.render(5, [40 + index], 64, "near")
         for a, b in zip(together, alone, strict=True):
             np.testing.assert_array_equal(a[index], b[0])
-    other = scenes.render(6, np.arange(40, 52), 64, "web")
+    other = scenes.render(6, np.arange(40, 52), 64, "near")
     assert all((a != b).any() for a, b in zip(together.image, other.image, strict=True))
 
 
@@ -70,12 +76,58 @@ def test_every_class_and_mood_occurs(many):
     assert distance.min() > 3
 
 
-def test_task_is_narrower_than_web(many):
+def test_task_is_narrower_than_near(many):
     task = scenes.render(0, np.arange(192), 32, "task")
     plain = captions.STYLES[0]
     assert all(plain in scenes.caption(t) for t in task.tokens)
     colour = [s.image.reshape(192, -1, 3).mean(1).std(0).mean() for s in (task, many)]
     assert colour[0] < colour[1]
+
+
+def test_the_configuration_knows_every_world():
+    assert get_args(get_type_hints(Drawn)["style"]) == tuple(STYLES)
+
+
+@pytest.mark.parametrize("style", ["task", "near"])
+def test_these_worlds_never_change(style):
+    """worlds.npz was drawn before there were worlds at a distance; another processor may round a level otherwise."""
+    drawn, kept = scenes.render(7, np.arange(24), 24, style), np.load(Path(__file__).with_name("worlds.npz"))
+    assert np.abs(drawn.image.astype(int) - kept[f"{style}_image"]).max() <= 1
+    np.testing.assert_array_equal(drawn.tokens, kept[f"{style}_tokens"])
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_world_lacks_the_classes_that_it_says_and_no_others(style):
+    drawn, without = scenes.render(3, np.arange(512), 32, style), STYLES[style].without
+    assert set(np.unique(drawn.classes)) == set(range(len(scenes.CLASSES))) - set(without)
+    words = {scenes.VOCABULARY[t] for t in np.unique(drawn.tokens)}
+    assert not words & {scenes.CLASSES[c].name for c in without}
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_captions_are_true_in_every_world(style):
+    """A class that is named is there, a thing on the side and at the distance that are said."""
+    drawn = scenes.render(4, np.arange(64), 32, style)
+    for tokens, labels, depth in zip(drawn.tokens, drawn.classes, drawn.depth, strict=True):
+        words = scenes.caption(tokens).split()
+        for c, entry in enumerate(scenes.CLASSES):
+            if entry.name not in words:
+                continue
+            there = labels == c
+            assert there.mean() >= captions.LEAST
+            if entry.thing:
+                distance, side = words[words.index(entry.name) + 1 :][:2]
+                assert distance == captions.DISTANCES[int(depth[there].mean() > captions.NEAR)]
+                assert side == captions.SIDES[int(np.nonzero(there)[1].mean() * 3 / 32)]
+
+
+def test_each_world_lies_further_from_the_task_than_the_one_before():
+    def coarse(seed: int, style: str) -> np.ndarray:
+        return shrink(scenes.render(seed, np.arange(256), 16, style).image, 4).reshape(256, -1).astype(float)
+
+    task = coarse(1, "task")
+    distances = [frechet.distance(task, coarse(2, style)) for style in STYLES]
+    assert distances == sorted(distances), distances
 
 
 def test_class_ids_are_the_official_ones():

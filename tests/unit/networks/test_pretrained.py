@@ -159,6 +159,15 @@ def test_the_image_tower_of_clip(tmp_path):
     )
 
 
+def test_our_own_files_come_in_half_precision(tmp_path):
+    model = UNet(UNET)
+    halved = {name: tensor.bfloat16() for name, tensor in randomised(model).items()}
+    save_file(halved, tmp_path / "prior.safetensors")
+    found = convert(tmp_path / "prior.safetensors", "safetensors")
+    load(model, found, "prior")
+    assert all(torch.equal(found[name], tensor.float()) for name, tensor in halved.items())
+
+
 def test_half_precision_becomes_single(tmp_path):
     found = convert(save({"a": torch.ones(2).half(), "n": torch.tensor(3)}, tmp_path / "w.pt"), "torch")
     assert (found["a"].dtype, found["n"].dtype) == (torch.float32, torch.int64)
@@ -193,7 +202,7 @@ def test_a_hostile_pickle_is_not_executed(tmp_path, format, how):
         path.write_bytes(pickle.dumps(content, protocol=2))
     else:
         torch.save(content, path, _use_new_zipfile_serialization=how == "zip")
-    refused(path, format, "found no weights")
+    refused(path, format, "found no (weights|whole safetensors file)")
     assert not trap.exists()
     torch.load(path, weights_only=False) if how != "bare" else pickle.loads(path.read_bytes())
     assert trap.exists()  # the trap was a real one

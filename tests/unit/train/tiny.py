@@ -82,8 +82,10 @@ def output(folder: Path, card: TrainCard) -> Path:
     return folder / digest(card) / "weights.safetensors"
 
 
-def inputs(card: TrainCard, shards: dict[str, Path]) -> tuple[Path, Path]:
-    """The photographs and the conditions of a card."""
+def inputs(card: TrainCard, shards: dict[str, Path]) -> tuple[Path | None, Path | None]:
+    """The photographs and the conditions of a card; none where it draws them."""
+    if card.synthetic:
+        return None, None
     return shards["images" if card.training.kind.endswith("upsampler") else "small"], shards[card.condition]
 
 
