@@ -1,4 +1,4 @@
-"""The drawn data set: varied outdoor scenes with exact labels, depth, normals and captions."""
+"""The synthetic data set: varied outdoor scenes with exact labels, depth, normals and captions."""
 
 from piti.scenes.captions import LENGTH, VOCABULARY, caption, encode
 from piti.scenes.classes import CLASSES

@@ -5,7 +5,7 @@ from functools import cache
 import numpy as np
 
 PERIOD = 4  # image widths after which the texture repeats
-_FULL = 1024  # texels of the finest atlas: sides above 256 px see it magnified
+_FULL = 1024  # texels of the finest atlas: resolutions above 256 px see it magnified
 
 VALUE, SLOPE_X, SLOPE_Y, GRAIN = range(4)
 

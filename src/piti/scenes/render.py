@@ -11,7 +11,7 @@ _PIXELS = 1 << 17  # a batch that stays in the processor's cache
 
 
 class Scenes(NamedTuple):
-    """N scenes of side S."""
+    """N scenes of resolution S."""
 
     image: np.ndarray  # N×S×S×3 uint8 RGB
     classes: np.ndarray  # N×S×S uint8, place in CLASSES
