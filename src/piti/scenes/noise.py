@@ -15,7 +15,7 @@ def _atlas(resolution: int) -> tuple[np.ndarray, int]:
     """Texels×4: fractal noise, its two slopes, and a fine band-limited grain; each of unit variance.
 
     The spectrum is drawn once and cut off at the picture's own resolution, so that a scene keeps its texture at every
-    side and nothing finer than a pixel is left to alias.
+    resolution and nothing finer than a pixel is left to alias.
     """
     texels = min(_FULL, 1 << (PERIOD * resolution - 1).bit_length())
     white = np.fft.fft2(np.random.default_rng(0).standard_normal((_FULL, _FULL)))
