@@ -5,7 +5,7 @@ READY = .venv/installed
 # One thread a job and two jobs at once beat two threads a job: tests run side by side too.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: reproduce mini prior plan test test-slurm test-gpu check bench faults gc clean
+.PHONY: reproduce mini prior plan test test-slow test-slurm test-gpu check bench faults gc clean
 
 reproduce: $(READY)
 	$(BIN)/python -m piti reproduce --config preset=smoke
@@ -20,7 +20,10 @@ plan: $(READY) # what everything takes; TABLE=table3a, PRESET=mini, GPU=H100
 	$(BIN)/python -m piti plan $(TABLE) $(if $(PRESET),--config preset=$(PRESET)) $(if $(GPU),--gpu $(GPU))
 
 test: $(READY) check
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist worksteal
+
+test-slow: $(READY) # whole flows: one column from nothing, killed and started again, faults, a plug-in, the pages in a browser
+	$(BIN)/python -m pytest -m slow -n 2 --dist worksteal
 
 test-slurm: $(READY) # on a real SLURM, brought up here and taken down again; needs root and Debian's packages
 	command -v slurmd > /dev/null || { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y \

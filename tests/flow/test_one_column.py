@@ -25,7 +25,8 @@ CONFIG = {
     "datasets": {"ade20k": {"train": 8, "test": 8}, "web": {"train": 8, "test": 1}},
     "models": {
         **dict.fromkeys(("prior_base", "prior_upsampler", "stage1", "continuation", "two_stage", "scratch"), STEPS),
-        **dict.fromkeys(("upsampler", "scratch_upsampler"), PLAIN),
+        "upsampler": PLAIN,
+        "scratch_upsampler": PLAIN | {"lr": 0.001},  # not what its row is like
     },
     "sampling": {"base_respacing": "2", "upsampler_respacing": "2"},
     "tables": {

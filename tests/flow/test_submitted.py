@@ -47,12 +47,12 @@ def test_code_that_has_changed_since_does_the_work_that_was_submitted(tmp_path):
 
 def test_a_submitted_job_and_its_step_have_the_plugins(tmp_path, monkeypatch):
     root = checkout(tmp_path)
-    (root / "toy_plugin.py").write_text("import sys\nopen('loaded', 'a').write(f'{sys.argv[0]}\\n')")
+    (root / "submitted_plugin.py").write_text("import sys\nopen('loaded', 'a').write(f'{sys.argv[0]}\\n')")
     monkeypatch.chdir(root)
     monkeypatch.setattr(sys, "path", [*sys.path])
     folders = {"results": str(tmp_path / "results"), "downloads": str(tmp_path / "downloads")}
-    plan, _, _ = resolve(load(SUBMITTED | folders | {"plugins": ["toy_plugin"]}, ROOT / "config"))
-    del sys.modules["toy_plugin"]
+    plan, _, _ = resolve(load(SUBMITTED | folders | {"plugins": ["submitted_plugin"]}, ROOT / "config"))
+    del sys.modules["submitted_plugin"]
     (root / "loaded").unlink()
     drawn = next(a for a in plan.artefacts.values() if a.step == "draw_scenes" and a.name == "ade20k")
     done = job(drawn, runs.remember(plan), root=root)

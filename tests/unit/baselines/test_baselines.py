@@ -110,6 +110,7 @@ def psnr(fake, image):
 KINDS = pytest.mark.parametrize("kind", [Pix2PixHD, SPADE, OASIS])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "steps", "threshold", "changes"),
     [

@@ -23,6 +23,8 @@ from piti.train.diffusion import DiffusionObjective
 from piti.train.initial import initial_model
 from piti.train.run import Run
 
+pytestmark = pytest.mark.slow
+
 SIDE, BASE_SIDE = 16, 8
 # One resolution, and wide: narrower ones take thousands of steps to learn to carry the noise of every pixel.
 UNET = UNetConfig(

@@ -21,8 +21,8 @@ from torch.utils.data import DataLoader
 from piti import scenes
 from piti.baselines.layers import SpectralConv2d
 from piti.cards import EstimatorConfig, TrainCard
+from piti.conditions.geometry import show_depth, show_normal
 from piti.data.shards import write
-from piti.datasets.layouts import _show_depth, _show_normal
 from piti.devices import place
 from piti.run.launch import TORCHRUN
 from piti.store import checkpoint
@@ -67,7 +67,7 @@ def shards(tmp_path_factory):
     valid = np.isfinite(drawn.depth) & said
     normals = np.where(valid[..., None], drawn.normal, 0)
     geometry = [
-        np.concatenate([_show_normal(n), _show_depth(np.where(v, d, 1.0), v)], axis=-1)
+        np.concatenate([show_normal(n), show_depth(np.where(v, d, 1.0), v)], axis=-1)
         for n, d, v in zip(normals, drawn.depth, valid, strict=True)
     ]
     labels = (drawn.classes + 1).astype(np.uint8)
