@@ -97,7 +97,7 @@ def clone(tmp_path_factory) -> Path:
     if why := cluster.missing():
         pytest.skip(why)
     folder = tmp_path_factory.mktemp("clone")
-    for name in ("Snakefile", "rules", "config", "profiles", "envs", "src", "slurm"):
+    for name in ("Snakefile", "DEVIATIONS.md", "rules", "config", "profiles", "envs", "src", "slurm"):
         source = ROOT / name
         copy = shutil.copytree if source.is_dir() and not source.is_symlink() else shutil.copy
         copy(source, folder / name, **({"follow_symlinks": False} if source.is_symlink() else {}))

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from piti.config import Config, load, merge, read_yaml
+from piti.datasets.layouts import LAYOUTS
 from piti.plan import resolve
 from piti.store import provenance
 from piti.store.files import InputError
@@ -427,3 +428,37 @@ def test_the_code_of_plugins_is_part_of_the_cards_where_code_is(plugin):
     plugin.write_text("x = 2\n")
     provenance._read.cache_clear()
     assert codes(plugins=["toy_plugin"]) not in (plain, plugged)
+
+
+@pytest.mark.parametrize(
+    ("user", "line"),
+    [
+        (
+            {"models": {"spade": {"views": {"sketch": "distanse"}}}},
+            "models.spade.views.sketch: unknown key 'distanse'; nea",
+        ),
+        ({"models": {"spade": {"views": {"mask": "distance"}}}}, "models.spade.views.mask: unknown key 'distance'"),
+        (
+            {"methods": {"oasis": {"conditions": ["sketch"]}}},
+            "methods.oasis.conditions: found sketch, expected what oasis",
+        ),
+        ({"estimators": {"sketch": "estimator"}}, "estimators.sketch: found a condition that no estimator predicts"),
+        ({"estimators": {"mosk": "estimator"}}, "estimators: found 'mosk', expected one of mask"),
+    ],
+)
+def test_a_kind_is_not_asked_for_what_it_does_not_say(user, line):
+    assert refusal(user).startswith(line)
+
+
+def test_scenes_need_a_layout_that_somebody_writes(monkeypatch):
+    monkeypatch.setitem(LAYOUTS, "bare", replace(LAYOUTS["folder"], name="bare", writer=""))
+    assert refusal({"preset": "smoke", "datasets": {"coco": {"layout": "bare"}}}).startswith(
+        "datasets.coco.scenes: found layout bare"
+    )
+
+
+def test_a_measure_without_an_estimator_is_a_cell_that_says_so():
+    user = {"preset": "smoke", "estimators": {}}
+    _, tables, _ = resolve(replace(load(user, SHIPPED), estimators={}))
+    cells = [cell for cell in tables["table3a"].card.cells if cell.extractor == "mean_iou"]
+    assert {cell.reason for cell in cells} == {"no estimator configured for mask"}

@@ -47,7 +47,7 @@ class MetricCheckCard(Card):
     preset: str
     note: str
     reference: str = ""  # digest of the shards of the real test images
-    photographs: str = ""  # likewise, of the real training images, which are distorted
+    real_images: str = ""  # likewise, of the real training images, which are distorted
     extractors: dict[str, str]  # metric -> extractor
     weights: tuple[str, ...] = ()  # digests, in that order
     strengths: tuple[float, ...]

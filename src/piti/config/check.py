@@ -7,9 +7,11 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
+from piti.cards.baselines import BASELINES
 from piti.cards.train import kind_of
 from piti.conditions import CONDITIONS
 from piti.config.model import Config, Figure, Method
+from piti.datasets.layouts import LAYOUTS
 from piti.diffusion.respacing import kept_steps
 from piti.registry import unknown_key
 from piti.store.files import InputError
@@ -28,6 +30,11 @@ def check_names(config: Config) -> None:
         check_figure(config, figure, f"figures.{name}")
     if not config.seeds:
         raise InputError("seeds: found none, expected at least one")
+    for name, dataset in config.datasets.items():
+        if dataset.scenes and not LAYOUTS[dataset.layout].writer:
+            raise InputError(
+                f"datasets.{name}.scenes: found layout {dataset.layout}, expected one that scenes are written in"
+            )
     if "default" in config.datasets:
         raise InputError("datasets.default: found a data set of this name, expected another: it stands for all of them")
     for metric, extractor in config.extractors.items():
@@ -67,6 +74,12 @@ def check_models(config: Config) -> None:
             raise InputError(f"models.{name}.dataset: found none, expected the captioned data set that it learns from")
         if kind.objective == "baseline" and not model.steps and "default" not in model.epochs:
             raise InputError(f"models.{name}.epochs: found no key default, expected it, or steps")
+        for condition, view in model.views.items():
+            if view not in (known := CONDITIONS[condition].views):
+                raise InputError(unknown_key(view, known, f"models.{name}.views.{condition}"))
+    for condition in config.estimators:
+        if not CONDITIONS[condition].estimator_channels(num_classes=2):
+            raise InputError(f"estimators.{condition}: found a condition that no estimator predicts")
 
 
 def check_methods(config: Config) -> None:
@@ -75,6 +88,12 @@ def check_methods(config: Config) -> None:
         check_steps(config, method, f"methods.{name}.")
         if method.pictures and (made := [key for key in ("base", "upsampler", "generator") if getattr(method, key)]):
             raise InputError(f"methods.{name}: found pictures and {made[0]}, expected one of them")
+        kind = config.models[method.generator].kind if method.generator else ""
+        taken = BASELINES[kind].conditions if kind in BASELINES else ()
+        if taken and (others := [condition for condition in method.conditions if condition not in taken]):
+            raise InputError(
+                f"methods.{name}.conditions: found {others[0]}, expected what {kind} takes: {', '.join(taken)}"
+            )
 
 
 def check_steps(config: Config, method: Method, where: str) -> None:

@@ -285,7 +285,7 @@ class Config:
     tasks: dict[str, Task] = field(default_factory=dict)
     methods: dict[str, Method] = field(default_factory=dict)
     extractors: dict[str, Annotated[str, EXTRACTORS]] = field(default_factory=dict)  # metric -> network and weights
-    estimators: dict[str, Row] = field(
+    estimators: dict[ConditionName, Row] = field(
         default_factory=dict
     )  # kind of condition -> the row that predicts it from pictures
     tables: dict[str, Table] = field(default_factory=dict)

@@ -106,7 +106,7 @@ def numbers(path: Path) -> np.ndarray:
 
 
 def nearest(array: np.ndarray, resolution: int) -> np.ndarray:
-    """Pixel centres by nearest neighbour: the same pixels as PIL's NEAREST."""
+    """Pixel centres by nearest neighbour, as PIL's NEAREST but for ties."""
     rows, columns = (((np.arange(resolution) + 0.5) * n / resolution).astype(int) for n in array.shape[:2])
     return np.ascontiguousarray(array[rows[:, None], columns])
 

@@ -146,7 +146,7 @@ def edited(plan: Plan, entry: Figure, task: str, method: str) -> Artefact:
     """Real images edited by a method: everything that the figure shows of them."""
     base, upsampler, inputs = stages(plan, method, task)
     card = EditsCard(base=base, upsampler=upsampler, edits=entry.edits, seed=plan.config.seeds[0])
-    inputs["photographs"] = [pictures(plan, entry, task, "real_image")]
+    inputs["real_images"] = [pictures(plan, entry, task, "real_image")]
     return plan.add("edit_samples", inputs["model"][0].name, card, inputs)
 
 

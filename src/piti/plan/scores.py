@@ -46,7 +46,9 @@ def _alignment(plan: Plan, run: Run, seed: int) -> Artefact:
     )
     inputs = {"images": [images], "conditions": [conditions]}
     if measure.network == "estimator":
-        network = trained(plan, plan.config.estimators[task.condition], run.task, 1.0, 0)
+        if not (row := plan.config.estimators.get(task.condition)):
+            raise Unavailable(f"no estimator configured for {task.condition}")
+        network = trained(plan, row, run.task, 1.0, 0)
         card = replace(card, network=network.digest, estimator=estimator(plan, task.dataset, task.condition))
     elif measure.network == "hed":
         network, seen = weights_of(plan, networks.hed), networks.hed_resolution

@@ -90,8 +90,8 @@ def metric_check(plan: Plan) -> Artefact:
     except Unavailable as reason:
         card, inputs = replace(card, reason=str(reason)), {}
     else:
-        reference, photographs = (shards.digest for shards in images)
-        card = replace(card, reference=reference, photographs=photographs, weights=tuple(w.digest for w in weights))
+        reference, real_images = (shards.digest for shards in images)
+        card = replace(card, reference=reference, real_images=real_images, weights=tuple(w.digest for w in weights))
         inputs = {"images": images, "weights": weights}
     return plan.add("check_metric", "metric_check", card, inputs)
 

@@ -170,6 +170,6 @@ def middle(picture: np.ndarray | None, part: float) -> np.ndarray | None:
     """The square in the middle that takes `part` of the side."""
     if picture is None:
         return None
-    resolution = len(picture)
-    edge = round(resolution * (1 - part) / 2)
-    return picture[edge : resolution - edge, edge : resolution - edge]
+    side = len(picture)
+    edge = round(side * (1 - part) / 2)
+    return picture[edge : side - edge, edge : side - edge]

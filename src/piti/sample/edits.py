@@ -39,15 +39,15 @@ def edit_samples(
     model: Path,
     upsampler: Path,
     conditions: Path,
-    photographs: Path,
+    real_images: Path,
     device: torch.device,
 ) -> None:
     """Write a shard of pictures EDIT/KIND: original, condition, reconstruction, edited_condition and edited."""
     stored = Shards(conditions)
     chosen = dict(choose(card.edits, stored, card.seed))
     base, large = (Sampler(c, w, stored.kind, device) for c, w in ((card.base, model), (card.upsampler, upsampler)))
-    photographs, ids = Shards(photographs, "images"), [edited.image for edited in chosen.values()]
-    originals = photographs[photographs.rows(ids)]
+    real_images, ids = Shards(real_images, "images"), [edited.image for edited in chosen.values()]
+    originals = real_images[real_images.rows(ids)]
     small = shrink(originals, card.base.resolution)
     before, after = (np.stack([getattr(edited, name) for edited in chosen.values()]) for name in ("before", "after"))
 

@@ -13,10 +13,10 @@ def run(
     model: Path,
     upsampler: Path,
     conditions: Path,
-    photographs: Path,
+    real_images: Path,
     gpus: int | None = None,
 ) -> None:
     from piti.devices import device
     from piti.sample.edits import edit_samples
 
-    edit_samples(card, output, model, upsampler, conditions, photographs, device(gpus))
+    edit_samples(card, output, model, upsampler, conditions, real_images, device(gpus))

@@ -53,9 +53,9 @@ def _write_images(folder: Path, pairs: Sequence[Pair], found: dict[str, Shards],
     folder.mkdir()
     for pair in pairs:
         left, right = (ours, pair.over) if pair.ours == "left" else (pair.over, ours)
-        for resolution, method in (("left", left), ("right", right)):
+        for side, method in (("left", left), ("right", right)):
             picture = found[method][found[method].rows([pair.image])][0]
-            Image.fromarray(picture).save(folder / f"{pair.token}-{resolution}.png")
+            Image.fromarray(picture).save(folder / f"{pair.token}-{side}.png")
 
 
 def _write_lists(page: Path, pairs: Sequence[Pair], version: str) -> None:
