@@ -183,6 +183,7 @@ def test_what_is_finished_is_not_asked_for_its_inputs(tmp_path):
     assert jobs(plans(tmp_path, "table5")).keys() == {"score", "make_table", "publish_table", "table5", "total"}
 
 
+@pytest.mark.slow
 def test_what_is_gone_or_forced_is_made_again_with_all_that_it_takes(tmp_path):
     models = brought(tmp_path, "train")
     forced = jobs(plans(tmp_path, "table4", "-R", "train"))
@@ -200,6 +201,7 @@ def test_who_forces_one_step_trains_nothing(tmp_path, asked):
     assert "train" not in jobs(plans(tmp_path, "table4", *asked))
 
 
+@pytest.mark.slow
 def test_a_file_that_is_forced_is_made_again_with_what_it_takes(tmp_path):
     one = str(brought(tmp_path, "train")[0])
     for asked in (("-f", one), ("table4", "-R", one)):
@@ -207,6 +209,7 @@ def test_a_file_that_is_forced_is_made_again_with_what_it_takes(tmp_path):
         assert found["train"] == 1 and found["pack"] > 0
 
 
+@pytest.mark.slow
 def test_a_published_table_of_another_configuration_is_replaced(tmp_path):
     """Whoever put it there, and however old what it should be a copy of."""
     _, tables, _ = resolve(load({"results": str(tmp_path)}, ROOT / "config"))
@@ -224,6 +227,7 @@ def test_a_published_table_of_another_configuration_is_replaced(tmp_path):
     assert jobs(plans(tmp_path, str(published)))["make_table"] == 1
 
 
+@pytest.mark.slow
 def test_no_work_begins_on_photographs_that_have_changed(tmp_path):
     for number in range(6):
         path = tmp_path / f"data/images/{number}.png"

@@ -2,9 +2,11 @@
 
 import csv
 
+import pytest
 from bench.__main__ import main
 
 
+@pytest.mark.slow
 def test_every_row(tmp_path, capsys):
     output = tmp_path / "bench.csv"
     main(["--small", "--repeat", "1", "--output", str(output)])

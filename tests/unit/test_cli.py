@@ -175,6 +175,7 @@ def test_geometry_is_two_pictures(tmp_path):
     assert CONDITIONS["geometry"].open(found["x"], 2)[0, 0].tolist() == [10, 10, 10, 20, 20, 20]
 
 
+@pytest.mark.slow
 def test_translate_takes_the_authors_weights_by_their_path(piti, capsys, tmp_path):
     networks, paths = load({"preset": "smoke"}, CONFIG).networks, {}
     for kind in ("base", "upsampler"):

@@ -388,7 +388,8 @@ def plugin(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     (tmp_path / "toy_plugin.py").write_text("x = 1\n")
-    provenance._file.cache_clear()  # another test's module of this name lay elsewhere
+    sys.modules.pop("toy_plugin", None)  # another test's module of this name lay elsewhere
+    provenance._file.cache_clear()
     provenance._read.cache_clear()
     yield tmp_path / "toy_plugin.py"
     sys.modules.pop("toy_plugin", None)

@@ -79,6 +79,7 @@ def test_bf16_is_refused_on_gpus_without_it(asks, capability, has, monkeypatch):
             asks(torch.device("cuda", 0), "bf16")
 
 
+@pytest.mark.slow
 @tiny.needs_compiler
 def test_compiled_networks_draw_the_dropout_that_they_draw_uncompiled():
     card = tiny.card(dropout=0.5)

@@ -163,6 +163,7 @@ def test_a_queued_job_waits_for_its_end(slurm):
     process.communicate()
 
 
+@pytest.mark.slow
 def test_sigterm_is_the_trainings_to_answer(slurm):
     script = (
         "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(0)); print('up', flush=True); time.sleep(5)"

@@ -224,6 +224,7 @@ def test_sigkill_in_the_middle_of_a_save(shards, tmp_path, children):
     assert_same_training(whole, tiny.train(tmp_path / "parts", KILLED, shards, **KILLED_OPTIONS))
 
 
+@pytest.mark.slow
 def test_sigkill_at_random_moments(shards, tmp_path, children):
     whole, rng, last = tiny.train(tmp_path / "whole", KILLED, shards, **KILLED_OPTIONS), random.Random(0), 0
     for _ in range(6):
