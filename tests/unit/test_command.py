@@ -121,7 +121,7 @@ def test_what_the_function_asks_for_is_one_file(capsys, call, given):
 
 def test_plugins_are_loaded_before_the_card_is_read(capsys, call, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", sys.path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
     (tmp_path / "toy_plugin.py").write_text("print('loaded')")
     plain = json.loads(call(write).with_name("card.json").read_text())["made"]["code"]
     with pytest.raises(SystemExit):

@@ -386,7 +386,7 @@ def test_what_would_break_later_is_refused_at_once(user, says):
 def plugin(tmp_path, monkeypatch):
     """A module in the folder where one works."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])  # before the folders where other tests have worked
     (tmp_path / "toy_plugin.py").write_text("x = 1\n")
     sys.modules.pop("toy_plugin", None)  # another test's module of this name lay elsewhere
     provenance._file.cache_clear()
