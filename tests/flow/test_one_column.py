@@ -13,9 +13,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-import yaml
+from tests.flow.clone import clone, snakemake
 
-ROOT = Path(__file__).parents[2]
 RESULTS = "all results"  # a space in a name must not matter
 STEPS = {"steps": 2, "batch": 4}
 PLAIN = STEPS | {"degradation": False, "perceptual": "", "adversarial": ""}
@@ -42,14 +41,8 @@ CONFIG = {
 
 
 @pytest.fixture(scope="module")
-def clone(tmp_path_factory):
-    """A copy of what a fresh clone has, and of nothing that was made here."""
-    folder = tmp_path_factory.mktemp("clone")
-    for name in ("Snakefile", "DEVIATIONS.md", "rules", "config", "profiles", "envs", "src"):
-        source = ROOT / name
-        copy = shutil.copytree if source.is_dir() else shutil.copy
-        copy(source, folder / name)
-    return folder
+def folder(tmp_path_factory):
+    return clone(tmp_path_factory.mktemp("clone"))
 
 
 def alone() -> list[str]:
@@ -61,39 +54,23 @@ def alone() -> list[str]:
 ALONE = alone()
 
 
-def snakemake(clone: Path, config: dict, *arguments: str, before: list[str] = ALONE) -> str:
-    """Run Snakemake in the copy with these settings, as a user would; what it prints."""
-    folders = {"results": str(clone / RESULTS), "downloads": str(clone / "downloads")}
-    (clone / "mine.yaml").write_text(yaml.safe_dump(config | folders))
-    command = [
-        *before,
-        sys.executable,
-        "-m",
-        "snakemake",
-        "--cores",
-        "2",
-        "--configfile",
-        "mine.yaml",
-        *arguments,
-        "--",
-        "column",
-    ]
-    done = subprocess.run(command, cwd=clone, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    assert done.returncode == 0, done.stdout
-    return done.stdout
+def column(folder: Path, config: dict, *arguments: str, before: list[str] = ALONE) -> str:
+    """Make the column with these settings; what Snakemake prints."""
+    folders = {"results": str(folder / RESULTS), "downloads": str(folder / "downloads")}
+    return snakemake(folder, config | folders, *arguments, "--", "column", before=before)
 
 
-def numbers(clone: Path) -> dict[str, float]:
+def numbers(folder: Path) -> dict[str, float]:
     """Row -> its one number."""
-    with open(clone / RESULTS / "column.csv", newline="") as file:
+    with open(folder / RESULTS / "column.csv", newline="") as file:
         _, *rows = csv.reader(file)
     return {row[0]: float(row[1].split()[0]) for row in rows}
 
 
-def written(clone: Path) -> dict[Path, int]:
+def written(folder: Path) -> dict[Path, int]:
     """Every artefact and when it was written."""
-    folders = ("data", "shards", "models", "weights", "sampled", "upsampled", "features", "scores", "tables")
-    files = (file for folder in folders for file in (clone / RESULTS / folder).rglob("*") if file.is_file())
+    legs = ("data", "shards", "models", "weights", "sampled", "upsampled", "features", "scores", "tables")
+    files = (file for leg in legs for file in (folder / RESULTS / leg).rglob("*") if file.is_file())
     return {file: file.stat().st_mtime_ns for file in files}
 
 
@@ -105,38 +82,38 @@ def test_the_chain_runs_without_network():
     assert "Network is unreachable" in asked.stderr
 
 
-def test_one_column_from_nothing_and_again(clone):
-    snakemake(clone, CONFIG, "--until", "download", before=[])
-    snakemake(clone, CONFIG)
-    first, made = numbers(clone), written(clone)
+def test_one_column_from_nothing_and_again(folder):
+    column(folder, CONFIG, "--until", "download", before=[])
+    column(folder, CONFIG)
+    first, made = numbers(folder), written(folder)
     assert first.keys() == {"Ours", "Ours (from scratch)"}
     assert all(number > 0 for number in first.values())
 
-    assert "Nothing to be done" in snakemake(clone, CONFIG)
-    assert written(clone) == made
+    assert "Nothing to be done" in column(folder, CONFIG)
+    assert written(folder) == made
 
-    snakemake(clone, CONFIG, "--report", "report.zip")
-    with zipfile.ZipFile(clone / "report.zip") as report:
+    column(folder, CONFIG, "--report", "report.zip")
+    with zipfile.ZipFile(folder / "report.zip") as report:
         assert "column.csv" in {name.rsplit("/")[-1] for name in report.namelist()}
         assert "One column. Our numbers" in report.read("report/report.html").decode()
 
     models = CONFIG["models"] | {"upsampler": PLAIN | {"lr": 0.005}}
-    planned = snakemake(clone, CONFIG | {"models": models}, "--dry-run")
+    planned = column(folder, CONFIG | {"models": models}, "--dry-run")
     jobs = {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", planned, re.M)}
     steps = ("train", "upsample", "extract_features", "score", "make_table", "publish_table", "column")
     assert {rule: jobs[rule] for rule in jobs if rule != "total"} == dict.fromkeys(steps, 1)
 
-    snakemake(clone, CONFIG | {"models": models})
-    assert made.items() <= written(clone).items()  # whatever was there is there, the old weights too
-    second = numbers(clone)
+    column(folder, CONFIG | {"models": models})
+    assert made.items() <= written(folder).items()  # whatever was there is there, the old weights too
+    second = numbers(folder)
     assert second["Ours (from scratch)"] == first["Ours (from scratch)"]
     assert second["Ours"] != first["Ours"]
 
-    trained = written(clone).keys() - made.keys()
+    trained = written(folder).keys() - made.keys()
     assert {file.name for file in trained if "models" in file.parts} >= {
         "weights.safetensors",
         "curve.csv",
         "card.json",
     }
-    snakemake(clone, CONFIG)  # changing back remakes only the table
-    assert numbers(clone) == first
+    column(folder, CONFIG)  # changing back remakes only the table
+    assert numbers(folder) == first

@@ -4,14 +4,11 @@ them.
 
 import csv
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
-import yaml
 from PIL import Image
+from tests.flow.clone import clone, snakemake
+from tests.house import ROOT
 
-ROOT = Path(__file__).parents[2]
 CONFIG = {
     "preset": "smoke",
     "plugins": ["toys"],
@@ -42,25 +39,10 @@ CONFIG = {
 
 
 def test_a_table_and_a_figure_with_somebody_elses_kinds(tmp_path):
-    for name in ("Snakefile", "DEVIATIONS.md", "rules", "config", "profiles", "envs", "src"):
-        (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, tmp_path / name)
+    clone(tmp_path)
     for file in (ROOT / "tests/flow/toys").glob("*.py"):
         shutil.copy(file, tmp_path)
-    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(CONFIG))
-    command = [
-        sys.executable,
-        "-m",
-        "snakemake",
-        "--cores",
-        "2",
-        "--configfile",
-        "mine.yaml",
-        "--",
-        "toys",
-        "toy_figure",
-    ]
-    done = subprocess.run(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    assert done.returncode == 0, done.stdout
+    snakemake(tmp_path, CONFIG, "--", "toys", "toy_figure")
     with open(tmp_path / "results/smoke/toys.csv", newline="") as file:
         found = {row["Method"]: row for row in csv.DictReader(file)}
     (fid, levels) = list(found["Toy"])[1:3]

@@ -17,7 +17,7 @@ from piti.datasets.layouts import LAYOUTS
 from piti.evaluate.extract import RESIZES
 from piti.evaluate.extractors import EXTRACTORS
 from piti.evaluate.measures import MEASURES
-from piti.plan.models import CARDS
+from piti.plan.models import OWN
 from piti.train.row import OBJECTIVES
 from tests.house import ROOT, RULES, SOURCES
 
@@ -112,4 +112,4 @@ def test_a_kind_of_shards_is_whole(form):
 
 @pytest.mark.parametrize("kind", [*KINDS, *BASELINES])
 def test_a_kind_of_model_is_planned_and_trained(kind):
-    assert kind_of(kind).objective in CARDS.keys() & OBJECTIVES.keys()
+    assert kind_of(kind).objective in OWN.keys() & OBJECTIVES.keys()

@@ -18,10 +18,10 @@ from typing import NamedTuple
 from piti.cli.translate import planned
 from piti.config import Config, Run
 from piti.datasets.layouts import LAYOUTS
-from piti.evaluate.extractors import EXTRACTORS
 from piti.plan import Plan, Unavailable
 from piti.plan.data import packed
 from piti.plan.scores import score_of
+from piti.plan.tables import head
 from piti.registry import unknown_key
 from piti.sample.stages import Stage, read_card, stages_of
 from piti.scenes.classes import CLASSES
@@ -125,8 +125,7 @@ def scored(config: Config, method: str, task: str) -> str:
     except (Unavailable, InputError):
         return "Not scored yet"
     low, high = score["interval"]
-    head = EXTRACTORS[config.extractors[metric]].head
-    return f"{head} {score['value']:.1f} ({low:.1f} to {high:.1f}), n = {score['n']}"
+    return f"{head(plan, metric)} {score['value']:.1f} ({low:.1f} to {high:.1f}), n = {score['n']}"
 
 
 def palette(config: Config, task: str) -> dict[str, int]:

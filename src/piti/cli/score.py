@@ -16,12 +16,12 @@ from pathlib import Path
 
 from piti.cli.making import make
 from piti.config import Config, Method, Run
-from piti.evaluate.extractors import EXTRACTORS
 from piti.evaluate.measures import MEASURES
 from piti.plan import Plan, Unavailable
 from piti.plan.data import packed
 from piti.plan.samples import samples_of
 from piti.plan.scores import features_of, score_of
+from piti.plan.tables import head
 from piti.registry import unknown_key
 from piti.store.files import InputError, read_json
 
@@ -102,10 +102,6 @@ def write_reference(config: Config, task: str, metric: str, file: Path) -> None:
     features = read_features(make(plan, features_of(plan, photographs, config.extractors[metric])))
     write(file, features)
     print(f"{file}: mu and sigma of {len(features.ids):,} real test images by {features.spec.name}")
-
-
-def head(plan: Plan, metric: str) -> str:
-    return MEASURES[metric].head if metric in MEASURES else EXTRACTORS[plan.config.extractors[metric]].head
 
 
 def spelt(metric: str, head: str, score: dict) -> str:

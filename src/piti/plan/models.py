@@ -25,63 +25,52 @@ def trained(plan: Plan, row: str, task: str, fraction: float, seed: int) -> Arte
     init = _init(plan, row, task, fraction, seed)
     if init and not model.steps:
         return init  # a released model, used as it is
-    card, inputs = CARDS[kind.objective](plan, model, *data, fraction, seed)
+    own, inputs = OWN[kind.objective](plan, model, *data, fraction)
     if init:
-        card, inputs = replace(card, init=init.digest), inputs | {"init": [init]}
-    if model.perceptual or (card.baseline and card.baseline.uses_vgg):
-        name = plan.config.networks.perceptual
-        vgg, form = weights_of(plan, name), plan.config.weights[name].format
-        card = replace(card, perceptual=vgg.digest, perceptual_format=form)
-        inputs = inputs | {"perceptual": [vgg]}
+        inputs["init"] = init
+    if model.perceptual or ("baseline" in own and own["baseline"].uses_vgg):
+        inputs["perceptual"] = weights_of(plan, plan.config.networks.perceptual)
+        own["perceptual_format"] = plan.config.weights[plan.config.networks.perceptual].format
+    shared = {
+        "training": _training(model),
+        "seed": seed,
+        "condition": data[1],
+        "image_resolution": plan.config.networks.image_resolution,
+        "base_resolution": plan.config.networks.base_resolution,
+        "fraction": fraction,
+        "images": "",
+        "conditions": "",
+    }
+    card = TrainCard(**shared | {key: made.digest for key, made in inputs.items()} | own)
     name = "-".join([row, *([task] if task else []), *([f"{fraction * 100:g}"] if fraction != 1 else [])])
-    return plan.add("train", name, card, inputs)
+    return plan.add("train", name, card, {key: [made] for key, made in inputs.items()})
 
 
-def _diffusion_card(
-    plan: Plan, model: Model, dataset: str, condition: str, fraction: float, seed: int
-) -> tuple[TrainCard, dict[str, list[Artefact]]]:
+# What a kind of model has of its own: fields of its card, and what it is trained on by their names.
+Own = tuple[dict, dict[str, Artefact]]
+
+
+def _diffusion(plan: Plan, model: Model, dataset: str, condition: str, fraction: float) -> Own:
     networks, upsampler = plan.config.networks, kind_of(model.kind).upsampler
-    scenes, inputs = plan.config.datasets[dataset].scenes, {}
+    own = {
+        "unet": networks.upsampler if upsampler else networks.base,
+        "encoder": None if condition == "caption" else networks.encoder,
+        "text": networks.text if condition == "caption" else None,
+    }
+    scenes = plan.config.datasets[dataset].scenes
     if condition == "caption" and scenes and not scenes.stored:
         synthetic = SyntheticConfig(seed=scenes.seed, resolution=scenes.resolution, style=scenes.style)
-        data = {"images": "", "conditions": "", "synthetic": synthetic}
-    else:
-        images = packed(plan, dataset, "train", "images", shrunk=not upsampler)
-        conditions = packed(plan, dataset, "train", condition)
-        inputs = {"images": [images], "conditions": [conditions]}
-        data = {"images": images.digest, "conditions": conditions.digest}
-    card = TrainCard(
-        training=_training(model),
-        seed=seed,
-        condition=condition,
-        **data,
-        image_resolution=networks.image_resolution,
-        base_resolution=networks.base_resolution,
-        unet=networks.upsampler if upsampler else networks.base,
-        encoder=None if condition == "caption" else networks.encoder,
-        text=networks.text if condition == "caption" else None,
-        fraction=fraction,
-    )
-    return card, inputs
+        return own | {"synthetic": synthetic}, {}
+    images = packed(plan, dataset, "train", "images", shrunk=not upsampler)
+    return own, {"images": images, "conditions": packed(plan, dataset, "train", condition)}
 
 
-def _estimator_card(
-    plan: Plan, model: Model, dataset: str, condition: str, fraction: float, seed: int
-) -> tuple[TrainCard, dict[str, list[Artefact]]]:
-    networks = plan.config.networks
-    images, conditions = (packed(plan, dataset, "train", kind) for kind in ("images", condition))
-    card = TrainCard(
-        training=_training(model),
-        seed=seed,
-        images=images.digest,
-        condition=condition,
-        conditions=conditions.digest,
-        image_resolution=networks.image_resolution,
-        base_resolution=networks.base_resolution,
-        estimator=estimator(plan, dataset, condition),
-        fraction=fraction,
-    )
-    return card, {"images": [images], "conditions": [conditions]}
+def _estimator(plan: Plan, model: Model, dataset: str, condition: str, fraction: float) -> Own:
+    inputs = {
+        "images": packed(plan, dataset, "train", "images"),
+        "conditions": packed(plan, dataset, "train", condition),
+    }
+    return {"estimator": estimator(plan, dataset, condition)}, inputs
 
 
 def estimator(plan: Plan, dataset: str, condition: str) -> EstimatorConfig:
@@ -89,36 +78,19 @@ def estimator(plan: Plan, dataset: str, condition: str) -> EstimatorConfig:
     return replace(plan.config.networks.estimator, out_channels=CONDITIONS[condition].estimator_channels(labels))
 
 
-def _baseline_card(
-    plan: Plan, model: Model, dataset: str, condition: str, fraction: float, seed: int
-) -> tuple[TrainCard, dict[str, list[Artefact]]]:
-    networks, entry = plan.config.networks, plan.config.datasets[dataset]
-    images, conditions = (
-        packed(plan, dataset, "train", kind, networks.load_resolution) for kind in ("images", condition)
-    )
-    inputs = {"images": [images], "conditions": [conditions]}
-    network, seen = baseline(plan, model, dataset, condition)
-    training, epochs = _training(model), 0
-    if not training.steps:
-        epochs = by_dataset(model.epochs, dataset)
-        training = replace(training, steps=math.ceil(epochs * int(entry.train * fraction) / model.batch))
-    card = TrainCard(
-        training=training,
-        seed=seed,
-        images=images.digest,
-        condition=condition,
-        conditions=conditions.digest,
-        image_resolution=networks.image_resolution,
-        base_resolution=networks.base_resolution,
-        baseline=network,
-        fraction=fraction,
-        epochs=epochs,
-        **seen,
-    )
+def _baseline(plan: Plan, model: Model, dataset: str, condition: str, fraction: float) -> Own:
+    kinds = {"images": "images", "conditions": condition}
     if dataset in model.instances and CONDITIONS[condition].labels:
-        instances = packed(plan, dataset, "train", "instances", networks.load_resolution)
-        card, inputs["instances"] = replace(card, instances=instances.digest), [instances]
-    return card, inputs
+        kinds["instances"] = "instances"
+    size = plan.config.networks.load_resolution
+    inputs = {key: packed(plan, dataset, "train", kind, size) for key, kind in kinds.items()}
+    network, seen = baseline(plan, model, dataset, condition)
+    own = {"baseline": network, **seen}
+    if not model.steps:
+        own["epochs"] = by_dataset(model.epochs, dataset)
+        images = own["epochs"] * int(plan.config.datasets[dataset].train * fraction)
+        own["training"] = replace(_training(model), steps=math.ceil(images / model.batch))
+    return own, inputs
 
 
 def baseline(plan: Plan, model: Model, dataset: str, condition: str) -> tuple[BaselineConfig, dict]:
@@ -142,7 +114,7 @@ def by_dataset(values: dict[str, float], dataset: str) -> float:
     return values.get(dataset, values.get("default", 0.0))
 
 
-CARDS = {"diffusion": _diffusion_card, "estimator": _estimator_card, "baseline": _baseline_card}
+OWN = {"diffusion": _diffusion, "estimator": _estimator, "baseline": _baseline}
 
 
 def _init(plan: Plan, row: str, task: str, fraction: float, seed: int) -> Artefact | None:

@@ -6,11 +6,12 @@ from piti.baselines.contract import Baseline
 
 
 class Toy(Baseline):
-    """A convolution each, least squares."""
+    """One convolution each, least squares."""
 
     def __init__(self, config):
-        generator = nn.Sequential(nn.Conv2d(config.condition_channels, 3, config.kernel), nn.Tanh())
-        super().__init__(config, generator, nn.Sequential(nn.Conv2d(3, 1, config.kernel)))
+        seen, width = config.condition_channels, config.width
+        generator = nn.Sequential(nn.Conv2d(seen, width, 1), nn.Conv2d(width, 3, 1), nn.Tanh())
+        super().__init__(config, generator, nn.Sequential(nn.Conv2d(3, 1, 1)))
 
     def initialise(self, generator):
         for parameter in self.parameters():

@@ -36,12 +36,12 @@ class Brightness(Condition):
 
 @dataclass(frozen=True)
 class ToyConfig(BaselineConfig):
-    """One convolution."""
+    """Two convolutions."""
 
     name: ClassVar = "toy"
     network: ClassVar = "toy_networks:Toy"
 
-    kernel: int = 1
+    width: int = 3
 
 
 def levels(pictures: np.ndarray, stored: np.ndarray) -> np.ndarray:

@@ -9,10 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from tests.unit.train import tiny
-from torch import nn
 
 from piti.baselines import build
-from piti.baselines.contract import Baseline
 from piti.cards import TrainCard, TrainingConfig
 from piti.cards.base import digest, dumps, from_dict
 from piti.cards.baselines import BASELINES, BaselineConfig
@@ -33,32 +31,10 @@ class ToyConfig(BaselineConfig):
     """A baseline that cannot see geometry."""
 
     name: ClassVar = "toy"
-    network: ClassVar = f"{__name__}:Toy"
+    network: ClassVar = "tests.flow.toys.toy_networks:Toy"
     conditions: ClassVar = ("mask", "sketch")
 
     width: int = 3
-
-
-class Toy(Baseline):
-    """One convolution each, least squares."""
-
-    def __init__(self, config: ToyConfig):
-        seen, width = config.condition_channels, config.width
-        generator = nn.Sequential(nn.Conv2d(seen, width, 1), nn.Conv2d(width, 3, 1), nn.Tanh())
-        super().__init__(config, generator, nn.Sequential(nn.Conv2d(3, 1, 1)))
-
-    def initialise(self, generator):
-        for parameter in self.parameters():
-            parameter.data.normal_(0, 0.1, generator=generator)
-
-    def generator_loss(self, semantics, image, fake, drawn, vgg=None):
-        return {"gan": (self.discriminator(fake) - 1).square().mean(), "image": (fake - image).abs().mean()}
-
-    def discriminator_loss(self, semantics, image, fake, drawn):
-        return {
-            "real": (self.discriminator(image) - 1).square().mean(),
-            "fake": self.discriminator(fake).square().mean(),
-        }
 
 
 @pytest.fixture(autouse=True)
