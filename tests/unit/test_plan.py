@@ -520,3 +520,15 @@ def test_pictures_and_models_are_two_methods(tmp_path):
         InputError, match=r"methods\.mine\.pictures: unknown key 'ade20k'; nearest valid key: ade20k_mask"
     ):
         load({"methods": {"mine": {"label": "m", "pictures": {"ade20k": "x"}}}}, SHIPPED)
+
+
+@pytest.mark.parametrize(("task", "drawn"), [("ade20k_mask", 17), ("coco_mask", 18), ("coco_sketch", 0)])
+def test_a_baseline_has_channels_for_the_classes_that_a_drawn_data_set_can_show(task, drawn):
+    card = models.trained(Plan(load({"preset": "smoke"}, SHIPPED)), "spade", task, 1.0, 0).card
+    assert len(card.baseline.classes) == drawn
+    assert card.baseline.condition_channels == {"ade20k_mask": 18, "coco_mask": 20, "coco_sketch": 1}[task]
+
+
+def test_where_data_are_real_all_classes_have_one():
+    card = models.trained(Plan(load({}, SHIPPED)), "spade", "ade20k_mask", 1.0, 0).card
+    assert (card.baseline.classes, card.baseline.condition_channels) == ((), 151)

@@ -131,7 +131,7 @@ class OASIS(Baseline):
     def generator_loss(
         self, semantics: Tensor, image: Tensor, fake: Tensor, drawn: Tensors, vgg: VGG | None = None
     ) -> Tensors:
-        return {"gan": segmentation_loss(self.discriminator(fake), semantics, class_weights(drawn["class_counts"]))}
+        return {"gan": segmentation_loss(self.discriminator(fake), semantics, self.class_weights(drawn))}
 
     def discriminator_loss(self, semantics: Tensor, image: Tensor, fake: Tensor, drawn: Tensors) -> Tensors:
         on_fake, on_real = self.discriminator(fake), self.discriminator(image)
@@ -139,9 +139,13 @@ class OASIS(Baseline):
         on_mixed = self.discriminator(torch.lerp(fake, image, mask))
         return {
             "fake": fake_loss(on_fake),
-            "real": segmentation_loss(on_real, semantics, class_weights(drawn["class_counts"])),
+            "real": segmentation_loss(on_real, semantics, self.class_weights(drawn)),
             "labelmix": self.config.lambda_labelmix * labelmix_loss(on_mixed, on_fake, on_real, mask),
         }
+
+    def class_weights(self, drawn: Tensors) -> Tensor:
+        """Weight of each class (C), no more than the configuration allows."""
+        return class_weights(drawn["class_counts"]).clamp(max=self.config.max_class_weight or torch.inf)
 
 
 def class_weights(counts: Tensor, void: bool = True) -> Tensor:

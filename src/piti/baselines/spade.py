@@ -23,13 +23,13 @@ from piti.networks.norm import instance_norm
 
 
 class Generator(nn.Module):
-    """Condition N×C×H×W -> image N×3×H×W in [-1,1]. The latent is the condition at 1/32 of the resolution ("more":
-    1/64).
+    """Condition N×C×H×W -> image N×3×H×W in [-1,1]. The latent is the condition at 2**-doublings of the resolution; of
+    4 to 6 doublings the last four are each followed by a narrower block.
     """
 
-    def __init__(self, condition_channels: int, ngf: int, nhidden: int, num_upsampling_layers: str):
+    def __init__(self, condition_channels: int, ngf: int, nhidden: int, doublings: int):
         super().__init__()
-        self.more = num_upsampling_layers == "more"
+        self.doublings = doublings
         norm = functools.partial(
             SPADENorm, condition_channels=condition_channels, nhidden=nhidden, norm_name="param_free_norm"
         )
@@ -44,10 +44,10 @@ class Generator(nn.Module):
         self.conv_img = nn.Conv2d(ngf, 3, 3, padding=1)
 
     def forward(self, semantics: Tensor) -> Tensor:
-        x = self.fc(shrink(semantics, semantics.shape[2] >> (6 if self.more else 5)))
+        x = self.fc(shrink(semantics, semantics.shape[2] >> self.doublings))
         x = self.head_0(x, semantics)  # N×16ngf×8×8 at resolution 256
-        x = self.G_middle_0(upsample(x), semantics)  # N×16ngf×16×16
-        x = self.G_middle_1(upsample(x) if self.more else x, semantics)
+        x = self.G_middle_0(upsample(x) if self.doublings > 4 else x, semantics)  # N×16ngf×16×16
+        x = self.G_middle_1(upsample(x) if self.doublings > 5 else x, semantics)
         for block in (self.up_0, self.up_1, self.up_2, self.up_3):
             x = block(upsample(x), semantics)
         return torch.tanh(self.conv_img(F.leaky_relu(x, 0.2)).float())  # N×3×256×256
@@ -83,7 +83,7 @@ class SPADE(Baseline):
     def __init__(self, config: SPADEConfig):
         super().__init__(
             config,
-            Generator(config.condition_channels, config.ngf, config.nhidden, config.num_upsampling_layers),
+            Generator(config.condition_channels, config.ngf, config.nhidden, config.doublings),
             Discriminator(config.condition_channels + 3, config.ndf, config.n_layers_D, config.num_D),
         )
 

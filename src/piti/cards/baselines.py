@@ -19,7 +19,8 @@ class BaselineConfig:
     name: ClassVar[str]  # also the `kind` of its rows of models.yaml
     network: ClassVar[str]  # its `piti.baselines.contract.Baseline`, "module:class"
     conditions: ClassVar[tuple[str, ...]] = ()  # kinds that it can take; empty: all
-    of_no_size: ClassVar[tuple[str, ...]] = ("lr_generator", "lr_discriminator", "betas", "decay")  # cost the same
+    # what costs the same whatever it says
+    of_no_size: ClassVar[tuple[str, ...]] = ("lr_generator", "lr_discriminator", "betas", "decay", "classes")
 
     condition_channels: int = 151  # all that it sees of the condition: a channel a class and one for boundaries
     resolution: int = 256  # px
@@ -27,6 +28,7 @@ class BaselineConfig:
     lr_discriminator: float = 4e-4
     betas: tuple[float, ...] = (0.0, 0.999)
     decay: float = 0.0  # last part of the training in which the learning rates fall linearly to 0
+    classes: tuple[int, ...] = ()  # labels that have a channel, in its order, void before them; empty: all
 
     @property
     def uses_vgg(self) -> bool:
@@ -76,7 +78,7 @@ class SPADEConfig(BaselineConfig):
 
     ngf: int = 64  # generator's last width
     nhidden: int = 128  # width between the condition and its gamma and beta
-    num_upsampling_layers: Literal["normal", "more"] = "normal"  # 5 or 6 doublings from the latent to the resolution
+    num_upsampling_layers: Literal["fewer", "normal", "more"] = "normal"  # 4, 5 or 6 doublings of the latent
     ndf: int = 64  # discriminator's first width
     num_D: int = 2  # scales of the discriminator
     n_layers_D: int = 4  # layers of each scale before the logits
@@ -86,7 +88,12 @@ class SPADEConfig(BaselineConfig):
     betas: tuple[float, ...] = (0.0, 0.9)  # the release's; the paper says (0, 0.999)
 
     def __post_init__(self):
-        require_multiple(self.resolution, 64 if self.num_upsampling_layers == "more" else 32)
+        require_multiple(self.resolution, 2**self.doublings)
+
+    @property
+    def doublings(self) -> int:
+        """How often the resolution doubles from the latent to the picture."""
+        return {"fewer": 4, "normal": 5, "more": 6}[self.num_upsampling_layers]
 
 
 @BASELINES.add
@@ -97,7 +104,7 @@ class OASISConfig(BaselineConfig):
     name: ClassVar = "oasis"
     network: ClassVar = "piti.baselines.oasis:OASIS"
     conditions: ClassVar = ("mask",)
-    of_no_size: ClassVar = (*BaselineConfig.of_no_size, "lambda_labelmix")
+    of_no_size: ClassVar = (*BaselineConfig.of_no_size, "lambda_labelmix", "max_class_weight")
 
     channels_G: int = 64  # generator's last width
     nhidden: int = 128  # width between the condition and its gamma and beta
@@ -107,6 +114,7 @@ class OASISConfig(BaselineConfig):
         6  # of the generator and of each way of the discriminator; 5 for resolutions below 64 px
     )
     lambda_labelmix: float = 10.0
+    max_class_weight: float = 0.0  # 0: no limit; few pixels give a rare class weights of hundreds
 
     def __post_init__(self):
         require_multiple(self.resolution, 2**self.num_res_blocks)

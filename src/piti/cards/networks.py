@@ -31,6 +31,7 @@ class EncoderConfig:
     width: int = 512
     layers: int = 8
     heads: int = 8
+    positions: Literal["normal", "sinusoids"] = "normal"  # what the positional embedding begins as
 
     def with_channels(self, channels: int) -> "EncoderConfig":
         """The encoder for a condition of so many channels."""

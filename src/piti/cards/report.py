@@ -17,7 +17,7 @@ class Cell:
     extractor: str = ""
     run: str = ""  # method/task/fraction, as a person would ask for it
     ceiling: bool = False  # of the real images themselves
-    selected: bool = False  # the scores are alternatives of which the best on the test set is shown
+    selected: bool = False  # scores are those of alternatives, each of all seeds; the best on the test set is shown
     reason: str = ""
     substitution: str = ""
 

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from piti.cli.translate import planned
 from piti.config import Config, Run
+from piti.datasets.classes import CLASSES
 from piti.datasets.layouts import LAYOUTS
 from piti.plan import Plan, Unavailable
 from piti.plan.data import packed
@@ -24,7 +25,6 @@ from piti.plan.scores import score_of
 from piti.plan.tables import head
 from piti.registry import unknown_key
 from piti.sample.stages import Stage, read_card, stages_of
-from piti.scenes.classes import CLASSES
 from piti.store.files import InputError, read_json
 
 INSTALL = "pip install --no-deps -r envs/demo.txt"

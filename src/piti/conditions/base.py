@@ -66,8 +66,13 @@ class Condition(Stored):
         """What the loader makes of stored items; one-hot labels are large, and made on the device by `semantics`."""
         return self.encode(stored)
 
-    def semantics(self, loaded: "Tensor", num_classes: int, instances: "Tensor | None" = None) -> "Tensor":
-        """A baseline's input, float32 N x C x S x S, of what the loader handed on, on its device."""
+    def semantics(
+        self, loaded: "Tensor", num_classes: int, instances: "Tensor | None" = None, classes: tuple[int, ...] = ()
+    ) -> "Tensor":
+        """A baseline's input, float32 N x C x S x S, of what the loader handed on, on its device.
+
+        classes: labels that have a channel, void before them; empty: all of `num_classes`.
+        """
         return loaded
 
     # -- predicting it from pictures -------------------------------------------------------------------------------

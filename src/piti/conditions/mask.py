@@ -98,13 +98,17 @@ class Mask(Condition):
     def for_loader(self, stored: np.ndarray, view: str = "") -> np.ndarray:
         return stored
 
-    def semantics(self, loaded: "Tensor", num_classes: int, instances: "Tensor | None" = None) -> "Tensor":
-        """One-hot, with the boundaries of `instances` as a last channel where those are given."""
+    def semantics(
+        self, loaded: "Tensor", num_classes: int, instances: "Tensor | None" = None, classes: tuple[int, ...] = ()
+    ) -> "Tensor":
+        """One-hot, with the boundaries of `instances` as a last channel where those are given. Labels that have no
+        channel are void.
+        """
         import torch
 
-        from piti.conditions.semantics import boundary, one_hot
+        from piti.conditions.semantics import boundary, one_hot, places
 
-        labels = one_hot(loaded, num_classes)
+        labels = one_hot(places(loaded, classes), 1 + len(classes)) if classes else one_hot(loaded, num_classes)
         return labels if instances is None else torch.cat([labels, boundary(loaded, instances)], dim=1)
 
     def estimator_channels(self, num_classes: int) -> int:

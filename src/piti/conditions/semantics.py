@@ -1,5 +1,7 @@
 """Stored items as channels, on the device that they are trained on (facts 3)."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -9,6 +11,13 @@ def one_hot(labels: Tensor, num_classes: int) -> Tensor:
     """Labels uint8 N x S x S -> float32 N x num_classes x S x S."""
     shape = (len(labels), num_classes, *labels.shape[1:])
     return torch.zeros(shape, device=labels.device).scatter_(1, labels.long()[:, None], 1.0)
+
+
+def places(labels: Tensor, classes: Sequence[int]) -> Tensor:
+    """Labels uint8 -> the place of each among `classes`, from 1 on; 0 for all others."""
+    table = torch.zeros(256, dtype=torch.uint8)
+    table[list(classes)] = torch.arange(1, 1 + len(classes), dtype=torch.uint8)
+    return table.to(labels.device)[labels.int()]
 
 
 def boundary(labels: Tensor, instances: Tensor | None = None) -> Tensor:

@@ -50,7 +50,9 @@ class Sketch(Condition):
         """Edges as they are, or PITI's own distance map."""
         return self.encode(stored) if view == "distance" else stored
 
-    def semantics(self, loaded: "Tensor", num_classes: int, instances: "Tensor | None" = None) -> "Tensor":
+    def semantics(
+        self, loaded: "Tensor", num_classes: int, instances: "Tensor | None" = None, classes: tuple[int, ...] = ()
+    ) -> "Tensor":
         from piti.conditions.semantics import binary
 
         return loaded if loaded.is_floating_point() else binary(loaded)

@@ -56,7 +56,7 @@ class Layout:
     name: str
     find: Callable[[Path, str], Found]  # root, "train" or "test" -> all records of the split, in any order
     own_splits: bool = True  # else all records come with either, and are split by a hash of the id
-    label_ids: str = "coco_stuff"  # whose classes its label files number: a field of piti.scenes.classes
+    label_ids: str = "coco_stuff"  # whose classes its label files number: a field of piti.datasets.classes
     label_shift: int = 0  # added to the ids of label files in uint8, so that a 255 becomes 0
     writer: str = ""  # module:function that writes synthetic scenes so (`piti.scenes.write`)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from piti.cards import ClaimsCard, Ordering
-from piti.evaluate.intervals import over_seeds
+from piti.evaluate.intervals import over_trainings
 from piti.evaluate.score import KEYS, difference
 from piti.store.files import InputError, failure, read_json, write_json
 
@@ -38,7 +38,7 @@ def check(ordering: Ordering, first: Iterator[Path], second: Iterator[Path]) -> 
         differences = [difference(a, b) for a, b in scores]
     except InputError as error:
         return found | {"verdict": UNCHECKED, "reason": str(error)}
-    value, (low, high) = statistics.mean(d["value"] for d in differences), over_seeds(differences)
+    value, (low, high) = statistics.mean(d.value for d in differences), over_trainings(differences)
     below, above = (NOT_HELD, HELD) if scores[0][0]["higher_is_better"] else (HELD, NOT_HELD)
     verdict = below if high < 0 else above if low > 0 else UNDECIDED
     return found | {"verdict": verdict, "reason": "", "value": value, "interval": [low, high], "seeds": len(pairs)}

@@ -14,9 +14,13 @@ have the mean `debiased`, the estimate extrapolated to infinite n, and the varia
 
 For the difference of two methods the pseudo-values are subtracted group by group: what both share, the reference above
 all, cancels. The interval holds the expected score *at this n*, hence compare at equal n only.
+
+Several trainings of one method are scored on the same images. The variance of their mean is that over the trainings,
+s²/k, and that over the images, the jackknife's of the mean; so an interval holds what another training *and* other test
+images would give. (What images and trainings do together counts in both, so it is rather too wide than too narrow.)
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,14 +72,17 @@ def jackknife(statistic: Callable[[np.ndarray], float], groups: list[np.ndarray]
     return Estimate(value, (count * value - (count - sizes) * left_out) / sizes, sizes)
 
 
-def over_seeds(scores: Sequence[Mapping]) -> tuple[float, float]:
-    """95 % bounds of scores or differences, one a training seed: Student's t over their `value`.
+def over_trainings(estimates: Sequence[Estimate]) -> tuple[float, float]:
+    """Student's 95 % interval of the mean of estimates of k trainings over the same groups of images.
 
-    For a single one its own `interval`, which is over the images.
+    Its degrees of freedom are Welch's and Satterthwaite's. Of a single training it is that over the images alone.
     """
-    if len(scores) == 1:
-        low, high = scores[0]["interval"]
-        return low, high
-    values = np.array([score["value"] for score in scores])
-    reach = stdtrit(len(values) - 1, 0.975) * values.std(ddof=1) / len(values) ** 0.5
-    return float(values.mean() - reach), float(values.mean() + reach)
+    values = np.array([estimate.value for estimate in estimates])
+    pseudo_values = np.mean([estimate.pseudo_values for estimate in estimates], axis=0)
+    mean = Estimate(float(values.mean()), pseudo_values, estimates[0].sizes)
+    if len(values) == 1:
+        return mean.interval()
+    parts = np.array([values.var(ddof=1) / len(values), mean.standard_error**2])
+    freedom = parts.sum() ** 2 / (parts**2 / (len(values) - 1, len(mean.sizes) - 1)).sum() if parts.any() else 1.0
+    reach = float(stdtrit(freedom, 0.975) * parts.sum() ** 0.5)
+    return mean.value - reach, mean.value + reach

@@ -39,36 +39,32 @@ def score(real: Features, fake: Features, min_images: int, seed: int = 0) -> dic
 
 def jackknifed(statistic: Callable[[np.ndarray], float], count: int, seed: int = 0) -> dict:
     """A statistic of `count` images, given the indices of some, with its interval: the keys that every score has."""
-    estimate = jackknife(statistic, random_groups(count, GROUPS, np.random.default_rng(seed)))
-    return _summary(estimate) | {
+    found = jackknife(statistic, random_groups(count, GROUPS, np.random.default_rng(seed)))
+    return {
+        "value": found.value,
+        "interval": list(found.interval()),
+        "standard_error": found.standard_error,
+        "debiased": found.debiased,
         "seed": seed,
-        "pseudo_values": estimate.pseudo_values.tolist(),
-        "sizes": estimate.sizes.tolist(),
+        "pseudo_values": found.pseudo_values.tolist(),
+        "sizes": found.sizes.tolist(),
     }
 
 
-def difference(a: dict, b: dict) -> dict:
-    """The paired difference a - b of two scores: value, interval, standard_error, debiased.
+def difference(a: dict, b: dict) -> Estimate:
+    """The paired difference a - b of two scores.
 
     Raises InputError unless both have the same n, extractor, reference and seed.
     """
     for key in ("n", "extractor", "reference", "seed"):
         if a[key] != b[key]:
             raise InputError(f"scores: {key}: found {a[key]} and {b[key]}, expected the same in both")
-    return _summary(_estimate(a) - _estimate(b))
+    return estimate(a) - estimate(b)
 
 
-def _estimate(scored: dict) -> Estimate:
+def estimate(scored: dict) -> Estimate:
+    """What the jackknife has left in a score."""
     return Estimate(scored["value"], np.array(scored["pseudo_values"]), np.array(scored["sizes"]))
-
-
-def _summary(estimate: Estimate) -> dict:
-    return {
-        "value": estimate.value,
-        "interval": list(estimate.interval()),
-        "standard_error": estimate.standard_error,
-        "debiased": estimate.debiased,
-    }
 
 
 def check_count(count: int, min_images: int) -> None:

@@ -13,7 +13,8 @@ class ConditionEncoder(nn.Module):
     width, pooled B x width.
 
     The class token is the last position, though row 0 of the positional embedding belongs to it. The release leaves
-    both as allocated memory (facts 1.8); here they start from N(0, 0.02²).
+    both as allocated memory (facts 1.8); here they start from N(0, 0.02²), or the places of the grid as sinusoids: few
+    steps teach a small model no places.
     """
 
     def __init__(self, config: EncoderConfig):
@@ -21,6 +22,8 @@ class ConditionEncoder(nn.Module):
         grid = config.resolution >> config.strides
         self.cls_token = nn.Parameter(0.02 * torch.randn(1, 1, config.width))
         self.positional_embedding = nn.Parameter(0.02 * torch.randn(1, 1 + grid**2, config.width))
+        if config.positions == "sinusoids":
+            self.positional_embedding.data[:, 1:] = sinusoids(grid, config.width)
         self.transformer = Transformer(config.width, config.layers, config.heads)
         self.cnn = Stem(config)
         self.final_ln = nn.LayerNorm(config.width)
@@ -32,6 +35,14 @@ class ConditionEncoder(nn.Module):
         class_token = (self.cls_token + self.positional_embedding[:, :1]).expand(len(tokens), -1, -1)
         out = self.final_ln(self.transformer(torch.cat([tokens, class_token], dim=1)))
         return out[:, :-1], out[:, -1]
+
+
+def sinusoids(grid: int, width: int) -> torch.Tensor:
+    """grid² x width, row by row: sine and cosine of x, then of y, with periods from 4 tokens to 4 grids."""
+    frequencies = torch.logspace(0, 1, width // 4, base=1 / grid) * torch.pi / 2
+    y, x = torch.meshgrid(torch.arange(grid), torch.arange(grid), indexing="ij")
+    angles = [place.flatten()[:, None] * frequencies for place in (x, y)]
+    return torch.cat([wave(angle) for angle in angles for wave in (torch.sin, torch.cos)], dim=1)
 
 
 class Stem(nn.Module):

@@ -6,7 +6,9 @@ from dataclasses import replace
 from piti.cards import BaselineConfig, EstimatorConfig, SyntheticConfig, TrainCard, TrainingConfig
 from piti.cards.train import kind_of
 from piti.conditions import CONDITIONS
-from piti.config import Model
+from piti.config import Dataset, Model
+from piti.datasets.classes import CLASSES
+from piti.datasets.layouts import LAYOUTS
 from piti.plan.core import Artefact, Plan, Unavailable, once
 from piti.plan.data import packed, weights_of
 
@@ -98,15 +100,23 @@ def baseline(plan: Plan, model: Model, dataset: str, condition: str) -> tuple[Ba
     networks, entry = plan.config.networks, plan.config.datasets[dataset]
     seen = CONDITIONS[condition]
     labels = entry.num_classes if seen.labels else 0
+    classes = drawn_classes(entry) if seen.labels and entry.scenes else ()
     instances = dataset in model.instances and seen.labels
     sized = replace(
         networks.baselines[model.kind],
-        condition_channels=seen.baseline_channels(labels, instances),
+        condition_channels=seen.baseline_channels(1 + len(classes) if classes else labels, instances),
+        classes=classes,
         resolution=networks.image_resolution,
         decay=by_dataset(model.decay, dataset),
     )
     view = model.views.get(condition, seen.views[0])
     return sized, {"num_classes": labels, "view": view}
+
+
+def drawn_classes(dataset: Dataset) -> tuple[int, ...]:
+    """The stored labels, void aside, that can occur in a drawn data set: few of those of the real one."""
+    layout = LAYOUTS[dataset.layout]
+    return tuple(sorted({getattr(each, layout.label_ids) + layout.label_shift for each in CLASSES}))
 
 
 def by_dataset(values: dict[str, float], dataset: str) -> float:

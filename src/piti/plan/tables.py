@@ -51,8 +51,9 @@ def cell(plan: Plan, run: Run) -> tuple[Cell, list[Artefact]]:
     try:
         best_of = config.methods[run.method].best_of
         if best_of:
-            made = [plan.present(score_of(plan, replace(run, method=method), config.seeds[0])) for method in best_of]
-            return replace(found, scores=tuple(s.digest for s in made), seeds=config.seeds[:1], selected=True), made
+            runs = [replace(run, method=method) for method in best_of]
+            made = [plan.present(score_of(plan, each, seed)) for each in runs for seed in config.seeds]
+            return replace(found, scores=tuple(s.digest for s in made), seeds=config.seeds, selected=True), made
         entry = config.methods[run.method]
         seeds = config.seeds[:1] if entry.real or entry.pictures else config.seeds
         made = [plan.present(score_of(plan, run, seed)) for seed in seeds]

@@ -7,11 +7,12 @@ from pathlib import Path
 import pandas as pd
 
 from piti.cards import Cell, TableCard
-from piti.evaluate.intervals import over_seeds
+from piti.evaluate.intervals import over_trainings
+from piti.evaluate.score import estimate
 from piti.report.tabular import About, markdown, write
 from piti.store.files import InputError, failure, read_json, write_text
 
-KEYS = ("value", "interval", "extractor")  # of a score
+KEYS = ("value", "pseudo_values", "sizes", "extractor")  # of a score
 
 
 def make_table(card: TableCard, output: Path, scores: Sequence[Path]) -> None:
@@ -55,9 +56,10 @@ def _row(card: TableCard, cell: Cell, files: list[Path]) -> dict:
     reasons = [reason for file in files if (reason := failure(file))]
     found = [] if reasons else [read_json(file, *KEYS) for file in files]
     if cell.selected and found:
-        best = max if found[0]["higher_is_better"] else min
-        found = [best(found, key=lambda score: score["value"])]
-    low, high = over_seeds(found) if found else (None, None)
+        best, trainings = max if found[0]["higher_is_better"] else min, len(cell.seeds)
+        alternatives = [found[start : start + trainings] for start in range(0, len(found), trainings)]
+        found = best(alternatives, key=lambda scores: statistics.mean(score["value"] for score in scores))
+    low, high = over_trainings([estimate(score) for score in found]) if found else (None, None)
     reason = f"failed: {reasons[0]}" if reasons else cell.reason
     one = found[0] if found else {"extractor": {}}
     return {
@@ -77,7 +79,7 @@ def _row(card: TableCard, cell: Cell, files: list[Path]) -> dict:
         "preset": card.preset,
         "comparable": "yes" if card.comparable and not cell.substitution else "no",
         "substitution": cell.substitution,
-        "selected": f"best of {len(cell.scores)} on the test set" if cell.selected else "",
+        "selected": f"best of {len(cell.scores) // len(cell.seeds)} on the test set" if cell.selected else "",
         "run": cell.run,
         "card": " ".join(cell.scores),
         "reason": reason,

@@ -38,7 +38,7 @@ class Generator:
         maps = None if instances is None else torch.from_numpy(instances).to(self.device)
         noise = [self.baseline.draw(generator(self.card.seed, "generate", i), 1) for i in ids]
         noise = {key: torch.cat([each[key] for each in noise]).to(self.device) for key in noise[0]}
-        semantics = self.condition.semantics(condition, self.card.num_classes, maps)
+        semantics = self.condition.semantics(condition, self.card.num_classes, maps, classes=self.card.baseline.classes)
         return to_levels(self.baseline.generate(semantics, noise))
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from piti.scenes.classes import CLASSES
+from piti.datasets.classes import CLASSES
 
 SEASONS = ("spring", "summer", "autumn", "winter")
 LIGHTS = ("dawn", "noon", "dusk", "night")

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from piti.datasets.classes import RIVER, SEA
 from piti.scenes import noise
-from piti.scenes.classes import RIVER, SEA
 from piti.scenes.world import COOL, FADED, FOG, GREY, NIGHT, OVERCAST, PLAIN, SNOW, VIVID, WARM
 
 # linear colours at dawn, noon, dusk, night

@@ -7,8 +7,8 @@ normal (any length), its albedo (three planes), and how much light it gives at n
 
 import numpy as np
 
+from piti.datasets.classes import BOAT, CAR, FENCE, HOUSE, ROCK, SKYSCRAPER, TREE
 from piti.scenes import noise
-from piti.scenes.classes import BOAT, CAR, FENCE, HOUSE, ROCK, SKYSCRAPER, TREE
 from piti.scenes.world import AUTUMN, SPRING, WINTER
 
 _CROWN = np.array([(0.11, 0.25, 0.04), (0.05, 0.15, 0.03), (0.42, 0.15, 0.03), (0.16, 0.13, 0.10)], np.float32)

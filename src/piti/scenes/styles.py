@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from piti.scenes.classes import BOAT, CAR, FENCE, FLOWER, HOUSE, ROAD, SAND, SKYSCRAPER
+from piti.datasets.classes import BOAT, CAR, FENCE, FLOWER, HOUSE, ROAD, SAND, SKYSCRAPER
 
 
 @dataclass(frozen=True)

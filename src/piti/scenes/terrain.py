@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from piti.datasets.classes import CLASSES, CLOUDS, FLOWER, GRASS, HILL, MOUNTAIN, RIVER, ROAD, SAND, SEA, SKY, WATER
 from piti.scenes import noise
-from piti.scenes.classes import CLASSES, CLOUDS, FLOWER, GRASS, HILL, MOUNTAIN, RIVER, ROAD, SAND, SEA, SKY, WATER
 from piti.scenes.world import FAIR, FOG, OVERCAST, SNOW, strip_centre
 
 FARTHEST = 300.0  # metres; the open sea ends there

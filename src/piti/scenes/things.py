@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from piti.scenes.classes import BOAT, CAR, FENCE, GRASS, HOUSE, ROAD, ROCK, SAND, SEA, SKYSCRAPER, TREE, WATER
+from piti.datasets.classes import BOAT, CAR, FENCE, GRASS, HOUSE, ROAD, ROCK, SAND, SEA, SKYSCRAPER, TREE, WATER
 from piti.scenes.shapes import SHAPES
 
 _STANDS_ON = {

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from piti.scenes.classes import (
+from piti.datasets.classes import (
     BOAT,
     CAR,
     FENCE,

@@ -11,9 +11,9 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from piti.datasets.classes import BOAT, CAR, CLASSES
 from piti.datasets.layouts import LAYOUTS
 from piti.scenes.captions import caption
-from piti.scenes.classes import BOAT, CAR, CLASSES
 from piti.scenes.render import Scenes, render
 from piti.store.files import atomic_folder
 

@@ -26,7 +26,6 @@ class GANObjective:
 
     def __init__(self, card: TrainCard, baseline: Baseline, place: Place, micro_batch: int, vgg: VGG | None = None):
         self.card, self.place = card, place
-        self.semantics = CONDITIONS[card.condition].semantics
         self.accumulator = Accumulator(place, micro_batch, card.training.precision)
         self.baseline = place.network(baseline)
         self.model = self.baseline.generator
@@ -55,12 +54,17 @@ class GANObjective:
         given = {key: batch[key] for key in ("image", "condition", "instances") if key in batch}
         parts = self.accumulator.parts(given | {name: value[self.place.part(size)] for name, value in drawn.items()})
         for part in parts:
-            part["semantics"] = self.semantics(part["condition"], self.card.num_classes, part.get("instances"))
+            part["semantics"] = self.seen(part)
         sums = [self.baseline.batch_sums(part["semantics"]) for part in parts]
         whole = {name: sum(each[name] for each in sums) for name in sums[0]}
         if whole:
             self.place.all_reduce(list(whole.values()))
         return [part | whole for part in parts]
+
+    def seen(self, part: Part) -> Tensor:
+        """What the networks see of the conditions, N×C×S×S."""
+        condition, classes = CONDITIONS[self.card.condition], self.card.baseline.classes
+        return condition.semantics(part["condition"], self.card.num_classes, part.get("instances"), classes)
 
     def _step(self, name: str, parts: list[Part], losses) -> Terms:
         """One step of the generator or the discriminator; its terms and its gradient's norm, under its name."""
@@ -92,7 +96,7 @@ class GANObjective:
         for step in range(self.card.training.refresh_steps):
             batch = {k: v for k, v in batches[step].items() if k in ("condition", "instances")}
             part = self.accumulator.parts(batch)[0]
-            seen = self.semantics(part["condition"], self.card.num_classes, part.get("instances"))
+            seen = self.seen(part)
             drawn = baseline.draw(generator(self.card.seed, "refresh", step), len(seen))
             with torch.no_grad():
                 baseline.generate(seen, {name: value.to(self.place.device) for name, value in drawn.items()})

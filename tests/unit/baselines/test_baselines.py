@@ -233,3 +233,12 @@ def test_side_that_cannot_be_halved_is_refused():
     with pytest.raises(InputError, match="resolution: found 100, expected a multiple of 32"):
         from_dict(SPADEConfig, {"resolution": 100})
     assert from_dict(SPADEConfig, {"resolution": "64"}).resolution == 64
+
+
+@pytest.mark.parametrize(("layers", "latent"), [("fewer", 4), ("normal", 2), ("more", 1)])
+def test_spade_draws_from_a_latent_of_its_doublings(layers, latent):
+    config = SPADEConfig(4, resolution=64, ngf=2, nhidden=4, ndf=4, lambda_vgg=0, num_upsampling_layers=layers)
+    model, seen = SPADE(config), []
+    model.generator.fc.register_forward_hook(lambda module, given, made: seen.append(made.shape[-1]))
+    assert model.generate(torch.zeros(2, 4, 64, 64), {}).shape == (2, 3, 64, 64)
+    assert seen == [latent]

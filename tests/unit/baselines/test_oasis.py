@@ -1,5 +1,7 @@
 """OASIS's losses: what balancing and LabelMix mean."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given
@@ -66,3 +68,11 @@ def test_five_blocks_serve_a_side_of_32():
     assert not [name for name, p in model.named_parameters() if p.grad is None]
     with pytest.raises(ValueError, match="resolution: found 32, expected a multiple of 64"):
         OASISConfig(CLASSES, 32)
+
+
+def test_weights_of_rare_classes_are_held():
+    config = OASISConfig(CLASSES, 64, channels_G=2, nhidden=4, channels_D=4, z_dim=4, max_class_weight=8.0)
+    counts = torch.tensor([0.0, 1.0, 4095.0, *[0.0] * (CLASSES - 3)])
+    assert class_weights(counts).max() == 2048
+    assert OASIS(config).class_weights({"class_counts": counts}).max() == 8
+    assert OASIS(replace(config, max_class_weight=0.0)).class_weights({"class_counts": counts}).max() == 2048

@@ -126,3 +126,11 @@ def test_void_is_painted_in_any_labels_colour():
     assert labels[0, 0, 0] == 0  # as it was
     edges = np.zeros((1, 4, 4), np.uint8)
     np.testing.assert_array_equal(CONDITIONS["sketch"].encode(edges, 183), CONDITIONS["sketch"].encode(edges))
+
+
+def test_labels_that_cannot_occur_have_no_channel():
+    labels = torch.tensor([[[0, 3, 17, 3, 9]]], dtype=torch.uint8)
+    seen = CONDITIONS["mask"].semantics(labels, 151, classes=(3, 17))
+    assert seen[0].argmax(dim=0).tolist() == [[0, 1, 2, 1, 0]]  # 9 cannot be there: void
+    assert seen.shape == (1, 3, 1, 5)
+    assert seen.sum(dim=1).eq(1).all()

@@ -14,8 +14,7 @@ from piti import scenes
 from piti.cards import PackCard
 from piti.data.packing import pack
 from piti.data.shards import Shards
-from piti.datasets import instances, layouts
-from piti.scenes import classes
+from piti.datasets import classes, instances, layouts
 from piti.scenes.write import _run_lengths
 from piti.store.files import InputError
 

@@ -11,8 +11,9 @@ from tests.unit.data.reading import read, scan
 from piti import scenes
 from piti.config.model import Scenes as Drawn
 from piti.data.resize import shrink
+from piti.datasets import classes
 from piti.evaluate import frechet
-from piti.scenes import captions, classes
+from piti.scenes import captions
 from piti.scenes.styles import STYLES
 from piti.scenes.write import _coco_labels
 

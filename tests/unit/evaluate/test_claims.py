@@ -6,7 +6,6 @@ import pytest
 
 from piti.cards import ClaimCard, ClaimsCard, Ordering
 from piti.evaluate.claims import check_claims, conclude
-from piti.evaluate.intervals import over_seeds
 from piti.store.files import read_json, write_failure, write_json
 
 NOISE = [-1.0, 1.0, -0.5, 0.5]
@@ -72,8 +71,3 @@ def test_what_was_not_run_neither_holds_nor_hides_a_claim():
     assert conclude(["not run", "held", "not run"]) == "held"
     assert conclude(["not run", "cannot be checked", "held"]) == "cannot be checked"
     assert conclude(["not run", "not run"]) == "not run"
-
-
-def test_interval_over_seeds_is_students():
-    low, high = over_seeds([{"value": v} for v in (1.0, 2.0, 3.0)])
-    assert (low, high) == pytest.approx((2 - 4.302653 / 3**0.5, 2 + 4.302653 / 3**0.5), abs=1e-5)

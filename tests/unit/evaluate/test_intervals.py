@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from piti.evaluate import frechet
-from piti.evaluate.intervals import Estimate, jackknife, random_groups
+from piti.evaluate.intervals import Estimate, jackknife, over_trainings, random_groups
 
 
 def test_of_a_mean_is_the_textbook_standard_error():
@@ -79,3 +79,25 @@ def test_interval_holds_where_covariances_are_singular():
         estimates.append(jackknife(lambda keep: frechet.distance(real[keep], 1.2 * fake[keep] + 0.1), groups))  # noqa: B023
     expected = np.mean([e.value for e in estimates])
     assert np.mean([e.interval()[0] < expected < e.interval()[1] for e in estimates]) >= 0.9
+
+
+def test_without_spread_over_the_images_the_interval_over_trainings_is_students():
+    low, high = over_trainings([Estimate(v, np.full(20, v), np.full(20, 5)) for v in (1.0, 2.0, 3.0)])
+    assert (low, high) == pytest.approx((2 - 4.302653 / 3**0.5, 2 + 4.302653 / 3**0.5), abs=1e-5)
+
+
+def test_without_spread_over_trainings_it_is_that_over_the_images():
+    one = Estimate(2.0, np.linspace(1, 3, 20), np.full(20, 5))
+    assert over_trainings([one]) == one.interval()
+    assert over_trainings([one] * 3) == pytest.approx(one.interval())
+
+
+def test_it_covers_what_other_trainings_and_other_images_would_give():
+    """Scores of 3 trainings on the same 100 images: a training's own level, an image's own level, and noise."""
+    rng, inside = np.random.default_rng(0), []
+    for _ in range(400):
+        scores = 5 + rng.standard_normal((3, 1)) + 4 * rng.standard_normal((1, 100)) + rng.standard_normal((3, 100))
+        groups = random_groups(100, 20, rng)
+        low, high = over_trainings([jackknife(lambda keep, x=x: x[keep].mean(), groups) for x in scores])
+        inside.append(low < 5 < high)
+    assert 0.93 <= np.mean(inside) <= 0.99

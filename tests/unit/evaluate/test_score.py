@@ -38,10 +38,10 @@ def test_order_does_not_matter_and_the_pairs_do():
 def test_difference_is_paired():
     near, far = score(REAL, NEAR, 1), score(REAL, FAR, 1)
     got = difference(far, near)
-    assert got["value"] == pytest.approx(far["value"] - near["value"])
-    assert 0 < got["interval"][0] < got["value"] < got["interval"][1]
+    assert got.value == pytest.approx(far["value"] - near["value"])
+    assert 0 < got.interval()[0] < got.value < got.interval()[1]
     nothing = difference(near, near)
-    assert nothing["value"] == nothing["standard_error"] == 0
+    assert nothing.value == nothing.standard_error == 0
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,8 @@ def score(value: float) -> dict:
     extractor = {"name": "clip", "layer": "last"}
     return {
         "value": value,
-        "interval": [value - 1, value + 1],
+        "pseudo_values": [value] * 20,
+        "sizes": [5] * 20,
         "kid": 0.0123,
         "n": 24,
         "extractor": extractor,
@@ -98,12 +99,12 @@ def report(tmp_path):
 
 def test_numbers_stand_beside_the_papers(report):
     page = report()
-    score = ("12.3", "paper 8.9, +3.4", "11.3 to 13.3", "KID 0.012", "n = 24", "preset p")
+    score = ("12.3", "paper 8.9, +3.4", "12.3 to 12.3", "KID 0.012", "n = 24", "preset p")
     for text in (
         *score,
         "12.3",
         "paper 8.9, +3.4",
-        "11.3 to 13.3",
+        "12.3 to 12.3",
         "KID 0.012",
         "n = 24",
         "preset p",

@@ -92,7 +92,7 @@ def test_what_was_learnt_tells_own_pictures_from_others(name, pairs, trained, ot
     assert own["interval"][0] < own["value"] < own["interval"][1]
     assert own["n"] == len(own["images"]) == len(Shards(pairs["images"]))
     better = difference(own, score(trained[condition], condition, name, pairs, others))
-    assert min(sign * bound for bound in better["interval"]) > 0
+    assert min(sign * bound for bound in better.interval()) > 0
 
 
 def test_goes_on_bit_for_bit(pairs, tmp_path):
