@@ -27,7 +27,7 @@ from piti.cards.sample import (
     VariantsCard,
 )
 from piti.cards.score import AlignmentCard, ClaimCard, ClaimsCard, FeaturesCard, MetricCheckCard, Ordering, ScoreCard
-from piti.cards.train import SyntheticConfig, TrainCard, TrainingConfig
+from piti.cards.train import SyntheticConfig, TrainCard, TrainingConfig, ValidationConfig
 
 __all__ = [
     "AlignmentCard",
@@ -67,6 +67,7 @@ __all__ = [
     "TrainCard",
     "TrainingConfig",
     "UNetConfig",
+    "ValidationConfig",
     "Variant",
     "VariantsCard",
     "WeightsCard",

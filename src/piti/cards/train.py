@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from piti.cards.base import Card, check_range, digest
 from piti.cards.baselines import BASELINES, BaselineConfig
 from piti.cards.networks import EncoderConfig, EstimatorConfig, TextConfig, UNetConfig
+from piti.cards.sample import SamplingConfig
 from piti.registry import Registry
 
 
@@ -63,6 +64,9 @@ class TrainingConfig:
     clamp_x_start: bool = True  # hold the prediction to [-1, 1] before those losses
     image_losses_from: int = 100  # first step of the perceptual and adversarial losses
     void: int = 0  # label in whose colour void is painted: 0 is black; 183 is COCO's void counted as a last class
+    # a base model's or a baseline's that ends when it has converged (piti.train.converge)
+    converge_from: int = 0  # steps of the shortest; `steps` is then the longest. 0: all steps are made
+    converge_gain: float = 0.03  # of the distance on validation pairs, over the last third: less is none
     # a baseline's
     refresh_steps: int = 50  # training batches that set the batch statistics of the EMA generator (facts 3.3)
 
@@ -70,6 +74,21 @@ class TrainingConfig:
         check_range(self, steps=(0, math.inf), batch=(1, math.inf), lr=(0, math.inf), weight_decay=(0, math.inf))
         check_range(self, ema_rate=(0, 1 - 1e-9), condition_dropout=(0, 1), diffusion_steps=(1, math.inf))
         check_range(self, void=(0, 255), image_losses_from=(0, math.inf), refresh_steps=(0, math.inf))
+        check_range(self, converge_from=(0, math.inf), converge_gain=(0, 1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidationConfig:
+    """What a training is looked at with: how far its pictures of other conditions are from real ones."""
+
+    images: str  # digest of the real images, as large as its pictures
+    conditions: str  # digest of their conditions
+    instances: str = ""  # digest of the instance maps whose boundaries a baseline sees
+    extractor: str  # whose features are compared
+    weights: str  # digest of the extractor's
+    network: str = ""  # digest of the estimator that reads the conditions back; empty: none is asked
+    estimator: EstimatorConfig | None = None
+    sampling: SamplingConfig | None = None  # of a diffusion model
 
 
 @dataclass(frozen=True)
@@ -100,6 +119,7 @@ class TrainCard(Card):
     num_classes: int = 0  # of a baseline's one-hot labels
     view: str = ""  # how a baseline sees its condition (Condition.views)
     instances: str = ""  # digest of the instance maps whose boundaries a baseline sees
+    validation: ValidationConfig | None = None  # of one that ends when it has converged
     synthetic: SyntheticConfig | None = None  # in place of shards; `images` and `conditions` are then empty
     fraction: float = 1.0  # of the training pairs
     epochs: int = 0  # of a baseline, from which its steps follow

@@ -72,6 +72,10 @@ def check_models(config: Config) -> None:
         kind = kind_of(model.kind)
         if kind.prior and not model.dataset:
             raise InputError(f"models.{name}.dataset: found none, expected the captioned data set that it learns from")
+        if model.converge_from and (kind.prior or kind.upsampler or kind.objective == "estimator"):
+            raise InputError(f"models.{name}.converge_from: found {kind.name}, expected a base model or a baseline")
+        if model.converge_from and not model.steps:
+            raise InputError(f"models.{name}.steps: found none, expected the most that it may have (converge_from)")
         if kind.objective == "baseline" and not model.steps and "default" not in model.epochs:
             raise InputError(f"models.{name}.epochs: found no key default, expected it, or steps")
         for condition, view in model.views.items():

@@ -42,7 +42,9 @@ def sized(card: Card) -> Card | None:
         blank = dict.fromkeys(("code", "images", "conditions", "init", "perceptual", "instances", "view"), "")
         condition, baseline = "" if card.encoder else card.condition, card.baseline and _networks(card.baseline)
         blank |= {"condition": condition, "baseline": baseline}
-        return replace(card, training=training, seed=0, synthetic=None, fraction=1.0, epochs=0, **blank)
+        return replace(
+            card, training=training, seed=0, synthetic=None, validation=None, fraction=1.0, epochs=0, **blank
+        )
     if isinstance(card, SampleCard):
         blank = dict.fromkeys(("code", "model", "conditions", "noise_schedule"), "")
         low_res = "given" if card.low_res else ""

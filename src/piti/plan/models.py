@@ -3,7 +3,7 @@
 import math
 from dataclasses import replace
 
-from piti.cards import BaselineConfig, EstimatorConfig, SyntheticConfig, TrainCard, TrainingConfig
+from piti.cards import BaselineConfig, EstimatorConfig, SyntheticConfig, TrainCard, TrainingConfig, ValidationConfig
 from piti.cards.train import kind_of
 from piti.conditions import CONDITIONS
 from piti.config import Dataset, Model
@@ -30,6 +30,9 @@ def trained(plan: Plan, row: str, task: str, fraction: float, seed: int) -> Arte
     own, inputs = OWN[kind.objective](plan, model, *data, fraction)
     if init:
         inputs["init"] = init
+    if model.converge_from:
+        own["validation"], looked_at = _validation(plan, model, task)
+        inputs |= looked_at
     if model.perceptual or ("baseline" in own and own["baseline"].uses_vgg):
         inputs["perceptual"] = weights_of(plan, plan.config.networks.perceptual)
         own["perceptual_format"] = plan.config.weights[plan.config.networks.perceptual].format
@@ -43,7 +46,8 @@ def trained(plan: Plan, row: str, task: str, fraction: float, seed: int) -> Arte
         "images": "",
         "conditions": "",
     }
-    card = TrainCard(**shared | {key: made.digest for key, made in inputs.items()} | own)
+    named = {key: made.digest for key, made in inputs.items() if key in TrainCard.__dataclass_fields__}
+    card = TrainCard(**shared | named | own)
     name = "-".join([row, *([task] if task else []), *([f"{fraction * 100:g}"] if fraction != 1 else [])])
     return plan.add("train", name, card, {key: [made] for key, made in inputs.items()})
 
@@ -125,6 +129,27 @@ def by_dataset(values: dict[str, float], dataset: str) -> float:
 
 
 OWN = {"diffusion": _diffusion, "estimator": _estimator, "baseline": _baseline}
+
+
+def _validation(plan: Plan, model: Model, task: str) -> tuple[ValidationConfig, dict[str, Artefact]]:
+    """What a training is looked at with: the test half of the data set that its own names for this."""
+    config, condition = plan.config, plan.config.tasks[task].condition
+    if not (dataset := config.datasets[config.tasks[task].dataset].validation):
+        raise Unavailable(f"no validation data set configured for {config.tasks[task].dataset}")
+    diffusion = kind_of(model.kind).objective == "diffusion"
+    extractor = next(iter(config.extractors.values()))  # that of the tables' first column
+    inputs = {
+        "validation_images": packed(plan, dataset, "test", "images", shrunk=diffusion),
+        "validation_conditions": packed(plan, dataset, "test", condition),
+        "validation_weights": weights_of(plan, extractor),
+    }
+    if dataset in model.instances and CONDITIONS[condition].labels:
+        inputs["validation_instances"] = packed(plan, dataset, "test", "instances")
+    own = {"extractor": extractor, "sampling": config.sampling if diffusion else None}
+    if row := config.estimators.get(condition):
+        inputs["validation_network"] = trained(plan, row, task, 1.0, 0)
+        own["estimator"] = estimator(plan, config.tasks[task].dataset, condition)
+    return ValidationConfig(**own | {key.removeprefix("validation_"): a.digest for key, a in inputs.items()}), inputs
 
 
 def _init(plan: Plan, row: str, task: str, fraction: float, seed: int) -> Artefact | None:

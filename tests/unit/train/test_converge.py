@@ -1,0 +1,35 @@
+"""The rule of convergence, by itself; tests/unit/train/test_validation.py sees trainings end by it."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from piti.train.converge import converged, lengths, looks
+
+
+def test_a_length_doubles_up_to_the_last():
+    assert lengths(1000, 8000) == [1000, 2000, 4000, 8000]
+    assert lengths(1000, 3000) == [1000, 2000, 3000]
+    assert lengths(1000, 500) == [500]
+    assert looks(900, 3600) == [300, 600, 900, 1200, 1800, 2400, 3600]
+
+
+def test_less_than_the_gain_over_the_last_third_is_none():
+    """SPADE's distances on validation scenes, after 6, 12, 18, 27 and 36 thousand images."""
+    seen = {300: 643.0, 600: 377.0, 900: 243.0}
+    assert not converged(seen, 900, 0.03)
+    seen |= {1200: 164.0, 1800: 160.0}
+    assert converged(seen, 1800, 0.03)
+    assert not converged(seen, 1800, 0.02)
+
+
+def test_a_training_that_gets_worse_has_converged():
+    assert converged({300: 10.0, 600: 9.0, 900: 12.0}, 900, 0.03)
+
+
+@given(first=st.integers(1, 5000), last=st.integers(1, 50000))
+def test_every_end_is_looked_at_and_something_before_it(first, last):
+    seen = looks(first, last)
+    assert seen == sorted(set(seen)) and seen[0] >= 1 and seen[-1] == last
+    for end in lengths(first, last):
+        assert end in seen
+        converged({step: 1.0 for step in seen if step <= end}, end, 0.03)  # there is something to compare
