@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.tensorboard import SummaryWriter
-from tqdm import tqdm
 
+from piti.progress import progress
 from piti.train.run import Run
 
 
@@ -53,7 +53,7 @@ def train(
     deadline = time.monotonic() + 60 * minutes if minutes else math.inf
     with (
         stop_signal() as stopped,
-        tqdm(total=run.steps, initial=run.step, unit="step", disable=not run.place.first) as bar,
+        progress(total=run.steps, initial=run.step, desc="training", unit="step", disable=not run.place.first) as bar,
     ):
         for batch in loader:
             run.advance(batch)
