@@ -52,7 +52,7 @@ def command(step):
 
     def line(wildcards, resources):
         found, said = artefact(step.name, wildcards), vars(machine) | {"gpus": gpus(resources)}
-        numbers = {key: [int(said[key])] for key in step.options if said.get(key) is not None}
+        numbers = {key: [+said[key]] for key in step.options if said.get(key) is not None}
         before = launch(found.card, resources) if step.name == "train" else []
         return shlex.join([*before, "python", *found.command({"plugins": settings.plugins} | numbers)])
 

@@ -73,15 +73,18 @@ class Place:
         if self.world > 1:
             dist.barrier()
 
-    def any(self, flag: bool, step: int) -> bool:
-        """Whether any process says so. Several processes ask each other every tenth step only: it makes them wait."""
+    def any(self, step: int, *flags: bool) -> tuple[bool, ...]:
+        """Of each flag, whether any process says so.
+
+        Several processes ask each other every tenth step only: it makes them wait. In between, nobody says anything.
+        """
         if self.world == 1:
-            return flag
+            return flags
         if step % 10:
-            return False
-        flags = torch.tensor(float(flag), device=self.device)
-        self.all_reduce([flags])
-        return bool(flags > 0)
+            return (False,) * len(flags)
+        said = torch.tensor(flags, dtype=torch.float32, device=self.device)
+        self.all_reduce([said])
+        return tuple((said > 0).tolist())
 
 
 @contextlib.contextmanager

@@ -92,7 +92,7 @@ class Job:
         for key, paths in self.inputs.items():
             given += [f"--{key.replace('_', '-')}", *(instead.get(p, p) for p in paths)]
         if self.step == "train":
-            given += ["--save-every", 1, "--log-every", 3]
+            given += ["--save-minutes", 0, "--log-every", 3]
         return Child(f"piti.steps.{self.step}", [*given, "--output", output], log, before)
 
 

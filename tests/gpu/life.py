@@ -10,6 +10,7 @@ from unittest import mock
 import torch
 
 from piti.data.loader import Batches
+from piti.devices import Place
 from piti.train.run import Run
 from tests.gpu import device
 from tests.gpu.project import Task, with_losses
@@ -32,8 +33,8 @@ class Life(Record):
 def live(task: Task, rank: int, world: int, folder: Path, saved: int = SAVED, steps: int = STEPS, **options) -> Life:
     """The whole life. Each process has a folder of its own below `folder`; the first one's state goes to the others."""
     life, own = Life(), folder / f"rank{rank}"
-    card, options = with_losses(task.card, steps), {"log_every": saved, "save_every": saved} | options
-    with life.watching(rank, world), phases(life):
+    card, options = with_losses(task.card, steps), {"log_every": saved} | options
+    with life.watching(rank, world), phases(life), due(after=saved):
         with killed(at=saved), contextlib.suppress(Killed):
             task.run(own, card, **options)
         if torch.distributed.is_initialized():
@@ -70,6 +71,13 @@ def killed(at: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def due(after: int) -> Iterator[None]:
+    """Meanwhile a checkpoint is due after this step and no other, as all processes would have agreed."""
+    with mock.patch.object(Place, "any", lambda place, step, *_: (False, step == after)):
+        yield
+
+
+@contextlib.contextmanager
 def phases(life: Life) -> Iterator[None]:
     """Meanwhile what a training does counts for its phases: "step 3", "failure", "log", "save", "exported"; and in
     between for "loop".
@@ -82,7 +90,7 @@ def phases(life: Life) -> Iterator[None]:
             life.enter("loop")
             with life.within(f"step {run.step + 1}" if name == "advance" else name):
                 if name == "failure":
-                    return never_failing(life, lambda: method(run))
+                    return never_failing(life, lambda: method(run, *arguments))
                 if name in ("advance", "save"):
                     life.formats.setdefault(life.phase, formats(run))
                 return method(run, *arguments)

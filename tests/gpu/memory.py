@@ -24,12 +24,11 @@ import warnings
 from dataclasses import replace
 from pathlib import Path
 
-from tqdm import tqdm
-
 from piti.cards import TrainCard
 from piti.cards.base import digest
 from piti.plan import cost
 from piti.plan.cost import sized
+from piti.progress import progress
 from piti.store.files import write_text
 from tests.gpu import device
 from tests.gpu.environment import environment
@@ -48,7 +47,7 @@ def main() -> None:
     logging.disable(logging.WARNING)
     entries = {digest(sized(t.card)): (name, t) for name, t in tasks().items() if sized(t.card)}
     lines = []
-    for key, (name, task) in tqdm(sorted(entries.items())):
+    for key, (name, task) in progress(sorted(entries.items()), "trainings"):
         found = {precision: line(task, precision) for precision in precisions(task)}
         lines.append(f"{json.dumps(key)}: {json.dumps({'name': f'paper: {name}'} | found)}")
     write_text(FILE, "{\n" + ",\n".join(lines) + "\n}\n")

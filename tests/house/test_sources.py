@@ -88,6 +88,13 @@ def test_safetensors_are_written_where_atomic_gives_them_their_mode():
     assert {ast.unparse(call.args[1]) for call in written} == {"temporary"}
 
 
+def test_only_progress_draws_bars():
+    """A bar that is redrawn in a log file is a hundred megabytes a day."""
+    for place, node in nodes((ast.Import, ast.ImportFrom)):
+        modules = {alias.name for alias in node.names} if isinstance(node, ast.Import) else {node.module or ""}
+        assert "tqdm" not in {m.split(".")[0] for m in modules} or place.startswith("src/piti/progress.py"), place
+
+
 # -- presets are amounts, never logic ----------------------------------------------------------------------------------
 
 

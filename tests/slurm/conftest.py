@@ -65,7 +65,7 @@ CONFIG = {
             "paper": {},
         },
     },
-    "machine": {"save_every": 10, "log_every": 10, "margin": 2.95, "gpus": 0},  # the cluster's GPUs are pretended ones
+    "machine": {"save_minutes": 0, "log_every": 10, "margin": 2.95, "gpus": 0},  # the cluster's GPUs are pretended ones
 }
 # What is changed in the shipped profile: sizes for one small machine, and who is disturbed how. Values are expressions.
 PLACES = {"prior_base": "spare", "continuation": "lent", "wide": "wide"}  # else gpu

@@ -135,7 +135,7 @@ def test_sampling_options_keep_every_model(paper):
 @pytest.mark.parametrize(
     "user",
     [
-        {"machine": {"threads": 9, "micro_batch": 3, "sample_batch": 5, "compile": True, "save_every": 1}},
+        {"machine": {"threads": 9, "micro_batch": 3, "sample_batch": 5, "compile": True, "save_minutes": 1}},
         {"tasks": {TASK: {"label": "Another label"}}},
         {"methods": {"ours": {"label": "Another label"}}},
         {"datasets": {"ade20k": {"licence": "another"}}},

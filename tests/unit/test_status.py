@@ -46,9 +46,9 @@ def test_a_training_leaves_word_of_itself(shards, tmp_path, monkeypatch):
     monkeypatch.setattr(Run, "advance", watched)
     card = tiny.card(steps=8)
     with pytest.raises(Stopped):
-        tiny.train(tmp_path, card, shards, log_every=2, save_every=4)
-    assert [word["piece"]["to"] for word in seen] == [0, 0, 2, 2, 4, 4, 6]
-    assert [word["saved"] for word in seen] == [0, 0, 0, 0, 4, 4, 4]
+        tiny.train(tmp_path, card, shards, log_every=2, save_minutes=0)
+    assert [word["piece"]["to"] for word in seen] == [0, 1, 2, 3, 4, 5, 6]
+    assert [word["saved"] for word in seen] == [0, 1, 2, 3, 4, 5, 6]
     assert seen[2]["losses"][-1].keys() == {"step", "mse", "vb"}
     last = json.loads(progress(tmp_path).read_text())
     assert (last["doing"], last["saved"], last["steps"]) == ("stopped", 7, 8)
@@ -61,7 +61,7 @@ def test_status_tells_each_state(piti, shards):  # noqa: F811
     done = tiny.train(models / "done-task", tiny.card(steps=2), shards)
     assert "trained, step 2 saved" in rows(piti("status"))["done-task"]  # no metadata yet
     card = {"card": to_dict(tiny.card(steps=2))}
-    history = [{"from": 0, "to": 2, "seconds": 4, "host": "node1", "processes": 2, "job": "77"}]
+    history = [{"from": 0, "to": 2, "seconds": 4, "host": "node1", "processes": 2, "job": "77", "save_seconds": 0.5}]
     write_json(done.with_name("card.json"), card | {"made": {"history": history}})
     write_json(models / "failed-task/0123456789/card.json", card | {"made": {"history": history}})
     write_failure([models / "failed-task/0123456789/weights.safetensors"], "diverged: mse")
@@ -82,6 +82,7 @@ def test_status_tells_each_state(piti, shards):  # noqa: F811
     printed = piti("status")
     found = rows(printed)
     assert found["done-task"].endswith("node1 x2 job 77  done")
+    assert " 12.5% " in found["done-task"]  # of its time went into saving
     assert " 0.5 " in found["done-task"]
     assert "mse" in found["done-task"]
     assert "2 of 2" in found["failed-task"] and "failed: diverged: mse" in found["failed-task"]

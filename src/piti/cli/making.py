@@ -36,7 +36,7 @@ def make(plan: Plan, wanted: Artefact, steps: Sequence[str] = QUICK) -> Path:
     if wanted.step in SLOW:
         print(f"{wanted.step} {wanted.name} …", file=sys.stderr)
     done = subprocess.run(line, stderr=subprocess.PIPE)
-    said = [text for text in done.stderr.decode(errors="replace").split("\n") if text and "\r" not in text]  # no bars
+    said = [text for text in done.stderr.decode(errors="replace").split("\n") if text]
     if done.returncode:
         print("".join(f"{text}\n" for text in said[:-1]), end="", file=sys.stderr)
         raise InputError(said[-1].removeprefix("error: ") if said else f"{path}: {wanted.step}: ended without a word")

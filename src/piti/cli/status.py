@@ -1,4 +1,5 @@
-"""Print every training that has begun: step, rate, time left, last loss, job, state; changed data; what is left.
+"""Print every training that has begun: step, rate, time left, what saving takes, last loss, job, state; changed data;
+what is left.
 
 Reads the results folder alone, so it may run anywhere that sees it, at any time: `watch -n 10 piti status`.
 A training that has been silent for much longer than a line of its curve takes is called silent: killed, or stuck.
@@ -32,6 +33,7 @@ class Row(NamedTuple):
     step: str = ""
     rate: str = ""  # steps a second, of the processes that work or worked on it last
     left: str = ""
+    saving: str = ""  # part of that time
     loss: str = ""
     where: str = ""
     state: str = ""
@@ -86,7 +88,7 @@ def finished(file: Path) -> Row:
         *_, last = csv.DictReader(handle)
     history = about["made"]["history"]
     speed = rate(sum(p["to"] - p["from"] for p in history), sum(p["seconds"] for p in history))
-    return row._replace(rate=speed, loss=loss(last), where=where(history[-1]), state="done")
+    return row._replace(rate=speed, saving=saving(history), loss=loss(last), where=where(history[-1]), state="done")
 
 
 def under_way(file: Path, log_every: int) -> Row:
@@ -99,6 +101,7 @@ def under_way(file: Path, log_every: int) -> Row:
         file.parent.name.removeprefix("checkpoint-"),
         step=f"{piece['to']:,} of {steps:,}" if piece["to"] < steps else f"{steps:,}",
         rate=rate(did, piece["seconds"]),
+        saving=saving([piece]),
         loss=loss(said["losses"][-1]) if said["losses"] else "",
         where=where(piece),
         state=said["doing"],
@@ -126,6 +129,12 @@ def drawing(costs: Costs, artefacts: list[Artefact]) -> Iterator[str]:
 def rate(steps: int, seconds: float) -> str:
     """Steps a second."""
     return f"{steps / seconds:.3g}" if steps and seconds else ""
+
+
+def saving(history: list[dict]) -> str:
+    """The part of the time that went into checkpoints; older records do not say."""
+    seconds = sum(piece["seconds"] for piece in history)
+    return f"{sum(piece.get('save_seconds', 0) for piece in history) / seconds:.1%}" if seconds else ""
 
 
 def loss(line: dict) -> str:

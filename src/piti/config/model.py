@@ -256,7 +256,7 @@ class Machine:
     sample_batch: int = 16  # images on a device at once in sampling, HED and feature extraction
     compile: bool = False  # torch.compile
     log_every: int = 200  # training steps
-    save_every: int = 5000  # training steps between checkpoints
+    save_minutes: float = 20  # between a training's checkpoints; longer where saving takes minutes (train.run.Run.due)
     keep_every: int = 0  # training steps between EMA weights that are kept beside the checkpoint; 0: none
     margin: float = 10  # minutes before the limit of its SLURM job at which a training saves and leaves
     keep_checkpoints: bool = False  # whether `piti gc` leaves the checkpoints of trainings whose weights were exported

@@ -16,7 +16,6 @@ from unittest import mock
 import numpy as np
 import torch
 import torchvision
-from tqdm import tqdm
 
 from piti.baselines import build
 from piti.cards import Card, GenerateCard, SampleCard, SketchCard, TrainCard
@@ -33,6 +32,7 @@ from piti.networks.perceptual import VGGFeatures
 from piti.networks.piti import PITI
 from piti.plan import resolve
 from piti.plan.cost import release_card, sized
+from piti.progress import progress
 from piti.store.files import write_text
 from piti.train.diffusion import DiffusionObjective
 from piti.train.estimator import EstimatorObjective
@@ -52,7 +52,7 @@ def main() -> None:
     wanted = {}
     for preset in sorted(path.stem for path in (CONFIG / "presets").glob("*.yaml")):
         wanted |= cards(preset)
-    entries = {key: {"name": name} | count(card) for key, (name, card) in tqdm(sorted(wanted.items()))}
+    entries = {key: {"name": name} | count(card) for key, (name, card) in progress(sorted(wanted.items()), "counting")}
     write_text(FILE, "{\n" + ",\n".join(f"{dumps(key)}: {dumps(entry)}" for key, entry in entries.items()) + "\n}\n")
 
 

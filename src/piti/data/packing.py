@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from tqdm import tqdm
 
 from piti.cards import PackCard
 from piti.conditions import stored
@@ -17,6 +16,7 @@ from piti.data.sources import Sources
 from piti.datasets import layouts, pictures
 from piti.datasets.layouts import LAYOUTS, Record
 from piti.datasets.listing import some
+from piti.progress import progress
 from piti.store.files import InputError, refuse
 
 T = TypeVar("T")
@@ -34,7 +34,7 @@ def pack(card: PackCard, root: Path, output: Path) -> None:
     remarks = [*found.remarks, *filter(None, [layouts.check_count(len(records), card.expected, where)])]
     by_id, read = {record.id: record for record in records}, reader(card)
     if card.kind == "images":
-        looked_at = tqdm(records, desc=f"{card.split} damage", unit="image")
+        looked_at = progress(records, desc=f"{card.split} damage", unit="image")
         damaged = [record.image.name for record in looked_at if pictures.damage(record.image)]
         remarks += [f"{where}: damaged, as libjpeg says, and read all the same: {some(damaged)}"] if damaged else []
     print(*remarks, sep="\n", file=sys.stderr)
@@ -45,7 +45,7 @@ def pack(card: PackCard, root: Path, output: Path) -> None:
 
     form = stored(card.kind)
     attributes = {key: getattr(card, key) for key in form.depends} | ({"remarks": remarks} if remarks else {})
-    with tqdm(total=len(records), desc=f"{card.split} {card.kind}", unit="image") as bar:
+    with progress(total=len(records), desc=f"{card.split} {card.kind}", unit="image") as bar:
         try:
             shards.write(
                 output.parent,

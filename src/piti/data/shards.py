@@ -50,7 +50,7 @@ def write(
     """Write the artefact `folder` and return the path of its index.
 
     make: called with at most `batch_size` ids; returns their items, uint8 N x item (see the table above).
-    progress: called with the number of items just finished (`tqdm.update`, say).
+    progress: called with the number of items just finished (a bar's `update`, say).
     sources: the files that `make` reads; remembered beside each shard.
 
     An interrupted call is continued by calling again: a shard file appears whole or not at all, and `make` is called

@@ -2,7 +2,7 @@
 
 A loop starts at `x`: noise x_T, or for the inversion an image. Noise comes from `noise(i)`, i the index of the step in
 the process, so that the caller decides the seeds. `clip` holds each prediction of x_start to [-1, 1]. `progress` wraps
-the steps, tqdm for instance.
+the steps, `piti.progress` for instance.
 """
 
 from collections.abc import Callable, Iterable, Sequence

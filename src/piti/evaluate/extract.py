@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from PIL import Image
 from torch.nn import functional as F
-from tqdm import tqdm
 
 from piti.evaluate.extractors import EXTRACTORS
 from piti.evaluate.feature_networks import Network
 from piti.evaluate.features import Spec
+from piti.progress import progress
 from piti.store.files import InputError, file_digest
 
 
@@ -57,7 +57,7 @@ def extract(extractor: Loaded, images: Sequence, batch_size: int = 32) -> np.nda
     images: N×S×S×3 uint8, an array or anything that gives a batch for a list of rows (`piti.data.shards.Shards`).
     """
     rows = list(range(len(images)))
-    starts = tqdm(range(0, len(rows), batch_size), desc=extractor.spec.name, unit="batch")
+    starts = progress(range(0, len(rows), batch_size), desc=extractor.spec.name, unit="batch")
     return np.concatenate([extractor(images[rows[i : i + batch_size]]) for i in starts])
 
 

@@ -6,7 +6,6 @@ from pkgutil import resolve_name
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from piti.cards import AlignmentCard
 from piti.conditions import CONDITIONS, geometry
@@ -17,6 +16,7 @@ from piti.evaluate.score import check_count, jackknifed
 from piti.networks import estimator
 from piti.networks.hed import HED, edges
 from piti.networks.weights import load, read
+from piti.progress import progress
 from piti.store.files import InputError, file_digest
 
 Reader = Callable[[np.ndarray], np.ndarray]  # pictures, uint8 N×S×S×3 RGB -> what they show
@@ -37,7 +37,7 @@ def measure(
     ids, compare, total = sorted(stored.ids), resolve_name(measure.compare), resolve_name(measure.total)
     check_count(len(ids), card.min_images)
     look, found = reader(card, network, device), []
-    for start in tqdm(range(0, len(ids), batch_size), desc=card.measure, unit="batch"):
+    for start in progress(range(0, len(ids), batch_size), desc=card.measure, unit="batch"):
         part = ids[start : start + batch_size]
         found.append(compare(look(pictures[pictures.rows(part)]), stored[stored.rows(part)]))
     found = np.concatenate(found)

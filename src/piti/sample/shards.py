@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from tqdm import tqdm
 
 from piti.data import shards
 from piti.data.grid import grid
 from piti.data.shards import Shards
+from piti.progress import progress
 from piti.store.files import atomic
 
 
@@ -27,7 +27,7 @@ def write_pictures(
     make: ids -> uint8 N x resolution x resolution x 3. An interrupted call continues with the shards that are not
         there yet.
     """
-    with tqdm(total=len(ids), desc="pictures", unit="image") as bar:
+    with progress(total=len(ids), desc="pictures", unit="image") as bar:
         shards.write(
             output.parent, "images", ids, make, shard_size, resolution, batch_size=batch_size, progress=bar.update
         )

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from piti.cards import SketchCard
 from piti.data import shards
 from piti.data.shards import Shards
 from piti.networks.hed import HED, edges
 from piti.networks.weights import load, read
+from piti.progress import progress
 
 
 def draw_sketches(
@@ -25,7 +25,7 @@ def draw_sketches(
     def make(ids: list[str]) -> np.ndarray:
         return edges(model, photographs[photographs.rows(ids)], resolution) > card.threshold
 
-    with tqdm(total=len(photographs), desc="sketches", unit="image") as bar:
+    with progress(total=len(photographs), desc="sketches", unit="image") as bar:
         shards.write(
             output.parent,
             card.kind,

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from piti.cards import GenerateCard, SampleCard
 from piti.conditions import CONDITIONS, Condition
 from piti.data.packing import refusal
 from piti.datasets import listing
 from piti.devices import device
+from piti.progress import progress
 from piti.sample.diffusion import Sampler
 from piti.sample.gan import Generator
 from piti.sample.stages import Labels, Stage
@@ -88,7 +88,7 @@ def drawn(
             raise InputError(f"{name}: found {array.dtype} of shape {array.shape}, expected uint8 of shape {shape}")
         return array
 
-    with tqdm(total=len(ids), desc="pictures", unit="image") as bar:
+    with progress(total=len(ids), desc="pictures", unit="image") as bar:
         for start in range(0, len(ids), batch_size):
             batch = ids[start : start + batch_size]
             *_, pictures = translator(batch, np.stack([stored(i) for i in batch]))

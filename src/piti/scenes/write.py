@@ -2,17 +2,17 @@
 
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from pkgutil import resolve_name
 
 import cv2
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from piti.datasets.classes import BOAT, CAR, CLASSES
 from piti.datasets.layouts import LAYOUTS
+from piti.progress import progress
 from piti.scenes.captions import caption
 from piti.scenes.render import Scenes, render
 from piti.store.files import atomic_folder
@@ -38,10 +38,10 @@ def write(
     lay_out = resolve_name(LAYOUTS[layout].writer)
     with (
         atomic_folder(folder) as root,
-        tqdm(total=sum(counts.values()), desc=f"scenes ({layout})", disable=None) as bar,
+        progress(total=sum(counts.values()), desc=f"scenes ({layout})") as bar,
     ):
         for split, count in counts.items():
-            lay_out(root, split, _drawn(seed, split, count, resolution, style, bar))
+            lay_out(root, split, _drawn(seed, split, count, resolution, style, bar.update))
 
 
 def seed_of(seed: int, split: str) -> int:
@@ -54,14 +54,16 @@ def named(split: str, index: int) -> str:
     return f"{'ab'[SPLITS.index(split)]}{index // 1000:03d}/{index:08d}"
 
 
-def _drawn(seed: int, split: str, count: int, resolution: int, style: str, bar: tqdm) -> Iterator[tuple[int, Scenes]]:
+def _drawn(
+    seed: int, split: str, count: int, resolution: int, style: str, done: Callable[[int], object]
+) -> Iterator[tuple[int, Scenes]]:
     """The scenes of a split one by one, each with its index."""
     for start in range(0, count, _BATCH):
         indices = np.arange(start, min(start + _BATCH, count))
         scenes = render(seed_of(seed, split), indices, resolution, style)
         for row, index in enumerate(indices):
             yield int(index), Scenes(*(part[row] for part in scenes))
-        bar.update(len(indices))
+        done(len(indices))
 
 
 def ade20k(root: Path, split: str, scenes: Iterator[tuple[int, Scenes]]) -> None:

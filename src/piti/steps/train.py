@@ -21,7 +21,7 @@ def run(
     workers: int = 0,
     compile: int = 0,
     log_every: int = 200,
-    save_every: int = 5000,
+    save_minutes: float = 20.0,
     keep_every: int = 0,
     minutes: float = 0.0,
 ) -> dict:
@@ -30,5 +30,5 @@ def run(
     if not card.synthetic and None in (images, conditions):
         raise InputError("--images and --conditions: found none, expected the shards that the card names")
     files = Files(images, conditions, init, perceptual, instances)
-    work = Work(micro_batch, workers, compile, log_every, save_every, minutes, gpus, keep_every)
+    work = Work(micro_batch, workers, compile, log_every, save_minutes, minutes, gpus, keep_every)
     return train_row(card, output, files, work)

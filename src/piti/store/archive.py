@@ -20,8 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from tqdm import tqdm
-
+from piti.progress import progress
 from piti.store.files import InputError, atomic_folder
 
 MAX_MEMBERS = 1_000_000
@@ -78,7 +77,7 @@ def _extract(archive: Path, folder: Path) -> None:
     try:
         with (
             _opened(archive) as members,
-            tqdm(desc=archive.name, total=packed, unit="B", unit_scale=True, mininterval=1.0) as bar,
+            progress(desc=archive.name, total=packed, unit="B", unit_scale=True) as bar,
         ):
             for member in members:
                 name = member.name

@@ -28,8 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from tqdm import tqdm
-
+from piti.progress import progress
 from piti.store.files import InputError, atomic, file_digest, read_json, write_json
 
 TIMEOUT = 60.0  # seconds without a byte
@@ -279,7 +278,7 @@ def _request(
 def _receive(response: http.client.HTTPResponse, total: int | None, handle: IO[bytes], target: Path) -> None:
     """Append the response's body. Raises _Interrupted if it ends early."""
     have = handle.seek(0, os.SEEK_END)
-    with tqdm(desc=target.name, total=total, initial=have, unit="B", unit_scale=True, mininterval=1.0) as bar:
+    with progress(desc=target.name, total=total, initial=have, unit="B", unit_scale=True) as bar:
         while chunk := _read(response):
             handle.write(chunk)
             bar.update(len(chunk))

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator
 
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.tensorboard import SummaryWriter
-from tqdm import tqdm
 
+from piti.progress import progress
 from piti.train.run import Run
 
 
 class Diverged(Exception):
-    """A loss or a weight is not finite. The text is the failure record's reason; the last good checkpoint is kept."""
+    """A loss or a weight is not finite, or a loss has vanished. The text is the failure record's reason."""
 
 
 class Stopped(SystemExit):
@@ -29,15 +29,16 @@ def train(
     batches: Dataset,
     workers: int,
     log_every: int,
-    save_every: int,
+    save_minutes: float,
     minutes: float = 0,
     keep_every: int = 0,
 ) -> None:
     """Train to the last step, then save. `batches[step]` is a batch; `minutes`: stop in time, 0 for no limit.
 
     Every `log_every` steps a line of the curve is closed and goes to TensorBoard (events/ beside the checkpoint). Every
-    `keep_every` steps the EMA weights are kept; 0: never.
-    Raises Diverged or Stopped.
+    `keep_every` steps the EMA weights are kept; 0: never. When a checkpoint is due, `Run.due` says.
+    Raises Diverged at a line of the curve, or Stopped. Nothing that comes out depends on when checkpoints are written;
+    what has gone wrong between two lines is not written.
     """
     if run.step == run.steps:
         return
@@ -53,26 +54,28 @@ def train(
     deadline = time.monotonic() + 60 * minutes if minutes else math.inf
     with (
         stop_signal() as stopped,
-        tqdm(total=run.steps, initial=run.step, unit="step", disable=not run.place.first) as bar,
+        progress(total=run.steps, initial=run.step, desc="training", unit="step", disable=not run.place.first) as bar,
     ):
         for batch in loader:
             run.advance(batch)
             bar.update()
             end = run.step == run.steps
             log = end or run.step % log_every == 0
-            stop = not end and run.place.any(stopped() or time.monotonic() > deadline, run.step)
-            save = end or stop or run.step % save_every == 0
+            over = stopped() or time.monotonic() > deadline
+            stop, due = (False, True) if end else run.place.any(run.step, over, run.due(save_minutes))
+            save = stop or due
             keep = keep_every and run.step % keep_every == 0
-            if (log or save or keep) and (reason := run.failure()):
+            reason = run.failure(log) if log or save or keep else None
+            if log and reason:
                 raise Diverged(reason)
             if log:
                 means = run.log()
                 bar.set_postfix({name: f"{value:.3g}" for name, value in means.items()}, refresh=False)
                 for name, value in means.items() if events else ():
                     events.add_scalar(name, value, run.step)
-            if keep:
+            if keep and not reason:
                 run.keep()
-            if save:
+            if save and not reason:
                 run.save()
             if log or save:
                 run.note("stopped" if stop else "trained" if end else "running")

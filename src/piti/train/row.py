@@ -40,7 +40,7 @@ class Work(NamedTuple):
     workers: int
     compile: bool
     log_every: int
-    save_every: int
+    save_minutes: float
     minutes: float
     gpus: int | None = None
     keep_every: int = 0
@@ -59,7 +59,7 @@ def train_row(card: TrainCard, output: Path, files: Files, work: Work) -> dict:
         batches = training_batches(card, files, here)
         run = Run(objective(card, files, work, here), here, folder, card.identity, training.steps, training.ema_rate)
         try:
-            train(run, batches, work.workers, work.log_every, work.save_every, work.minutes, work.keep_every)
+            train(run, batches, work.workers, work.log_every, work.save_minutes, work.minutes, work.keep_every)
         except Diverged as reason:
             if here.first:
                 write_failure([output.with_name("curve.csv"), output], str(reason))

@@ -59,6 +59,11 @@ class Run:
         if self.path.exists():
             self._load()
         self.began, self.first, self.saved = time.monotonic(), self.step, self.step
+        self.saved_at, self.last_save = (
+            self.began,
+            0.0,
+        )  # when a checkpoint was last complete, and the seconds it took
+        self.save_seconds, self.save_bytes = 0.0, 0  # of all checkpoints that these processes have written
 
     def advance(self, batch: dict) -> None:
         """Train one step. Nothing here waits for the device."""
@@ -80,13 +85,16 @@ class Run:
         self.sums, self.counts = {}, {}
         return means
 
-    def failure(self) -> str | None:
-        """Why this training cannot go on, if it cannot. Waits for the device."""
+    def failure(self, whole_line: bool) -> str | None:
+        """Why this training cannot go on, if it cannot. Waits for the device.
+
+        whole_line: of the curve, over which a term may vanish.
+        """
         firsts = {name: step.item() for name, step in self.bad.items()}
         term = min(firsts, key=firsts.get)
         if math.isfinite(firsts[term]):
             where = f"{term} is not finite at step {firsts[term]:.0f}"
-        elif vanished := self._vanished():
+        elif vanished := self._vanished() if whole_line else ():
             where = f"{vanished[0]} is exactly zero at the {self.counts[vanished[0]]} steps up to {self.step}"
         elif not _finite(self.ema.values()):
             where = f"the weights are not finite at step {self.step}"
@@ -94,7 +102,7 @@ class Run:
             where = f"the optimizer's moments are not finite at step {self.step}"
         else:
             return None
-        return f"diverged: {where}; last good checkpoint: step {self.saved}"
+        return f"diverged: {where}"
 
     def _vanished(self) -> list[str]:
         """Terms that must not vanish and did, over enough steps in a row: one saturated batch is no collapse."""
@@ -106,8 +114,17 @@ class Run:
         states = [state for optimizer in self.objective.optimizers.values() for state in optimizer.state.values()]
         return [value for state in states for value in state.values() if isinstance(value, Tensor)]
 
+    def due(self, minutes: float) -> bool:
+        """Whether to write a checkpoint, by the clock of the process that writes it: so many minutes after the last.
+
+        A save that took longer than a minute makes each of these as long: with 20, saving never takes more than one
+        part in 21 of the time. 0: at every step.
+        """
+        return self.place.first and time.monotonic() - self.saved_at >= minutes * max(60, self.last_save)
+
     def save(self) -> None:
         """Write the checkpoint; the one before stays until this one is complete."""
+        began = time.monotonic()
         groups = {"ema": self.ema if self.ema_rate else {}, "sums": self.sums}
         groups |= {f"module/{key}": self._kept(module) for key, module in self.objective.modules.items()}
         groups |= {
@@ -117,7 +134,10 @@ class Run:
         about = {"identity": self.identity, "step": self.step, "counts": self.counts, "curve": self.curve}
         if self.place.first:
             checkpoint.save(self.path, groups, about | {"pieces": self.history()})
-        self.saved = self.step
+            self.save_bytes += self.path.stat().st_size
+        self.saved, self.saved_at = self.step, time.monotonic()
+        self.last_save = self.saved_at - began
+        self.save_seconds += self.last_save
 
     def keep(self) -> None:
         """Leave the EMA weights as they are now beside the checkpoint, whole: a prior with its text part."""
@@ -161,7 +181,7 @@ class Run:
         return [*self.pieces, self.piece()] if self.step > self.first else self.pieces
 
     def piece(self) -> dict:
-        """What these processes have done: steps, seconds, host, device, job; and by which code."""
+        """What these processes have done: steps, seconds, host, device, job; by which code; and what saving took."""
         cuda, code = self.place.device.type == "cuda", started_as("piti.steps.train")
         return {
             "host": os.environ.get("SLURM_JOB_NODELIST", socket.gethostname()),
@@ -173,6 +193,8 @@ class Run:
             "from": self.first,
             "to": self.step,
             "seconds": round(time.monotonic() - self.began, 1),
+            "save_seconds": round(self.save_seconds, 1),
+            "save_bytes": self.save_bytes,
         }
 
     def made(self) -> dict:

@@ -23,7 +23,7 @@ from piti.train.initial import initial_estimator
 from piti.train.row import Work, train_row
 
 SIDE, CLASSES = tiny.SIDE, len(scenes.CLASSES)
-WORK = Work(micro_batch=8, workers=0, compile=False, log_every=5, save_every=1000, minutes=0)
+WORK = Work(micro_batch=8, workers=0, compile=False, log_every=5, save_minutes=60, minutes=0)
 OUT = {"mask": CLASSES, "geometry": 4}
 
 

@@ -1,7 +1,10 @@
-"""How a training ends badly: divergence is a record in place of the weights, and what was saved stays good."""
+"""When a training saves, and how it ends badly: divergence is a record in place of the weights, and what was saved
+stays good.
+"""
 
 import csv
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,6 +13,34 @@ from tests.unit.train import tiny
 from piti.store import checkpoint
 from piti.store.files import failure
 from piti.train.run import Run
+
+
+@pytest.mark.parametrize(
+    ("save_seconds", "steps"),
+    [(30, [3, 6, 9, 12, 15, 18, 20]), (300, [3, 18, 20])],  # the second: three times 300 s in between
+)
+def test_a_checkpoint_is_due_after_so_many_minutes(shards, tmp_path, monkeypatch, save_seconds, steps):
+    """By a clock on which a step takes a minute: every third step, less often where saving is slow."""
+    now, saved, advance, save = [0.0], [], Run.advance, checkpoint.save
+
+    def advance_a_minute(run, batch):
+        now[0] += 60
+        advance(run, batch)
+
+    def save_slowly(path, groups, about):
+        now[0] += save_seconds
+        saved.append(about["step"])
+        save(path, groups, about)
+
+    monkeypatch.setattr("piti.train.run.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(Run, "advance", advance_a_minute)
+    monkeypatch.setattr(checkpoint, "save", save_slowly)
+    tiny.train(tmp_path, tiny.card(steps=20, batch=1), shards, save_minutes=3)
+    assert saved == steps
+    (path,) = tmp_path.glob("checkpoint-*/checkpoint.safetensors")
+    piece = json.loads(path.with_name("progress.json").read_text())["piece"]
+    assert piece["save_seconds"] == len(steps) * save_seconds
+    assert piece["save_bytes"] == pytest.approx(len(steps) * path.stat().st_size, rel=0.02)  # the curve grows in it
 
 
 def records(weights):
@@ -21,9 +52,9 @@ def records(weights):
 
 def test_an_infinite_loss_is_a_record_and_the_last_state_is_finite(shards, tmp_path, children):
     card, weights = tiny.card(lr=1e30, steps=6), tmp_path / "a/weights.safetensors"
-    assert children.step(card, shards, weights, save_every=1, log_every=3).join() == 0
-    assert records(weights) == "diverged: mse is not finite at step 2; last good checkpoint: step 1"
-    assert json.loads(weights.with_name("card.json").read_text())["made"]["history"][-1]["to"] == 2
+    assert children.step(card, shards, weights, save_minutes=0, log_every=3).join() == 0
+    assert records(weights) == "diverged: mse is not finite at step 2"
+    assert json.loads(weights.with_name("card.json").read_text())["made"]["history"][-1]["to"] == 3
     (path,) = tmp_path.glob("checkpoint-*/checkpoint.safetensors")
     groups, about = checkpoint.load(path)
     assert about["step"] == 1
@@ -32,7 +63,7 @@ def test_an_infinite_loss_is_a_record_and_the_last_state_is_finite(shards, tmp_p
 
 def test_the_first_bad_step_is_named_though_it_is_seen_later(shards, tmp_path):
     weights = tiny.train(tmp_path, tiny.card(lr=1e30, steps=6), shards, log_every=4)
-    assert records(weights) == "diverged: mse is not finite at step 2; last good checkpoint: step 0"
+    assert records(weights) == "diverged: mse is not finite at step 2"
     assert not list(tmp_path.glob("checkpoint-*/checkpoint.safetensors"))
 
 
@@ -45,7 +76,7 @@ def test_weights_that_only_the_last_update_spoils(shards, tmp_path, monkeypatch)
 
     monkeypatch.setattr(Run, "advance", advance_and_spoil)
     weights = tiny.train(tmp_path, tiny.card(steps=1), shards)
-    assert records(weights) == "diverged: the weights are not finite at step 1; last good checkpoint: step 0"
+    assert records(weights) == "diverged: the weights are not finite at step 1"
 
 
 def test_moments_that_would_stop_a_weight_for_ever(shards, tmp_path, monkeypatch):
@@ -57,8 +88,7 @@ def test_moments_that_would_stop_a_weight_for_ever(shards, tmp_path, monkeypatch
 
     monkeypatch.setattr(Run, "advance", advance_and_spoil)
     weights = tiny.train(tmp_path, tiny.card(steps=1), shards)
-    reason = "diverged: the optimizer's moments are not finite at step 1; last good checkpoint: step 0"
-    assert records(weights) == reason
+    assert records(weights) == "diverged: the optimizer's moments are not finite at step 1"
 
 
 def test_a_term_that_begins_within_a_line_is_averaged_over_its_own_steps(shards, tmp_path, monkeypatch):
@@ -91,8 +121,8 @@ def test_a_discriminator_that_diverges(shards, tmp_path, adversarial):
         discriminator_width=8,
         image_losses_from=1,
     )
-    reason = records(tiny.train(tmp_path, card, shards, save_every=1))
-    assert reason == "diverged: adversarial is not finite at step 2; last good checkpoint: step 1"
+    reason = records(tiny.train(tmp_path, card, shards, save_minutes=0))
+    assert reason == "diverged: adversarial is not finite at step 2"
 
 
 def test_the_curve_has_a_mean_a_line_and_no_number_before_a_term_begins(shards, tmp_path):

@@ -32,7 +32,7 @@ from piti.train.initial import initial_model
 from piti.train.row import Work, objective, train_row
 
 BATCH, COUNT, SIDE = 4, 8, 72
-WORK = Work(micro_batch=16, workers=0, compile=False, log_every=5, save_every=1000, minutes=0, gpus=0)
+WORK = Work(micro_batch=16, workers=0, compile=False, log_every=5, save_minutes=60, minutes=0, gpus=0)
 UPSAMPLER = {"adversarial": "log_gan", "discriminator_width": 8, "image_losses_from": 0, "degradation": True}
 
 
@@ -169,6 +169,32 @@ def test_processes_that_wait_for_another_job_resume_from_what_it_has_saved(shard
     assert [process.join() for process in both] == [0, 0]
     for output in outputs:
         assert [(p["from"], p["to"]) for p in read_json(output.with_name("made.json"))["history"]] == [(0, 2), (2, 4)]
+
+
+def saving_whenever_it_may(output, card: TrainCard, found: Files, environment) -> None:
+    """Train as one of the processes; the steps at which it writes a checkpoint lie beside the output."""
+    os.environ.update(environment)
+    saved, save = [], checkpoint.save
+
+    def noted(path, groups, about):
+        saved.append(about["step"])
+        save(path, groups, about)
+
+    checkpoint.save = noted
+    train_row(card, output, found, WORK._replace(save_minutes=0))
+    write_json(output.with_name("saved.json"), saved)
+
+
+def test_processes_agree_on_saving_at_every_tenth_step(shards, tmp_path, children):
+    card = CARDS["estimator of masks"]
+    card = replace(card, training=replace(card.training, steps=12))
+    found, outputs = files(card, shards, tmp_path), [tmp_path / name / "weights.safetensors" for name in "ab"]
+    both = [
+        children.start(saving_whenever_it_may, output, card, found, environment)
+        for output, environment in zip(outputs, group(), strict=True)
+    ]
+    assert [process.join() for process in both] == [0, 0]
+    assert [read_json(output.with_name("saved.json")) for output in outputs] == [[10, 12], []]
 
 
 def test_the_first_process_alone_writes_that_the_training_has_diverged(shards, tmp_path, children):

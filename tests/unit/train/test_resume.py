@@ -181,7 +181,7 @@ def wait_for_checkpoint(folder: Path, process) -> None:
 
 
 def test_sigterm_to_the_step(shards, tmp_path, children):
-    card, options = tiny.card(trainable="encoder", steps=40, batch=1), {"log_every": 7, "save_every": 5}
+    card, options = tiny.card(trainable="encoder", steps=40, batch=1), {"log_every": 7, "save_minutes": 0}
     whole, output = tmp_path / "whole/a/weights.safetensors", tmp_path / "parts/a/weights.safetensors"
     assert children.step(card, shards, whole, **options).join() == 0
     child = children.step(card, shards, output, **options)
@@ -212,7 +212,7 @@ def killed_while_saving(folder, card, shards, options, at):
 
 
 KILLED = tiny.card(steps=12, batch=1, timestep_sampler="loss_second_moment", diffusion_steps=2)
-KILLED_OPTIONS = {"log_every": 3, "save_every": 1}
+KILLED_OPTIONS = {"log_every": 3, "save_minutes": 0}
 
 
 def test_sigkill_in_the_middle_of_a_save(shards, tmp_path, children):

@@ -96,7 +96,7 @@ def train(folder: Path, card: TrainCard, shards: dict[str, Path], init: Path | N
         "workers": 0,
         "compile": False,
         "log_every": 5,
-        "save_every": 1000,
+        "save_minutes": 60,
         "minutes": 0,
     } | options
     perceptual = vgg(folder / "vgg.safetensors") if card.perceptual else None
