@@ -1,5 +1,6 @@
 """Train one row of models.yaml; started again, it goes on where it stopped."""
 
+import functools
 from pathlib import Path
 
 from piti.cards import TrainCard
@@ -24,6 +25,12 @@ def run(
     save_minutes: float = 20.0,
     keep_every: int = 0,
     minutes: float = 0.0,
+    sample_batch: int = 16,
+    validation_images: Path | None = None,
+    validation_conditions: Path | None = None,
+    validation_instances: Path | None = None,
+    validation_weights: Path | None = None,
+    validation_network: Path | None = None,
 ) -> dict:
     from piti.train.row import Files, Work, train_row
 
@@ -31,4 +38,15 @@ def run(
         raise InputError("--images and --conditions: found none, expected the shards that the card names")
     files = Files(images, conditions, init, perceptual, instances)
     work = Work(micro_batch, workers, compile, log_every, save_minutes, minutes, gpus, keep_every)
-    return train_row(card, output, files, work)
+    validation = None
+    if card.validation:
+        from piti.sample.validation import Files as Looked
+        from piti.sample.validation import Validation
+
+        if None in (validation_images, validation_conditions, validation_weights):
+            raise InputError("--validation-images, -conditions and -weights: found none, expected what the card names")
+        looked = Looked(
+            validation_images, validation_conditions, validation_weights, validation_network, validation_instances
+        )
+        validation = functools.partial(Validation, card, looked, sample_batch)
+    return train_row(card, output, files, work, validation)

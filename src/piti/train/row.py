@@ -4,17 +4,22 @@ import contextlib
 import csv
 import io
 import math
+import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
 from safetensors.torch import save_file
 
-from piti.cards import TrainCard
+from piti.cards import TrainCard, TrainingConfig
 from piti.cards.base import dumps
 from piti.cards.train import kind_of
 from piti.devices import Place, compiled, place
 from piti.store.files import atomic, exclusive, write_failure, write_text
 from piti.train.batches import Files, training_batches
+from piti.train.converge import converged, lengths, looks
 from piti.train.diffusion import DiffusionObjective
 from piti.train.estimator import EstimatorObjective
 from piti.train.gan import GANObjective
@@ -46,8 +51,20 @@ class Work(NamedTuple):
     keep_every: int = 0
 
 
-def train_row(card: TrainCard, output: Path, files: Files, work: Work) -> dict:
+# Of pictures by weights in a file: `distance` from real ones, and other measures by name (piti.sample.validation).
+Validate = Callable[[Path], dict[str, float]]
+
+
+def train_row(
+    card: TrainCard,
+    output: Path,
+    files: Files,
+    work: Work,
+    validation: Callable[[torch.device], Validate] | None = None,
+) -> dict:
     """Train, and write the EMA weights (safetensors) and the curve (CSV) beside them. Returns its history.
+
+    With `validation` it trains until it has converged, and the weights are the best that were looked at.
 
     The checkpoint lies in a folder beside the output's own; its name leaves out the number of steps, so that a
     training can be extended, except where the learning rate depends on it.
@@ -58,19 +75,55 @@ def train_row(card: TrainCard, output: Path, files: Files, work: Work) -> dict:
         here.wait()  # for the first: only now is the checkpoint that of whoever had the folder before
         batches = training_batches(card, files, here)
         run = Run(objective(card, files, work, here), here, folder, card.identity, training.steps, training.ema_rate)
+        best, end = folder / "best.safetensors", True
+
+        def export(path: Path) -> None:
+            alone = Place(here.device)  # the whole batches, however many processes shared them
+            weights = run.exported(training_batches(card, files, alone))
+            with atomic(path) as temporary:
+                save_file(weights, temporary, {"card": dumps(card)})
+
         try:
-            train(run, batches, work.workers, work.log_every, work.save_minutes, work.minutes, work.keep_every)
+            validate = validation(here.device) if validation else None
+            for run.steps in looks(training.converge_from, training.steps) if validate else [training.steps]:
+                train(run, batches, work.workers, work.log_every, work.save_minutes, work.minutes, work.keep_every)
+                if validate and (end := look(run, best, export, validate, training)):
+                    break
         except Diverged as reason:
             if here.first:
                 write_failure([output.with_name("curve.csv"), output], str(reason))
             return run.made()
         if here.first:
             write_text(output.with_name("curve.csv"), curve(run.curve))
-            with atomic(output) as temporary:
-                alone = Place(here.device)  # the whole batches, however many processes shared them
-                weights = run.exported(training_batches(card, files, alone))
-                save_file(weights, temporary, {"card": dumps(card)})
-        return run.made()
+            if validate:
+                with atomic(output) as temporary:
+                    shutil.copyfile(best, temporary)
+            else:
+                export(output)
+        return run.made() | ({"converged": end} if validate else {})
+
+
+def look(run: Run, best: Path, export: Callable[[Path], None], validate: Validate, training: TrainingConfig) -> bool:
+    """Look at the weights as they are, and keep them as the best if they are; whether the training has converged.
+
+    Every process looks, and what the first one sees counts.
+    """
+    line = run.curve[-1]
+    if "validation_distance" not in line:
+        candidate = best.with_name("candidate.safetensors")
+        if run.place.first:
+            export(candidate)
+        run.place.wait()
+        found = validate(candidate)
+        seen = torch.tensor(list(found.values()), dtype=torch.float64, device=run.place.device) * run.place.first
+        run.place.all_reduce([seen])
+        run.place.wait()
+        before = min(run.distances().values(), default=math.inf)
+        line |= {f"validation_{name}": value for name, value in zip(found, seen.tolist(), strict=True)}
+        if run.place.first and line["validation_distance"] < before:
+            os.replace(candidate, best)
+    ends = lengths(training.converge_from, training.steps)
+    return run.step in ends and converged(run.distances(), run.step, training.converge_gain)
 
 
 def objective(card: TrainCard, files: Files, work: Work, here: Place) -> Objective:

@@ -85,6 +85,10 @@ class Run:
         self.sums, self.counts = {}, {}
         return means
 
+    def distances(self) -> dict[int, float]:
+        """Step -> distance on validation pairs, of all looks so far."""
+        return {line["step"]: line["validation_distance"] for line in self.curve if "validation_distance" in line}
+
     def failure(self, whole_line: bool) -> str | None:
         """Why this training cannot go on, if it cannot. Waits for the device.
 
