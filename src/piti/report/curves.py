@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
+import numpy as np
 
 matplotlib.use("Agg")
 
@@ -15,6 +16,7 @@ from matplotlib import pyplot as plt
 from piti.report.chain import Link
 
 POINTS = 300  # of a line; longer curves are thinned
+FEW = 30  # points that are seen as such: looks at validation pairs
 
 
 def by_row(trainings: Sequence[Link]) -> dict[str, list[Link]]:
@@ -35,8 +37,9 @@ def draw(trainings: Sequence[Link]) -> bytes:
     )
     for axis, term in zip(axes[0], terms, strict=True):
         for name, curve in ((name, curve) for name, curve in curves.items() if term in curve):
-            every = math.ceil(len(curve["step"]) / POINTS)
-            axis.plot(curve["step"][::every], curve[term][::every], linewidth=1, label=name)
+            points = [(s, v) for s, v in zip(curve["step"], curve[term], strict=True) if not math.isnan(v)]
+            shown = np.reshape(points[:: math.ceil(len(points) / POINTS) or 1], (-1, 2))
+            axis.plot(*shown.T, linewidth=1, marker="." if len(points) < FEW else "", label=name)
         axis.set_title(term.replace("_", " "), fontsize=7)
         axis.tick_params(labelsize=6)
     axes[0, 0].set_xlabel("step", fontsize=6)

@@ -67,7 +67,7 @@ def test_it_ends_when_the_last_third_has_brought_nothing(tmp_path, shards):
 
 
 def test_one_that_still_gains_has_all_its_steps_and_says_so(tmp_path, shards):
-    said, weights = train(tmp_path, shards, Script(*[100 * 0.5**look for look in range(9)]))
+    said, _ = train(tmp_path, shards, Script(*[100 * 0.5**look for look in range(9)]))
     assert not said["converged"] and said["history"][-1]["to"] == 24
 
 
