@@ -74,19 +74,24 @@ def load(user: dict[str, Any], folder: Path) -> Config:
             raise InputError(unknown_key(key, known, "config"))
         if isinstance(value, str) and known[key] is not str:
             user = user | {key: parse_yaml(value, key)}
-    presets = sorted(p.stem for p in (folder / "presets").glob("*.yaml"))
-    preset = user.get("preset", "paper")
-    if preset not in presets:
-        raise InputError(f"preset: found {preset!r}, expected one of {', '.join(presets)}")
     merged: dict[str, Any] = {}
     for part in PARTS:
         merged = merge(merged, read_yaml(folder / part))
-    merged = merge(merged, read_yaml(folder / "presets" / f"{preset}.yaml"))
+    merged = merge(merged, read_preset(folder / "presets", user.get("preset", "paper"), "preset"))
     merged = merge(merged, user)
     load_plugins(from_dict(Config, {key: merged[key] for key in ("plugins",) if key in merged}).plugins)
     config = from_dict(Config, _with_sampling(_with_precision(_with_likes(merged))))
     check_names(config)
     return config
+
+
+def read_preset(folder: Path, name: str, key: str) -> dict:
+    """A preset's keys, above those of the one that it is `like`."""
+    if name not in (presets := sorted(path.stem for path in folder.glob("*.yaml"))):
+        raise InputError(f"{key}: found {name!r}, expected one of {', '.join(presets)}")
+    own = read_yaml(folder / f"{name}.yaml")
+    other = own.pop("like", None)
+    return merge(read_preset(folder, other, f"{name}.yaml: like"), own) if other else own
 
 
 def merge(below: dict, above: dict) -> dict:

@@ -297,6 +297,7 @@ class Config:
     only: dict[TaskName, tuple[MethodName, ...]] = field(
         default_factory=dict
     )  # the methods run on a task, where not all are
-    left_out: str = "left out"  # what the cells say that `only` leaves out
+    fractions: tuple[float, ...] = ()  # of the training pairs that are run; empty: all that a table asks for
+    left_out: str = "left out"  # what the cells say that `only` and `fractions` leave out
     missing: Literal["make", "blank"] = "make"  # what nobody has made yet: make it, or leave it blank
     machine: Machine = Machine()

@@ -19,6 +19,10 @@ def schema() -> dict:
     """JSON Schema of one configuration file. No key is required, because each file is one layer of several."""
     definitions = {}
     whole = _reference(Config, definitions)
+    definitions["Config"]["properties"]["like"] = {
+        "type": "string",
+        "description": "of a preset: another one, below it",
+    }
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **whole, "$defs": definitions}
 
 

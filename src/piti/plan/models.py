@@ -16,6 +16,8 @@ from piti.plan.data import packed, weights_of
 @once
 def trained(plan: Plan, row: str, task: str, fraction: float, seed: int) -> Artefact:
     """A row of models.yaml, trained for one task on a fraction of its pairs."""
+    if plan.config.fractions and fraction not in plan.config.fractions:
+        raise Unavailable(plan.config.left_out)
     model = plan.config.models[row]
     kind = kind_of(model.kind)
     if model.weights:
