@@ -57,7 +57,7 @@ def clone(folder: Path) -> Path:
     preset = yaml.safe_load(smoke.read_text())
     kept = {key: preset[key] for key in ("results", "note", "networks", "machine")}
     kept["networks"] |= {"hed": "", "perceptual": ""}
-    own = {key: CONFIG[key] for key in ("min_images", "shard_size", "sampling")}
+    own = {key: CONFIG[key] for key in ("min_images", "shard_size", "sample_shard_size", "sampling")}
     smoke.write_text(yaml.safe_dump(kept | own | {"datasets": {"coco": CONFIG["datasets"]["coco"]}}))
     return folder
 

@@ -38,6 +38,16 @@ def paper():
     return planned(**FLICKR)
 
 
+def test_a_killed_job_draws_minutes_of_work_again_and_no_batch_is_half_full(paper):
+    costs, _ = paper
+    drawn = [a for a in costs.by_path.values() if hasattr(a.card, "shard_size") and costs.hours(a)]
+    assert {a.step for a in drawn} == {"sample", "upsample", "generate", "draw_sketches"}
+    for artefact in drawn:
+        of_a_shard = min(1, artefact.card.shard_size / costs.items(artefact))
+        assert 60 * costs.hours(artefact) * of_a_shard <= 5, artefact.name  # minutes
+        assert artefact.card.shard_size % costs.machine.sample_batch == 0
+
+
 def test_the_longest_work_is_ahead_of_all_other():
     """A chain's parts come in their order, and a stage that more hangs on before one that ends."""
     costs, _ = planned(preset="mini")

@@ -275,7 +275,8 @@ class Config:
     note: str = ""  # printed with every table
     code_in_card: bool = False  # whether an edit of a step's code makes new artefacts
     seeds: tuple[int, ...] = (0,)
-    shard_size: int = 4096  # images a shard
+    shard_size: int = 4096  # images a shard of what is packed
+    sample_shard_size: int = 256  # pictures a shard of what a model draws: all that a killed job draws again
     min_images: int = 100  # fewer are refused by every score
     datasets: dict[str, Dataset] = field(default_factory=dict)
     weights: dict[str, Weights] = field(default_factory=dict)
