@@ -14,7 +14,8 @@ from tests.unit.test_cli import CONFIG, piti, refused  # noqa: F401 (a fixture)
 from piti.cards import TrainCard
 from piti.config import load
 from piti.plan import report, resolve, runs
-from piti.store.files import exclusive, write_failure, write_json
+from piti.store.files import write_failure, write_json
+from piti.store.lease import exclusive
 
 RESULTS = Path("results/smoke")
 OLD = time.time() - 30 * 86400
@@ -146,7 +147,7 @@ def test_what_is_in_use_stays_however_old(piti):  # noqa: F811
     process.start()
     ready.wait(60)
     try:
-        assert f"{folder}: stays, in use" in piti("gc", "--delete", "--age", "0")
+        assert f"{folder}: stays, in use by process {process.pid} of " in piti("gc", "--delete", "--age", "0")
         assert (folder / "file").exists()
     finally:
         over.set()

@@ -20,7 +20,8 @@ from typing import NamedTuple
 from piti.cli.export import MARK
 from piti.config import Config, load, merge, read_yaml
 from piti.plan import report, resolve, runs
-from piti.store.files import InputError, failure, in_use
+from piti.store.files import InputError, clock, failure
+from piti.store.lease import in_use
 
 DAY = 86400  # s
 ADDRESS = "[0-9a-f]" * 10
@@ -67,7 +68,7 @@ def run(arguments: Namespace, config: Config) -> None:
         shared = [one for path in presets for one in needed(load(user | {"preset": path.stem}, Path("config")))]
         found += unreferenced(downloads, "*/", wanted + shared)
     found += checkpoints(results, wanted, arguments.checkpoints)
-    found = [one._replace(obstacle=obstacle(one.folder, arguments.age)) for one in found]
+    found = [one._replace(obstacle=obstacle(one.folder, arguments.age, clock(one.root))) for one in found]
     show(found, arguments.delete)
     for other in remembered:
         print(f"kept for the {other}")
@@ -118,12 +119,12 @@ def checkpoints(results: Path, wanted: Iterable[runs.Needed], every: bool) -> It
             yield Found(results, checkpoint, "its training is finished" + ", its weights exported" * exported)
 
 
-def obstacle(folder: Path, age: float) -> str:
-    """Why a folder has to stay for now."""
-    if in_use(folder):
-        return "in use"
+def obstacle(folder: Path, age: float, now: float) -> str:
+    """Why a folder has to stay for now; `now` by the clock of its file system."""
+    if who := in_use(folder):
+        return f"in use by {who}"
     newest = max((found.st_mtime for found in stats(folder)), default=0)
-    return f"younger than {age:g} days" if time.time() - newest < age * DAY else ""
+    return f"younger than {age:g} days" if now - newest < age * DAY else ""
 
 
 def stats(folder: Path) -> Iterator[os.stat_result]:
@@ -164,7 +165,7 @@ def into_bin(one: Found) -> str:
 def empty(roots: Iterable[Path], age: float) -> None:
     """Remove for good what was put into a bin some days ago."""
     for folder in (folder for root in roots for folder in sorted(root.glob("bin/????-??-??"))):
-        if time.time() - folder.lstat().st_ctime >= age * DAY:
+        if clock(folder.parent) - folder.lstat().st_ctime >= age * DAY:
             try:
                 shutil.rmtree(folder)
                 print(f"removed {folder}")

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from piti.cli.export import LEGS, SUMS
 from piti.config import Config
-from piti.store.files import InputError, atomic_folder, file_digest, in_use, read_json
+from piti.store.files import InputError, atomic_folder, file_digest, read_json
+from piti.store.lease import in_use
 
 NAMED = re.compile(rf"((?:{'|'.join(LEGS)})/\w[\w.+%-]*/([0-9a-f]{{10}}))/([\w+%-][\w.+%-]*)", re.ASCII)
 
@@ -26,8 +27,8 @@ def run(arguments: Namespace, config: Config) -> None:
         checked(arguments.folder / address, files)
     new = [address for address in artefacts if not Path(config.results, address, "card.json").exists()]
     for address in new:
-        if in_use(Path(config.results, address)):
-            raise InputError(f"{Path(config.results, address)}: found it in use, expected nobody who makes it now")
+        if who := in_use(Path(config.results, address)):
+            raise InputError(f"{Path(config.results, address)}: found it in use by {who}, expected nobody there now")
         with atomic_folder(Path(config.results, address)) as temporary:
             for name, digest in artefacts[address].items():
                 shutil.copyfile(arguments.folder / address / name, temporary / name)

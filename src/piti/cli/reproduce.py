@@ -6,7 +6,6 @@ Whatever an earlier run left when it was killed (Snakemake's lock, incomplete fi
 """
 
 import argparse
-import fcntl
 import json
 import os
 import shutil
@@ -20,7 +19,8 @@ from piti.config import Config
 from piti.plan import resolve
 from piti.plan.cost import CPU, Costs
 from piti.plan.gpu import DEFAULT
-from piti.store.files import InputError
+from piti.store.files import InputError, clock
+from piti.store.lease import lease
 
 PATIENCE = 60  # seconds between two words on how long it takes
 STARTING = 2  # seconds that a job takes besides its operations, on two cores: Python, torch, its files
@@ -34,15 +34,11 @@ def run(arguments: argparse.Namespace, config: Config) -> None:
     results = Path(config.results)
     results.mkdir(parents=True, exist_ok=True)
     snakemake = str(Path(sys.executable).with_name("snakemake"))
-    with open(results / "reproduce.lock", "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(f"{results}/reproduce.lock: another `piti reproduce` is running here") from None
+    with lease(results / "reproduce.lease", patience=0):
         shutil.rmtree(".snakemake/locks", ignore_errors=True)  # ours is held, so theirs is a dead run's
         gpus = len(list(Path("/dev").glob("nvidia[0-9]*")))
         limits = ["--resources", f"gpu={gpus}"] if gpus else []
-        began = time.time()
+        began, started = time.monotonic(), clock(results)
         file = ["--configfile", str(arguments.configfile)] if arguments.configfile else []
         command = [snakemake, "--quiet", "rules", "host", *limits, *file, "--config", *arguments.config, "--", "all"]
         for again in (True, False):
@@ -55,7 +51,7 @@ def run(arguments: argparse.Namespace, config: Config) -> None:
                 break
             if not again:
                 raise InputError(f"{results}: found no {missing[0]} after all jobs, expected all tables and figures")
-    print_cost(results, began)
+    print_cost(results, began, started)
 
 
 def unpublished(config: Config) -> list[str]:
@@ -85,14 +81,14 @@ def watch(process: subprocess.Popen, config: Config, device: str) -> int:
             print(f"{1 - left / whole:.0%} of this run's work done, about {minutes:.0f} min left", flush=True)
 
 
-def print_cost(results: Path, began: float) -> None:
+def print_cost(results: Path, began: float, started: float) -> None:
     """Wall seconds of this run, and of each rule the jobs that it ran, from the rules' own benchmarks."""
     jobs = defaultdict(list)
     for file in results.glob("benchmarks/*/*/*.jsonl"):
-        if file.stat().st_mtime >= began:
+        if file.stat().st_mtime >= started:
             jobs[file.parts[-3]].append(json.loads(file.read_text().splitlines()[-1]))
     print(f"\n{'rule':<18}{'jobs':>6}{'seconds':>10}{'CPU seconds':>13}")
     for rule, rows in sorted(jobs.items(), key=lambda item: -sum(row["s"] for row in item[1])):
         wall, cpu = (sum(float(row[key]) for row in rows if row[key] != "NA") for key in ("s", "cpu_time"))
         print(f"{rule:<18}{len(rows):>6}{wall:>10.1f}{cpu:>13.1f}")
-    print(f"{results}: everything is there; {time.time() - began:.0f} s for {sum(map(len, jobs.values()))} jobs.")
+    print(f"{results}: everything is there; {time.monotonic() - began:.0f} s for {sum(map(len, jobs.values()))} jobs.")

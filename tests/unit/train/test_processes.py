@@ -26,7 +26,8 @@ from piti.data.shards import write
 from piti.devices import place
 from piti.run.launch import TORCHRUN
 from piti.store import checkpoint
-from piti.store.files import InputError, exclusive, failure, read_json, write_json
+from piti.store.files import InputError, failure, read_json, write_json
+from piti.store.lease import exclusive
 from piti.train.batches import Files, training_batches
 from piti.train.initial import initial_model
 from piti.train.row import Work, objective, train_row
