@@ -9,9 +9,8 @@ Snakemake says the same, without the files, when it starts. Ends with exit code 
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
-from pathlib import Path
 
-from piti.cards import PackCard
+from piti.cli import own
 from piti.config import Config
 from piti.plan import Plan, resolve
 from piti.plan.remarks import stale_ema
@@ -37,13 +36,12 @@ def said_at_start(plan: Plan) -> None:
 
 def remarks(plan: Plan) -> Iterator[str]:
     """What differs from the configuration, or looks like a mistake in it."""
-    from piti.data import packing
     from piti.datasets import layouts
 
     yield from stale_ema(plan)
-    for card, root in own(plan):
+    for card, root in own.folders(plan):
         try:
-            found = packing.survey(card, root)
+            found = own.survey(plan, card, root)
         except InputError:
             continue  # among what is unreadable
         count, expected, least = len(found.records), card.expected, plan.config.min_images
@@ -57,21 +55,10 @@ def unreadable(plan: Plan, read: bool) -> Iterator[str]:
     """What packing would refuse; read: each file is read as well."""
     from piti.data import packing
 
-    for card, root in own(plan, kinds=read):
+    for card, root in own.folders(plan, kinds=read):
         try:
-            found = packing.survey(card, root)
+            found = own.survey(plan, card, root)
         except InputError as error:
             yield str(error)
             continue
         yield from packing.faults(card, found.records) if read else ()
-
-
-def own(plan: Plan, kinds: bool = False) -> Iterator[tuple[PackCard, Path]]:
-    """The splits of folders of the user's own, each once, or once for each kind of what is read from it."""
-    seen = set()
-    for artefact in plan.artefacts.values():
-        if isinstance(card := artefact.card, PackCard) and "root" in artefact.given:
-            key = (artefact.given["root"], card.split, card.kind if kinds else "")
-            if key not in seen:
-                seen.add(key)
-                yield card, Path(artefact.given["root"])
