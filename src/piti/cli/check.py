@@ -13,6 +13,9 @@ from collections.abc import Iterator
 from piti.cli import own
 from piti.config import Config
 from piti.plan import Plan, resolve
+from piti.plan.cost import Costs
+from piti.plan.disk import file_systems
+from piti.plan.gpu import DEFAULT
 from piti.plan.remarks import stale_ema
 from piti.store.files import InputError, refuse
 
@@ -29,8 +32,8 @@ def run(arguments: Namespace, config: Config) -> None:
 
 
 def said_at_start(plan: Plan) -> None:
-    """Print remarks, and what packing will refuse later."""
-    for line in (*remarks(plan), *unreadable(plan, read=False)):
+    """Print remarks, what packing will refuse later, and which disk will be full."""
+    for line in (*remarks(plan), *unreadable(plan, read=False), *full(plan)):
         print(f"note: {line}", file=sys.stderr)
 
 
@@ -49,6 +52,15 @@ def remarks(plan: Plan) -> Iterator[str]:
         yield from filter(None, [layouts.check_count(count, expected, f"{root} ({card.split})")])
         if card.split == "test" and count < least:
             yield f"{root} (test): found {count} photographs: every score will be refused below {least} (min_images)"
+
+
+def full(plan: Plan) -> Iterator[str]:
+    """The file systems that have too little room for what is to be made yet."""
+    used = {path for artefact in plan.artefacts.values() for paths in artefact.inputs.values() for path in paths}
+    costs = Costs(plan, DEFAULT)
+    todo = costs.todo(path for path in costs.by_path if path not in used)
+    for found in file_systems(costs, (), todo.values()):
+        yield from filter(None, [found.short and f"the disk will be full: {found.short}"])
 
 
 def unreadable(plan: Plan, read: bool) -> Iterator[str]:

@@ -83,7 +83,7 @@ class Costs:
     """
 
     def __init__(self, plan: Plan, device: str | None = None):
-        self.machine = plan.config.machine
+        self.config, self.machine = plan.config, plan.config.machine
         self.by_path = {artefact.path: artefact for artefact in plan.artefacts.values()}
         self.uncounted = sorted({a.name for a in plan.artefacts.values() if sized(a.card) and not self.count(a.card)})
         self.known: dict[tuple, float] = {}  # hours of an artefact, that are asked for time and again
