@@ -48,13 +48,14 @@ def gpus(resources):
 
 
 def command(step):
-    """The command line of a step but for its output: its card, its files, and of its numbers what `machine` says."""
+    """The command line of a step but for its output: its card, its files, and of its options what `machine` says."""
 
     def line(wildcards, resources):
         found, said = artefact(step.name, wildcards), vars(machine) | {"gpus": gpus(resources)}
-        numbers = {key: [+said[key]] for key in step.options if said.get(key) is not None}
+        known = {key: said[key] for key in step.options if said.get(key) not in (None, "")}
+        more = {key: [value if isinstance(value, str) else +value] for key, value in known.items()}
         before = launch(found.card, resources) if step.name == "train" else []
-        return shlex.join([*before, "python", *found.command({"plugins": settings.plugins} | numbers)])
+        return shlex.join([*before, "python", *found.command({"plugins": settings.plugins} | more)])
 
     return line
 

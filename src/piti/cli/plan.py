@@ -17,9 +17,11 @@ from piti.cards import Card, DownloadCard, TrainCard
 from piti.config import Config
 from piti.plan import Artefact, report, resolve
 from piti.plan.cost import CPU, Costs, sized
-from piti.plan.disk import folders
+from piti.plan.disk import ENDLESS, expected, extracted, file_systems, folders
 from piti.plan.gpu import GPUS
+from piti.plan.host import need
 from piti.plan.memory import fits, peak, remedies
+from piti.plan.steps import STEPS
 from piti.registry import unknown_key
 from piti.store.files import InputError
 
@@ -46,8 +48,8 @@ def run(arguments: Namespace, config: Config) -> None:
     ends = [target.path for target in targets.values()] + ([] if arguments.target else [page.path])
     wanted, todo = costs.chain(ends), costs.todo(ends)
     print(f"{config.preset} preset, {arguments.target or 'everything'}; results in {config.results}")
-    parts = [jobs(wanted, todo), hours(costs, targets, tables, ends), works(costs, wanted), disk(costs, wanted)]
-    parts.append(missing(tables, todo))
+    parts = [jobs(wanted, todo), hours(costs, targets, tables, ends), works(costs, wanted), hosts(costs, wanted)]
+    parts += [disk(costs, wanted), highest(costs, wanted, todo), missing(costs, tables, todo)]
     for part in parts:
         print("", *part, sep="\n")
 
@@ -81,19 +83,35 @@ def hours(costs: Costs, targets: dict[str, Artefact], tables: dict[str, Artefact
         yield f"without {names}: networks that nobody has counted (python -m piti.count)"
 
 
+def work(artefact: Artefact) -> str:
+    """The kind of work that it is: its step, of a training its row of models.yaml too."""
+    return f"{artefact.step} {artefact.name.split('-')[0]}" if isinstance(artefact.card, TrainCard) else artefact.step
+
+
 def works(costs: Costs, wanted: dict[str, Artefact]) -> Iterator[str]:
     """Time and peak of memory by row of models.yaml and kind of sampling, and what would make the rest fit."""
     groups = defaultdict(list)
     for artefact in wanted.values():
         if sized(artefact.card):
-            row = artefact.name.split("-")[0] if isinstance(artefact.card, TrainCard) else ""
-            groups[f"{artefact.step} {row}".rstrip()].append(artefact)
+            groups[work(artefact)].append(artefact)
     room = costs.gpu.memory if costs.gpu else None
     of_gpu = f"  {'precision':<11}{'at once':>7}{'GiB':>7}  of {room} on {costs.device}" if room else ""
     yield f"{'work':<30}{'jobs':>6}{'time':>10}{of_gpu}"
-    for work, artefacts in groups.items():
-        line = f"{work:<30}{len(artefacts):>6}{span(sum(map(costs.hours, artefacts))):>10}"
+    for kind, artefacts in groups.items():
+        line = f"{kind:<30}{len(artefacts):>6}{span(sum(map(costs.hours, artefacts))):>10}"
         yield f"{line}  {memory([a.card for a in artefacts], costs, room)}" if room else line
+
+
+def hosts(costs: Costs, wanted: dict[str, Artefact]) -> Iterator[str]:
+    """What a job takes of its node at most, by kind of work; downloads, tables and the like run where one works."""
+    groups = defaultdict(list)
+    for artefact in wanted.values():
+        if not STEPS[artefact.step].local:
+            groups[work(artefact)].append(need(costs, artefact))
+    yield f"{'of a node, a job':<30}{'CPUs':>6}{'memory':>12}{'/dev/shm':>12}  estimated, a training with one GPU"
+    for kind, needs in groups.items():
+        memory, shm, cpus = (max(getattr(one, part) for one in needs) for part in ("memory", "shm", "cpus"))
+        yield f"{kind:<30}{cpus:>6}{memory / 1e9:>9,.1f} GB{shm / 1e9:>9,.1f} GB"
 
 
 def memory(cards: list[Card], costs: Costs, room: float) -> str:
@@ -122,12 +140,28 @@ def disk(costs: Costs, wanted: dict[str, Artefact]) -> Iterator[str]:
     yield f"{'sum':<18}{expected / 1e9:>10,.2f}{there / 1e9:>10,.2f}"
 
 
-def missing(tables: dict[str, Artefact], todo: dict[str, Artefact]) -> Iterator[str]:
+def highest(costs: Costs, wanted: dict[str, Artefact], todo: dict[str, Artefact]) -> Iterator[str]:
+    """Gigabytes and files by file system, at the end and at their highest moment, and whether there is room."""
+    yield f"{'by file system':<32}{'at the end':>12}{'highest':>12}{'to come':>12}{'free':>12}"
+    for found in file_systems(costs, wanted.values(), todo.values()):
+        rooms = (found.end, found.highest, found.to_come, found.free)
+        yield f"{', '.join(found.folders):<32}" + "".join(f"{room.bytes / 1e9:>9,.1f} GB" for room in rooms)
+        counts = ["?" if room.files == ENDLESS else f"{room.files:,}" for room in rooms]
+        yield f"{'  files':<32}" + "".join(f"{count:>12}" for count in counts)
+        yield from filter(None, [found.short and f"will not fit: {found.short}"])
+    unpacked = {step: [extracted(costs, a) for a in wanted.values() if a.step == step] for step in ("extract", "pack")}
+    if unpacked["extract"]:
+        yield "highest: with every archive extracted at once, and the largest checkpoint beside its next"
+    if most := max((room.bytes for room in unpacked["pack"]), default=0):
+        number = max(room.files for room in unpacked["pack"])
+        yield f"scratch: a packing takes at most {most / 1e9:,.1f} GB and {number:,} files on its node"
+
+
+def missing(costs: Costs, tables: dict[str, Artefact], todo: dict[str, Artefact]) -> Iterator[str]:
     """What is to be downloaded, which files of the user's own are not there, and what cannot be made."""
-    fetched = [a.card for a in todo.values() if isinstance(a.card, DownloadCard)]
+    fetched = [expected(costs, a) for a in todo.values() if isinstance(a.card, DownloadCard)]
     if fetched:
-        unknown = sum(card.bytes is None for card in fetched)
-        size = sum(card.bytes or 0 for card in fetched) / 1e9
+        unknown, size = fetched.count(None), sum(filter(None, fetched)) / 1e9
         yield f"to download: {len(fetched)} files, {size:,.1f} GB" + (f" and {unknown} of unknown size" * bool(unknown))
     given = {path for artefact in todo.values() for path in artefact.given.values()}
     for path in sorted(path for path in given if not Path(path).exists()):

@@ -13,10 +13,11 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
 from piti.config import Config
-from piti.plan import resolve
+from piti.plan import Artefact, resolve
 from piti.plan.cost import CPU, Costs
 from piti.plan.gpu import DEFAULT
 from piti.store.files import InputError, clock
@@ -39,32 +40,31 @@ def run(arguments: argparse.Namespace, config: Config) -> None:
         gpus = len(list(Path("/dev").glob("nvidia[0-9]*")))
         limits = ["--resources", f"gpu={gpus}"] if gpus else []
         began, started = time.monotonic(), clock(results)
+        plan, tables, figures = resolve(config)
         file = ["--configfile", str(arguments.configfile)] if arguments.configfile else []
         command = [snakemake, "--quiet", "rules", "host", *limits, *file, "--config", *arguments.config, "--", "all"]
         for again in (True, False):
             with subprocess.Popen(command, env=os.environ | {"PYTHONUNBUFFERED": "1"}) as process:
-                code = watch(process, config, DEFAULT if gpus else CPU)
+                code = watch(process, Costs(plan, DEFAULT if gpus else CPU), (tables | figures).values())
             if code:
                 sys.exit(code)
             # A job that was killed as it ended is done again, and of what waits for it Snakemake then plans nothing.
-            if not (missing := unpublished(config)):
+            if not (missing := unpublished(results, tables, figures)):
                 break
             if not again:
                 raise InputError(f"{results}: found no {missing[0]} after all jobs, expected all tables and figures")
     print_cost(results, began, started)
 
 
-def unpublished(config: Config) -> list[str]:
+def unpublished(results: Path, tables: Iterable[str], figures: Iterable[str]) -> list[str]:
     """The tables and figures that are not there."""
-    _, tables, figures = resolve(config)
     names = [*(f"{table}.csv" for table in tables), *(f"{figure}.png" for figure in figures), "report.html"]
-    return [name for name in names if not Path(config.results, name).exists()]
+    return [name for name in names if not (results / name).exists()]
 
 
-def watch(process: subprocess.Popen, config: Config, device: str) -> int:
+def watch(process: subprocess.Popen, costs: Costs, targets: Iterable[Artefact]) -> int:
     """Its exit code; until then say every minute how long the rest will take at its pace so far."""
-    plan, tables, figures = resolve(config)
-    costs, ends = Costs(plan, device), [target.path for target in (tables | figures).values()]
+    ends = [target.path for target in targets]
 
     def work() -> float:
         todo = costs.todo(ends)

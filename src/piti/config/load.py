@@ -83,6 +83,8 @@ def load(user: dict[str, Any], folder: Path) -> Config:
         merged = merge(merged, read_yaml(folder / part))
     merged = merge(merged, read_yaml(folder / "presets" / f"{preset}.yaml"))
     merged = merge(merged, user)
+    if "results" in user and "downloads" not in merged:
+        merged["downloads"] = f"{user['results']}/downloads"
     load_plugins(from_dict(Config, {key: merged[key] for key in ("plugins",) if key in merged}).plugins)
     config = from_dict(Config, _with_sampling(_with_precision(_with_likes(merged))))
     check_names(config)

@@ -55,6 +55,10 @@ class Archive:
     bytes: int | None = None
     digest: str = ""  # "sha256:…" or "md5:…"; empty: pinned on first use
     folder: str = ""  # extract into this folder below the data set's root
+    split: Literal["", "train", "test"] = ""  # the one that it is for; empty: both
+    gb: float = 0  # about how large it is, for the plan, where nobody publishes the bytes
+    extracted_gb: float = 0  # about how large its files are; 0: as large as the archive
+    files: int = 0  # about how many it holds, for the plan
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,7 @@ class Weights(Entry):
     member: str = ""  # the file inside it
     path: str = ""  # on disk already
     bytes: int | None = None
+    gb: float = 0  # about how large it is, for the plan, where nobody publishes the bytes
     digest: str = ""
     version: str = ""  # another one says that the file is another on purpose
     licence: str = ""
@@ -256,6 +261,7 @@ class Machine:
     compile: bool = False  # torch.compile
     log_every: int = 200  # training steps
     save_minutes: float = 20  # between a training's checkpoints; longer where saving takes minutes (train.run.Run.due)
+    scratch: str = ""  # folder on a node's own disk, with its variables ($TMPDIR), into which each packing extracts
     keep_every: int = 0  # training steps between EMA weights that are kept beside the checkpoint; 0: none
     margin: float = 10  # minutes before the limit of its SLURM job at which a training saves and leaves
     keep_checkpoints: bool = False  # whether `piti gc` leaves the checkpoints of trainings whose weights were exported
@@ -270,7 +276,7 @@ class Config:
     plugins: tuple[str, ...] = ()  # modules that register conditions, baselines … of somebody else's (piti.registry)
     precision: Literal["fp32", "bf16"] = "fp32"  # of every row of models and of all sampling that do not say their own
     results: str = "results"
-    downloads: str = "results/downloads"
+    downloads: str = "results/downloads"  # where the user names `results`, below those
     comparable: bool = False  # whether the scores stand beside the paper's
     note: str = ""  # printed with every table
     code_in_card: bool = False  # whether an edit of a step's code makes new artefacts

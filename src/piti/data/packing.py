@@ -37,6 +37,8 @@ def pack(card: PackCard, root: Path, output: Path) -> None:
         looked_at = progress(records, desc=f"{card.split} damage", unit="image")
         damaged = [record.image.name for record in looked_at if pictures.damage(record.image)]
         remarks += [f"{where}: damaged, as libjpeg says, and read all the same: {some(damaged)}"] if damaged else []
+    if card.folders:  # the root is gone afterwards, and may have been anywhere
+        remarks = [remark.replace(str(root), card.dataset) for remark in remarks]
     print(*remarks, sep="\n", file=sys.stderr)
 
     def make(ids: list[str]) -> np.ndarray:

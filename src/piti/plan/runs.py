@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from piti import cards
-from piti.cards import TrainCard
+from piti.cards import TrainCard, base
 from piti.cards.base import from_dict, to_dict
 from piti.config import Config, Machine
 from piti.plan.core import Artefact, Plan
@@ -66,8 +66,8 @@ class Remembered(NamedTuple):
             raise InputError(f"{self.file}: {step}/{digest}: {error}; {BACK}") from None
         inputs = {key: tuple(paths) for key, paths in said["inputs"].items()}
         found = Artefact(step, said["leg"], said["name"], card, said["path"], inputs, said["given"])
-        if found.digest != digest:
-            raise InputError(f"{self.file}: {step}/{digest}: found a card of digest {found.digest}; {BACK}")
+        if (now := base.digest(card)) != digest:
+            raise InputError(f"{self.file}: {step}/{digest}: found a card of digest {now}; {BACK}")
         return found
 
     def needed(self) -> Iterator[Needed]:

@@ -5,7 +5,7 @@
 
 declares all that there is to know of a step. The plan and the Snakefile read it (piti.plan.steps), and its options
 follow from the parameters: `python -m piti.steps.pack --card … --root … --output …`. `Path` is one file, `Path | None =
-None` one or none, `list[Path]` one or more, `list[Path] = ()` any number; other parameters are numbers with a default.
+None` one or none, `list[Path]` one or more, `list[Path] = ()` any number; others are numbers, or text, with a default.
 """
 
 import argparse

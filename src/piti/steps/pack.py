@@ -1,5 +1,6 @@
 """Pack one split of a data set into shards: its photographs, or what its files say about them."""
 
+import contextlib
 from pathlib import Path
 
 from piti.cards import PackCard
@@ -7,7 +8,11 @@ from piti.run.command import step
 
 
 @step(leg="shards", makes="index.json")
-def run(card: PackCard, output: Path, root: Path) -> None:
+def run(card: PackCard, output: Path, root: Path | None = None, archives: list[Path] = (), scratch: str = "") -> None:
+    """root: the data set's folder; or archives: extracted for this job alone, below the folder `scratch`."""
     from piti.data.packing import pack
+    from piti.store.scratch import extracted
 
-    pack(card, root, output)
+    place = extracted(dict(zip(archives, card.folders, strict=True)), scratch) if archives else None
+    with place or contextlib.nullcontext(root) as folder:
+        pack(card, folder, output)
