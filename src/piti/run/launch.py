@@ -1,7 +1,7 @@
 """How the processes of a step that computes are started, and how a SLURM job continues after its own end.
 
-On this machine: the command as it is, or torchrun in front of it for several GPUs, with GPUs that no other job of ours
-has (piti.run.gpus). In a SLURM job (`--runtime` is its limit) a training is one link of a chain:
+The command as it is, or torchrun in front of it for several GPUs; outside SLURM with GPUs that no other job of ours has
+(piti.run.gpus). In a SLURM job (`--runtime` is its limit) a training is one link of a chain:
 
 1. It runs in a step of its own. SLURM's cgroup plugin gives SIGTERM (preemption, time limit, scancel) to the direct
    children of a step only, and in the job's first step that child is Snakemake.
@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--gpus", type=int, default=1, help="of each node, a process for each; 0: one process")
     parser.add_argument("--nodes", type=int, default=1)
     parser.add_argument("--batch", type=int, default=0, help="images of a step, shared evenly; 0: does not matter")
-    parser.add_argument("--runtime", type=float, default=0, help="minutes that the SLURM job may take; 0: no such job")
+    parser.add_argument("--runtime", type=float, default=0, help="minutes that the job may take; 0: nobody ends it")
     parser.add_argument("--margin", type=float, help="minutes before that at which it leaves; none: when it is done")
     parser.add_argument("--requeue", type=int, choices=(0, 1), default=1, help="whether the job may queue itself again")
     parser.add_argument("command", nargs=argparse.REMAINDER, help="python -m piti.steps.… --output …")
@@ -43,19 +43,18 @@ def main() -> None:
     job = os.environ.get("SLURM_JOB_ID") if asked.runtime else None
     nodes, gpus = sharing(asked.batch, asked.nodes, asked.gpus)
     command = processes(asked.command, nodes, gpus, job)
-    if not job:
-        if gpus and (names := visible(os.environ)):
-            os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(take(gpus, names))
-        os.execvp(command[0], command)
-    step = [*own_step(nodes), *command]
-    if asked.margin is not None:
+    if asked.runtime and asked.margin is not None:
         if (minutes := asked.runtime - asked.margin) <= 0:
             parser.error(
                 f"machine.margin: found {asked.margin:g}, expected less than the job's runtime, {asked.runtime:g} min"
             )
-        step += ["--minutes", f"{minutes:g}"]
+        command += ["--minutes", f"{minutes:g}"]
+    if not job:
+        if gpus and (names := visible(os.environ)):
+            os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(take(gpus, names))
+        os.execvp(command[0], command)
     signal.signal(signal.SIGTERM, lambda *_: None)  # the step decides; its own handler is not touched by this one
-    code = subprocess.run(step, env=outside_steps(os.environ)).returncode
+    code = subprocess.run([*own_step(nodes), *command], env=outside_steps(os.environ)).returncode
     if code == AGAIN and asked.requeue:
         requeue(job)
     sys.exit(code)
