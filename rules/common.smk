@@ -5,7 +5,6 @@ import re
 import shlex
 import sys
 import tempfile
-from glob import glob
 from pathlib import Path
 
 # The steps run with this interpreter and this checkout, activated environment or not.
@@ -19,10 +18,12 @@ from snakemake.exceptions import WorkflowError
 from piti.cli.check import said_at_start
 from piti.config import load
 from piti.store.files import InputError
+from piti.run.gpus import present, visible
 from piti.run.launch import gpus_of
 from piti.plan import report as plan_report, resolve, runs  # `report` is Snakemake's own word
 from piti.plan.cost import Costs
 from piti.plan.gpu import DEFAULT
+from piti.plan.jobs import asked
 from piti.plan.models import trained
 from piti.plan.steps import STEPS
 
@@ -55,7 +56,11 @@ RESULTS = settings.results
 DOWNLOADS = settings.downloads
 AHEAD = Costs(plan, DEFAULT).ahead()
 NOW = tempfile.NamedTemporaryFile(prefix="piti-")  # goes with this process; see `outdated`
-GPUS = (1 if glob("/dev/nvidia[0-9]*") else 0) if machine.gpus == "auto" else machine.gpus
+GPUS = len(visible(os.environ) if present() else ()) if machine.gpus == "auto" else machine.gpus
+
+# Jobs on this machine share its GPUs: no more are started than it has GPUs for. `--jobs` may be for another machine.
+if GPUS and workflow.is_main_process and workflow.resource_settings.nodes is None:
+    workflow.global_resources.setdefault("gpu", GPUS)
 
 
 wildcard_constraints:

@@ -72,21 +72,71 @@ def test_slurm_profile():
     assert jobs(dry_run("--profile", "slurm", "all"))["train"]
 
 
-def test_some_rows_may_ask_for_more(tmp_path):
-    """As docs/cluster.md says it: expressions in place of values."""
-    (line,) = (s for s in (ROOT / "docs/cluster.md").read_text().splitlines() if s.startswith("| more for some rows |"))
-    examples = [yaml.safe_load(example) for example in re.findall("`([^`]+)`", line)]
-    profile = yaml.safe_load((ROOT / "config/profiles/slurm/config.yaml").read_text())
-    for example in examples:
-        profile["set-resources"]["train"] |= example
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(profile))
-    printed = dry_run("--profile", str(tmp_path), "table1")
-    trainings = re.findall(r"output: results/models/(\w+)-.*?resources: (.*?)\n", printed, re.S)
-    asked = {row: dict(re.findall(r"(gpu|constraint|mem_mb|cpus_per_task)=(\w*)", text)) for row, text in trainings}
-    needs = {"mem_mb": "24000", "cpus_per_task": "4"}
-    assert asked["scratch"] == {"mem_mb": "64000", "cpus_per_task": "16", "gpu": "4", "constraint": ""}
-    assert asked["oasis"] == needs | {"gpu": "1", "constraint": "gpu80"}
-    assert asked["stage1"] == needs | {"gpu": "1", "constraint": ""}
+def asked_for(printed: str, *keys: str) -> dict[str, dict[str, str]]:
+    """Row -> what its training asks for, of these resources, from what a dry run prints."""
+    trainings = re.findall(r"output: \S*/models/(\w+)-.*?resources: (.*?)\n", printed, re.S)
+    return {row: dict(re.findall(rf"\b({'|'.join(keys)})=([^,]*)", text)) for row, text in trainings}
+
+
+def test_rows_ask_for_what_the_examples_say(tmp_path):
+    """Those in config/jobs.yaml, as comments, put to use."""
+    (examples,) = re.findall(r"^  models:\n(.*)", (ROOT / "config/jobs.yaml").read_text(), re.M | re.S)
+    rows = dict(re.findall(r"^    # (\w+): (\{.*\})$", examples, re.M))  # of two for one row, the later
+    assert len(rows) == 5
+    jobs = {"steps": {"train": {"gpu": 8}}, "models": {row: yaml.safe_load(said) for row, said in rows.items()}}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"jobs": jobs}))
+    printed = dry_run("--profile", "slurm", "tables", "--configfile", str(tmp_path / "mine.yaml"))
+    found = asked_for(printed, "gpu", "gres", "nodes", "mem_mb", "cpus_per_task")
+    assert found["pix2pixhd"] == {"gpu": "1", "nodes": "1", "mem_mb": "24000", "cpus_per_task": "4"}
+    assert found["oasis"] == {"gpu": "2", "mem_mb": "48000", "cpus_per_task": "8"}
+    assert found["stage1"] == {"gpu": "4", "mem_mb": "64000", "cpus_per_task": "16"}
+    assert found["one_stage"] == {"gres": "gpu:4", "nodes": "2", "mem_mb": "64000", "cpus_per_task": "16"}
+    assert found["continuation"] == {"gpu": "8", "mem_mb": "24000", "cpus_per_task": "4"}
+
+
+def test_set_resources_win():
+    printed = dry_run("--profile", "slurm", "table1", "--set-resources", "train:mem_mb=5", "train:qos=long")
+    found = asked_for(printed, "mem_mb", "qos", "runtime")
+    assert found["stage1"] == found["spade"] == {"mem_mb": "5", "qos": "long", "runtime": "1440"}
+
+
+@pytest.mark.parametrize(
+    ("here", "asked", "takes"),
+    [
+        (0, "steps: {train: {gpu: 4}}", "0"),
+        (2, "steps: {train: {gpu: 4}}", "2"),
+        (8, "computing: {gres: 'gpu:4'}", "4"),
+    ],
+)
+def test_here_jobs_take_the_gpus_that_there_are_and_memory(here, asked, takes):
+    """Nothing that a queue alone knows: with a limit of time, the allocation around a shell would be requeued."""
+    printed = dry_run("table1", "--config", f"machine={{gpus: {here}}}", f"jobs={{{asked}}}")
+    found = asked_for(printed, r"\w+")["stage1"]
+    assert found["gpu"] == takes
+    assert found.keys() == {"tmpdir", "gpu", "mem_mb", "mem_mib", "mem"}
+    (sampling,) = set(re.findall(r"^rule sample:.*?resources: .*?\bgpu=(\d)", printed, re.M | re.S))
+    assert sampling == ("4" if "gres" in asked else str(min(here, 1)))
+
+
+LIMIT = """
+from snakemake.api import SnakemakeApi
+from snakemake.resources import Resources
+from snakemake.settings.types import ConfigSettings, OutputSettings, ResourceSettings
+one = Resources.parse(["gpu=1"], allow_expressions=False)
+for gpus, nodes, said in ((2, None, None), (2, None, one), (2, 100, None), (0, None, None)):
+    with SnakemakeApi(OutputSettings(quiet={"all"})) as api:
+        settings = ResourceSettings(cores=8, nodes=nodes, **({"resources": said} if said else {}))
+        config = ConfigSettings(config={"preset": "smoke", "machine": {"gpus": gpus}})
+        workflow = api.workflow(resource_settings=settings, config_settings=config)._workflow
+        print(workflow.global_resources.get("gpu").value)
+"""
+
+
+@pytest.mark.slow
+def test_here_no_more_jobs_start_than_there_are_gpus_for():
+    """`--resources gpu=N` by itself, unless somebody says it, or jobs may be submitted (`--jobs`)."""
+    asked = run("-c", LIMIT)
+    assert asked.stdout.split() == ["2", "1", "None", "None"], asked.stderr
 
 
 def test_the_steps_hear_of_plugins():
@@ -107,7 +157,7 @@ NO_GPU = not glob("/dev/nvidia[0-9]*")
         ({"gpu": 4}, 0, "0", "0", "0"),
         ({"gpu": 0, "gres": "gpu:4"}, 0, "0", "0", "0"),
         ({}, 0, "0", "0", "0"),
-        ({}, 8, "8", "8", "1"),
+        ({}, 8, "1", "1", "1"),
         pytest.param({}, "auto", "0", None, None, marks=pytest.mark.skipif(not NO_GPU, reason="there is a GPU")),
     ],
 )
@@ -120,6 +170,8 @@ def test_the_steps_hear_how_many_gpus_their_job_has(resources, setting, launched
     said = {step: re.findall(rf"python -m piti.steps.{step} --card .*", printed) for step in ("train", "sample")}
     assert all(said.values())
     assert set(re.findall(r"piti\.run\.launch .*?--gpus (\d+) .*?piti\.steps\.train", printed)) == {launched}
+    one = str(min(int(launched), 1))  # other work is one process, however many GPUs its job has
+    assert set(re.findall(r"piti\.run\.launch .*?--gpus (\d+) .*?piti\.steps\.sample", printed)) == {one}
     for step, expected in (("train", trained), ("sample", sampled)):
         assert {n for line in said[step] for n in re.findall(r" --gpus (\d+)", line) or [None]} == {expected}
 

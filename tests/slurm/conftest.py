@@ -67,17 +67,25 @@ CONFIG = {
     },
     "machine": {"save_minutes": 0, "log_every": 10, "margin": 2.95, "gpus": 0},  # the cluster's GPUs are pretended ones
 }
-# What is changed in the shipped profile: sizes for one small machine, and who is disturbed how. Values are expressions.
-PLACES = {"prior_base": "spare", "continuation": "lent", "wide": "wide"}  # else gpu
-TRAIN = {
-    "slurm_partition": "".join(f"'{p}' if wildcards.name.startswith('{n}') else " for n, p in PLACES.items()) + "'gpu'",
-    "runtime": "3 if wildcards.name.startswith('stage1') else 10",
-    "mem_mb": "200 if wildcards.name.startswith('upsampler') and attempt == 1 else 3000",
-    "cpus_per_task": 3,
-    "gpu": "0 if wildcards.name.startswith('wide') else 1",
-    "gres": "'gpu:1' if wildcards.name.startswith('wide') else ''",
-    "nodes": "2 if wildcards.name.startswith('wide') else 1",
+# What jobs ask for instead of what is shipped: sizes for one small machine, and who is disturbed how.
+SMALL = {"mem_mb": 2000, "runtime": 10, "cpus_per_task": 2}
+JOBS = {
+    "default": SMALL,
+    "computing": SMALL,
+    "steps": {
+        **dict.fromkeys(load({}, ROOT / "config").jobs.steps, SMALL),
+        "train": SMALL | {"cpus_per_task": 3},
+    },
+    "models": {
+        "prior_base": {"slurm_partition": "spare"},
+        "continuation": {"slurm_partition": "lent"},
+        "stage1": {"runtime": 3},
+        "pix2pixhd": {"cpus_per_task": 3},
+        "wide": {"slurm_partition": "wide", "gres": "gpu:1", "nodes": 2},
+    },
 }
+# Over its memory at its first attempt: what only an expression says stands in a profile, which wins.
+MEMORY = "200 if wildcards.name.startswith('upsampler') and attempt == 1 else 3000"
 
 
 @dataclass
@@ -103,19 +111,16 @@ def clone(tmp_path_factory) -> Path:
         copy(source, folder / name, **({"follow_symlinks": False} if source.is_symlink() else {}))
     path = folder / "config/profiles/slurm/config.yaml"
     profile = yaml.safe_load(path.read_text())
-    for asked in profile["set-resources"].values():
-        asked |= {"mem_mb": 2000, "runtime": 10, "cpus_per_task": 2}
-    profile["set-resources"]["train"] |= TRAIN
+    profile["set-resources"] = {"train": {"mem_mb": MEMORY}}
     # A job takes some 10 s here, and one that is asked after too early is asked after again 10 s later.
     profile |= {"latency-wait": 5, "slurm-init-seconds-before-status-checks": 11, "seconds-between-status-checks": 3}
-    profile["default-resources"] |= {"mem_mb": 2000, "runtime": 10}
     path.write_text(yaml.safe_dump(profile))
     return folder
 
 
 def snakemake(clone: Path, results: str, *arguments: str) -> tuple[int, str]:
     """Exit code and output of a run in the clone."""
-    settings = CONFIG | {"results": results, "downloads": "downloads"}
+    settings = CONFIG | {"results": results, "downloads": "downloads", "jobs": JOBS}
     plan, *_ = resolve(load(settings, clone / "config"))
     (wide,) = (a.path for a in plan.artefacts.values() if a.step == "train" and a.name.startswith("wide"))
     (clone / f"{results}.yaml").write_text(yaml.safe_dump(settings))

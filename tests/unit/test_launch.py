@@ -118,6 +118,22 @@ def test_a_job_runs_its_training_in_a_step_of_its_own_and_leaves_in_time(slurm):
     assert not (slurm / "asked").exists()
 
 
+def test_another_schedulers_job_leaves_in_time_too(slurm):
+    """What goes on then, and when, is Snakemake's to say: nobody asks SLURM."""
+    process = launch(slurm, "--runtime=60", "--margin=5", script=SAYS, job=False)
+    assert process.communicate(timeout=60)[0] == "['--minutes', '55']\n"
+    assert process.returncode == 75
+    assert not (slurm / "step").exists() and not (slurm / "asked").exists()
+
+
+def test_a_step_that_cannot_leave_in_time_is_not_told_to(slurm):
+    """Only a training goes on from where it was: without a margin nobody says `--minutes`. It may still come back."""
+    process = launch(slurm, "--runtime=60", script=SAYS)
+    assert process.communicate(timeout=60)[0] == "[]\n"
+    assert process.returncode == 75
+    assert (slurm / "asked").read_text() == "requeue 42\n"
+
+
 def test_a_margin_longer_than_the_job_is_refused(slurm):
     process = launch(slurm, "--runtime=10", "--margin=10", script=SAYS)
     assert (

@@ -8,8 +8,10 @@ The editors' schema in config/schemas is made of these dataclasses too (`piti.co
 
 import math
 from dataclasses import dataclass, field
+from pkgutil import iter_modules
 from typing import Annotated, Literal
 
+from piti import steps
 from piti.cards import (
     BaselineConfig,
     Edit,
@@ -38,6 +40,7 @@ MethodName = Annotated[str, "methods"]
 Column = Annotated[str, "methods", SHOWN]
 Metric = Annotated[str, "extractors", MEASURES]
 ConditionName = Annotated[str, CONDITIONS]
+StepName = Annotated[str, tuple(module.name for module in iter_modules(steps.__path__))]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -250,10 +253,43 @@ class Claim(Entry):
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What a job asks for, by the names that Snakemake and its executors have for it. None: not said here."""
+
+    gpu: int | None = None  # GPUs, over all nodes
+    gpu_model: str | None = None  # of this kind
+    gres: str | None = None  # SLURM's other way to ask for GPUs, "gpu:a100:2", of each node
+    nodes: int | None = None  # of a training
+    cpus_per_task: int | None = None  # CPUs; of each node
+    mem_mb: int | None = None  # memory, MB; of each node
+    mem_mb_per_cpu: int | None = None  # memory by the CPU, where a site wants it so
+    runtime: int | None = None  # minutes
+    constraint: str | None = None  # features that a node must have
+    qos: str | None = None  # quality of service
+    slurm_account: str | None = None
+    slurm_partition: str | None = None
+    slurm_extra: str | None = None  # anything else that sbatch knows
+
+    def __post_init__(self):
+        check_range(self, **{key: (0, math.inf) for key in ("gpu", "cpus_per_task", "mem_mb", "mem_mb_per_cpu")})
+        check_range(self, nodes=(1, math.inf), runtime=(1, math.inf))
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """What jobs ask for where they are submitted; here they take GPUs and memory alone. The narrower word counts."""
+
+    default: Asked = Asked()  # every job
+    computing: Asked = Asked()  # of a step that computes on a GPU
+    steps: dict[StepName, Asked] = field(default_factory=dict)  # of one step
+    models: dict[Row, Asked] = field(default_factory=dict)  # the trainings of one row
+
+
+@dataclass(frozen=True)
 class Machine:
     """How the work is done, never what comes out but for rounding: none of this is part of a card."""
 
-    gpus: int | Literal["auto"] = "auto"  # GPUs of a training, other jobs take one; auto: 1 where there is one, else 0
+    gpus: int | Literal["auto"] = "auto"  # that jobs here share; auto: all there are; 0: compute on CPUs everywhere
     threads: int = 1  # CPU threads a job
     workers: int = 0  # data-loading processes a training job
     micro_batch: int = 16  # images on a device at once in training; the rest of the batch by accumulation
@@ -305,4 +341,5 @@ class Config:
     )  # the methods run on a task, where not all are
     left_out: str = "left out"  # what the cells say that `only` leaves out
     missing: Literal["make", "blank"] = "make"  # what nobody has made yet: make it, or leave it blank
+    jobs: Jobs = Jobs()
     machine: Machine = Machine()
