@@ -5,11 +5,13 @@ diverges and a table whose extractor is not there. While it runs, `disturb` does
 """
 
 import contextlib
+import os
 import re
 import shutil
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,7 +98,10 @@ def clone(tmp_path_factory) -> Path:
     """A copy of what a fresh clone has, the profile's numbers made small."""
     if why := cluster.missing():
         pytest.skip(why)
-    folder = tmp_path_factory.mktemp("clone")
+    return cloned(tmp_path_factory.mktemp("clone"))
+
+
+def cloned(folder: Path) -> Path:
     for name in ("Snakefile", "DEVIATIONS.md", "rules", "config", "profiles", "envs", "src", "slurm"):
         source = ROOT / name
         copy = shutil.copytree if source.is_dir() and not source.is_symlink() else shutil.copy
@@ -106,23 +111,43 @@ def clone(tmp_path_factory) -> Path:
     for asked in profile["set-resources"].values():
         asked |= {"mem_mb": 2000, "runtime": 10, "cpus_per_task": 2}
     profile["set-resources"]["train"] |= TRAIN
-    # A job takes some 10 s here, and one that is asked after too early is asked after again 10 s later.
-    profile |= {"latency-wait": 5, "slurm-init-seconds-before-status-checks": 11, "seconds-between-status-checks": 3}
+    profile |= {"latency-wait": 5, "seconds-between-status-checks": 3}
     profile["default-resources"] |= {"mem_mb": 2000, "runtime": 10}
     path.write_text(yaml.safe_dump(profile))
     return folder
 
 
+def weights(clone: Path, settings: dict, *names: str) -> dict[str, str]:
+    """Where these trainings' weights lie."""
+    plan, *_ = resolve(load(settings, clone / "config"))
+    return {
+        name: artefact.path
+        for artefact in plan.artefacts.values()
+        if artefact.step == "train" and (name := artefact.name.split("-")[0]) in names
+    }
+
+
+@contextlib.contextmanager
+def started(clone: Path, run: str, settings: dict, *arguments: str) -> Iterator[subprocess.Popen]:
+    """A Snakemake in the clone, which writes what it prints to run.log there; it does not outlive the block."""
+    (clone / f"{run}.yaml").write_text(yaml.safe_dump(settings))
+    command = [sys.executable, "-m", "snakemake", "--configfile", f"{run}.yaml", *arguments]
+    environment = os.environ | {"PYTHONPATH": str(clone / "src")}  # for Snakemake finds its plug-ins on the path
+    with open(clone / f"{run}.log", "a") as log:
+        process = subprocess.Popen(command, cwd=clone, env=environment, stdout=log, stderr=log)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
 def snakemake(clone: Path, results: str, *arguments: str) -> tuple[int, str]:
     """Exit code and output of a run in the clone."""
     settings = CONFIG | {"results": results, "downloads": "downloads"}
-    plan, *_ = resolve(load(settings, clone / "config"))
-    (wide,) = (a.path for a in plan.artefacts.values() if a.step == "train" and a.name.startswith("wide"))
-    (clone / f"{results}.yaml").write_text(yaml.safe_dump(settings))
-    command = [sys.executable, "-m", "snakemake", "--nolock", "--configfile", f"{results}.yaml", *arguments]
-    with open(clone / f"{results}.log", "w") as log:
-        done = subprocess.run(["timeout", "-k", "10", "1800", *command, wide], cwd=clone, stdout=log, stderr=log)
-    return done.returncode, (clone / f"{results}.log").read_text()
+    with started(clone, results, settings, "--nolock", *arguments, weights(clone, settings, "wide")["wide"]) as process:
+        process.wait(1800)
+    return process.returncode, (clone / f"{results}.log").read_text()
 
 
 @pytest.fixture(scope="session")
@@ -144,7 +169,7 @@ def disturbed(clone, undisturbed) -> Done:
         finally:
             over.set()
             watcher.join()
-        yield Done(clone / "storm", code, printed, seen, submitted(printed))
+    return Done(clone / "storm", code, printed, seen, submitted(printed))
 
 
 def submitted(printed: str) -> dict[str, list[str]]:
