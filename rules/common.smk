@@ -14,6 +14,7 @@ os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")  # several jobs at once bea
 sys.path.insert(0, f"{workflow.basedir}/src")
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import LogEvent, logger
 
 from piti.cli.check import said_at_start
 from piti.config import load
@@ -61,6 +62,19 @@ GPUS = len(visible(os.environ) if present() else ()) if machine.gpus == "auto" e
 # Jobs on this machine share its GPUs: no more are started than it has GPUs for. `--jobs` may be for another machine.
 if GPUS and workflow.is_main_process and workflow.resource_settings.nodes is None:
     workflow.global_resources.setdefault("gpu", GPUS)
+
+
+def with_tails(record):
+    """A failed job is shown with the last lines of its logs; `show-failed-logs` would print a week of them."""
+    if getattr(record, "event", None) == LogEvent.JOB_ERROR:
+        for log in filter(os.path.exists, record.log):
+            lines = Path(log).read_text(errors="replace").splitlines()[-30:]
+            record.aux[f"end of {log}"] = "".join(f"\n        {line}" for line in lines)
+    return True
+
+
+if workflow.is_main_process:
+    logger.addFilter(with_tails)
 
 
 wildcard_constraints:

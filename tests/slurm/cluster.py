@@ -61,7 +61,7 @@ PriorityType=priority/basic
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 KillWait=10
-MinJobAge=600
+MinJobAge={min_job_age}
 InactiveLimit=0
 AccountingStorageType=accounting_storage/none
 JobCompType=jobcomp/filetxt
@@ -87,17 +87,18 @@ def proctrack() -> str:
 
 
 @contextlib.contextmanager
-def cluster() -> Iterator[Path]:
-    """A cluster with the nodes and partitions above, as long as the block lasts; the folder of its logs."""
+def cluster(min_job_age: int = 600) -> Iterator[Path]:
+    """A cluster with the nodes and partitions above, as long as the block lasts; the folder of its logs. It knows a job
+    min_job_age seconds after its end."""
     os.environ["PATH"] += ":/usr/sbin:/sbin"
     folder = Path(tempfile.mkdtemp(prefix="slurm-"))  # munge wants one whose parents anyone may enter
     try:
-        _configure(folder)
+        _configure(folder, min_job_age)
         munge = [f"--key-file={folder}/munge.key", f"--socket={folder}/munge.socket", f"--pid-file={folder}/munged.pid"]
         munge += [f"--log-file={folder}/munged.log", f"--seed-file={folder}/munge.seed"]
         _run("mungekey", "--create", f"--keyfile={folder}/munge.key")
         _run("munged", *munge)
-        _run("slurmctld", "-f", str(folder / "slurm.conf"))
+        start_controller(folder)
         for node in NODES:
             _run("slurmd", "-f", str(folder / "slurm.conf"), "-N", node)
         _until(lambda: _run("sinfo", "-h", "-N", "-o", "%t").split().count("idle") >= len(NODES), 60)
@@ -107,10 +108,20 @@ def cluster() -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-def _configure(folder: Path) -> None:
+def start_controller(folder: Path) -> None:
+    _run("slurmctld", "-f", str(folder / "slurm.conf"))
+
+
+def stop_controller(folder: Path) -> None:
+    """It goes; jobs and nodes stay."""
+    _end(folder / "slurmctld.pid")
+
+
+def _configure(folder: Path, min_job_age: int) -> None:
     folder.chmod(0o755)
     (folder / "state").mkdir()
-    settings = SETTINGS.format(folder=folder, host=socket.gethostname(), port=PORT, proctrack=proctrack())
+    facts = {"folder": folder, "host": socket.gethostname(), "port": PORT, "min_job_age": min_job_age}
+    settings = SETTINGS.format(**facts, proctrack=proctrack())
     gres = ""
     for number, (node, gpus) in enumerate(NODES.items(), 1):
         (folder / "spool" / node).mkdir(parents=True)
@@ -138,11 +149,16 @@ def _take_down(folder: Path) -> None:
             _until(lambda: not _run("squeue", "-h"), 30)
     for name in (*(f"slurmd-{node}" for node in NODES), "slurmctld", "munged"):
         with contextlib.suppress(OSError, ValueError):
-            pid = int((folder / f"{name}.pid").read_text())
-            os.kill(pid, 15)
-            _until(lambda pid=pid: not Path(f"/proc/{pid}").exists(), 20)
+            _end(folder / f"{name}.pid")
     if CONF.is_symlink() and CONF.readlink() == folder / "slurm.conf":
         CONF.unlink()
+
+
+def _end(daemon: Path) -> None:
+    """End a daemon by the file that holds its id, and wait until it is gone."""
+    pid = int(daemon.read_text())
+    os.kill(pid, 15)
+    _until(lambda: not Path(f"/proc/{pid}").exists(), 20)
 
 
 def _run(*command: str) -> str:
