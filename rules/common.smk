@@ -16,13 +16,13 @@ sys.path.insert(0, f"{workflow.basedir}/src")
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import LogEvent, logger
 
-from piti.cli.check import said_at_start
+from piti.cli.check import said_at_start, too_long
 from piti.config import load
 from piti.store.files import InputError
 from piti.run.gpus import present, visible
 from piti.run.launch import gpus_of
 from piti.plan import report as plan_report, resolve, runs  # `report` is Snakemake's own word
-from piti.plan.cost import Costs
+from piti.plan.cost import CPU, Costs
 from piti.plan.gpu import DEFAULT
 from piti.plan.jobs import asked
 from piti.plan.models import trained
@@ -77,6 +77,12 @@ if workflow.is_main_process:
     logger.addFilter(with_tails)
 
 
+def jobs_of_steps():
+    """What the jobs of this run make."""
+    jobs = [job for job in workflow.dag.needrun_jobs() if job.rule.name in STEPS]
+    return [plan.artefacts[job.rule.name, job.wildcards.digest] for job in jobs]
+
+
 wildcard_constraints:
     name="[^/]+",
     digest="[0-9a-f]{10}",
@@ -86,6 +92,8 @@ wildcard_constraints:
 onstart:  # one block: Snakemake keeps the last
     if workflow.is_main_process:
         said_at_start(plan)
+        if not elsewhere() and (reason := too_long(Costs(plan, DEFAULT if GPUS else CPU), jobs_of_steps(), GPUS)):
+            raise WorkflowError(f"this run: {reason}")
         if FATAL:
             raise WorkflowError(f"no work begins on data that have changed: {FATAL[0]}")
         os.environ["PITI_RUN"] = str(runs.remember(plan))

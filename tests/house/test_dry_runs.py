@@ -47,6 +47,16 @@ def test_short_names_and_files_are_targets():
     assert "all" not in found
 
 
+def test_what_would_take_this_machine_more_than_a_week_does_not_begin(tmp_path):
+    here = [f"results={tmp_path}/results", f"downloads={tmp_path}/downloads", "machine={gpus: 0}"]
+    asked = run("-m", "snakemake", f"{tmp_path}/results/table1.csv", "--cores", "1", "--config", *here)
+    assert asked.returncode == 1
+    assert re.search(
+        r"this run: found about [\d,]+ days of work for this machine \(no GPUs", asked.stdout + asked.stderr
+    )
+    assert not Path(tmp_path, "downloads").exists()
+
+
 def test_typed_settings_beat_a_configfile_beats_the_preset(tmp_path):
     file = tmp_path / "mine.yaml"
     file.write_text("{preset: smoke, results: results/file, downloads: results/elsewhere}")

@@ -8,11 +8,11 @@ Snakemake says the same, without the files, when it starts. Ends with exit code 
 
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from piti.cli import own
 from piti.config import Config
-from piti.plan import Plan, resolve
+from piti.plan import Artefact, Plan, resolve
 from piti.plan.cost import Costs
 from piti.plan.disk import file_systems
 from piti.plan.gpu import DEFAULT
@@ -61,6 +61,18 @@ def full(plan: Plan) -> Iterator[str]:
     todo = costs.todo(path for path in costs.by_path if path not in used)
     for found in file_systems(costs, (), todo.values()):
         yield from filter(None, [found.short and f"the disk will be full: {found.short}"])
+
+
+def too_long(costs: Costs, jobs: Iterable[Artefact], devices: int) -> str:
+    """A line where these jobs take this machine, with so many GPUs or none, longer than `machine.most_days`."""
+    hours, most = costs.left({artefact.path: artefact for artefact in jobs}), costs.machine.most_days
+    if not most or (days := hours / 24 / max(devices, 1)) <= most:
+        return ""
+    return (
+        f"found about {days:,.0f} days of work for this machine ({devices or 'no'} GPUs; {hours:,.0f} hours of "
+        f"one device, {costs.source}), expected at most {most:g} days. What takes them: `piti plan`; how a cluster does it: "
+        "docs/cluster.md. To begin all the same: `--config machine='{most_days: 0}'`"
+    )
 
 
 def unreadable(plan: Plan, read: bool) -> Iterator[str]:

@@ -300,6 +300,7 @@ class Machine:
     scratch: str = ""  # folder on a node's own disk, with its variables ($TMPDIR), into which each packing extracts
     keep_every: int = 0  # training steps between EMA weights that are kept beside the checkpoint; 0: none
     margin: float = 10  # minutes before the limit of its SLURM job at which a training saves and leaves
+    most_days: float = 7  # that a run may take on this machine, or it does not begin; 0: any number
     keep_checkpoints: bool = False  # whether `piti gc` leaves the checkpoints of trainings whose weights were exported
     requeue: bool = True  # whether such a job queues itself again (`scontrol requeue`), or leaves that to `retries`
 
