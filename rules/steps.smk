@@ -50,8 +50,9 @@ def gpus(resources):
 def command(step):
     """The command line of a step but for its output: its card, its files, and of its numbers what `machine` says."""
 
-    def line(wildcards, resources):
-        found, said = artefact(step.name, wildcards), vars(machine) | {"gpus": gpus(resources)}
+    def line(wildcards, threads, resources):
+        cpus = resources.get("cpus_per_task", threads)  # of a cluster's job, or of this machine
+        found, said = artefact(step.name, wildcards), vars(machine) | {"gpus": gpus(resources), "threads": cpus}
         numbers = {key: [+said[key]] for key in step.options if said.get(key) is not None}
         before = launch(found.card, resources) if step.name == "train" else []
         return shlex.join([*before, "python", *found.command({"plugins": settings.plugins} | numbers)])

@@ -7,7 +7,7 @@ from piti.run.command import step
 
 
 @step(leg="shards", makes="index.json")
-def run(card: PackCard, output: Path, root: Path) -> None:
+def run(card: PackCard, output: Path, root: Path, threads: int = 1) -> None:
     from piti.data.packing import pack
 
-    pack(card, root, output)
+    pack(card, root, output, threads)
