@@ -51,7 +51,7 @@ def command(step):
     """The command line of a step but for its output: its card, its files, and of its numbers what `machine` says."""
 
     def line(wildcards, threads, resources):
-        cpus = resources.get("cpus_per_task", threads)  # of a cluster's job, or of this machine
+        cpus = resources.get("cpus_per_task") or threads  # of a cluster's job, or of a rule here
         found, said = artefact(step.name, wildcards), vars(machine) | {"gpus": gpus(resources), "threads": cpus}
         numbers = {key: [+said[key]] for key in step.options if said.get(key) is not None}
         before = launch(found.card, resources) if step.name == "train" else []

@@ -249,7 +249,7 @@ class Machine:
     """How the work is done, never what comes out but for rounding: none of this is part of a card."""
 
     gpus: int | Literal["auto"] = "auto"  # GPUs of a training, other jobs take one; auto: 1 where there is one, else 0
-    threads: int = 1  # CPU threads a job
+    threads: int = 1  # CPUs a job: threads, or processes that read what is packed
     workers: int = 0  # data-loading processes a training job
     micro_batch: int = 16  # images on a device at once in training; the rest of the batch by accumulation
     sample_batch: int = 16  # images on a device at once in sampling, HED and feature extraction
