@@ -32,8 +32,7 @@ T = TypeVar("T")
 def pack(card: PackCard, root: Path, output: Path, threads: int = 1) -> None:
     """Write the shards of `card.kind` for one split of the data set below `root`; `output` is their index.
 
-    Files are read by so many processes, but annotations that are one file for all, gigabytes in memory, by this one.
-
+    Files are read by so many processes; annotations that are one file for all, gigabytes in memory, by this one alone.
     What differs from the published data set, and files that libjpeg finds damaged but decodes, is said and kept in the
     index: people work with subsets.
     Raises InputError for an empty split, records without what the kind needs, and unreadable files, all at once.
@@ -43,11 +42,8 @@ def pack(card: PackCard, root: Path, output: Path, threads: int = 1) -> None:
     remarks = [*found.remarks, *filter(None, [layouts.check_count(len(records), card.expected, where)])]
     by_id, form = {record.id: record for record in records}, stored(card.kind)
     with processes(1 if card.kind == "instances" else threads) as mapped:
-        if card.kind == "images":
-            images = [record.image for record in records]
-            said = progress(mapped(pictures.damage, images), f"{card.split} damage", len(images), unit="image")
-            damaged = [image.name for image, harm in zip(images, said, strict=True) if harm]
-            remarks += [f"{where}: damaged, as libjpeg says, and read all the same: {some(damaged)}"] if damaged else []
+        if card.kind == "images" and (names := damaged(records, card.split, mapped)):
+            remarks.append(f"{where}: damaged, as libjpeg says, and read all the same: {some(names)}")
         print(*remarks, sep="\n", file=sys.stderr)
 
         def make(ids: list[str]) -> np.ndarray:
@@ -70,6 +66,13 @@ def pack(card: PackCard, root: Path, output: Path, threads: int = 1) -> None:
             except InputError:
                 refuse(list(faults(card, records)), where)
                 raise
+
+
+def damaged(records: Sequence[Record], split: str, mapped: Callable) -> list[str]:
+    """The names of photographs that libjpeg finds damaged, in their order."""
+    images = [record.image for record in records]
+    said = progress(mapped(pictures.damage, images), f"{split} damage", len(images), unit="image")
+    return [image.name for image, harm in zip(images, said, strict=True) if harm]
 
 
 @contextlib.contextmanager
