@@ -50,8 +50,9 @@ def gpus(resources):
 def command(step):
     """The command line of a step but for its output: its card, its files, and of its options what `machine` says."""
 
-    def line(wildcards, resources):
-        found, said = artefact(step.name, wildcards), vars(machine) | {"gpus": gpus(resources)}
+    def line(wildcards, threads, resources):
+        cpus = resources.get("cpus_per_task") or threads  # of a cluster's job, or of a rule here
+        found, said = artefact(step.name, wildcards), vars(machine) | {"gpus": gpus(resources), "threads": cpus}
         known = {key: said[key] for key in step.options if said.get(key) not in (None, "")}
         more = {key: [value if isinstance(value, str) else +value] for key, value in known.items()}
         before = launch(step, found.card, resources) if step.computes else []

@@ -186,6 +186,20 @@ def test_the_steps_hear_how_many_gpus_their_job_has(resources, setting, launched
         assert {n for line in said[step] for n in re.findall(r" --gpus (\d+)", line) or [None]} == {expected}
 
 
+@pytest.mark.parametrize(("profile", "expected"), [({"set-resources": {"pack": {"cpus_per_task": 3}}}, "3"), ({}, "1")])
+def test_packing_hears_how_many_cpus_its_job_has(profile, expected, tmp_path):
+    """On this machine `machine.threads`, which is 1 as shipped."""
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(profile))
+    printed = dry_run("-p", "--profile", str(tmp_path), "table1", "--config", "preset=smoke")
+    assert set(re.findall(r"piti\.steps\.pack .* --threads (\d+)", printed)) == {expected}
+
+
+def test_a_number_need_not_be_whole():
+    printed = dry_run("-p", "table1", "--config", "preset=smoke", "machine={save_minutes: 0.5, compile: true}")
+    assert set(re.findall(r"piti\.steps\.train .* --save-minutes (\S+)", printed)) == {"0.5"}
+    assert set(re.findall(r"piti\.steps\.train .* --compile (\S+)", printed)) == {"1"}
+
+
 @pytest.mark.parametrize(
     ("setting", "line"),
     [

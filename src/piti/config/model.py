@@ -290,7 +290,7 @@ class Machine:
     """How the work is done, never what comes out but for rounding: none of this is part of a card."""
 
     gpus: int | Literal["auto"] = "auto"  # that jobs here share; auto: all there are; 0: compute on CPUs everywhere
-    threads: int = 1  # CPU threads a job
+    threads: int = 1  # CPUs a job: threads, or processes that read what is packed
     workers: int = 0  # data-loading processes a training job
     micro_batch: int = 16  # images on a device at once in training; the rest of the batch by accumulation
     sample_batch: int = 16  # images on a device at once in sampling, HED and feature extraction

@@ -8,11 +8,18 @@ from piti.run.command import step
 
 
 @step(leg="shards", makes="index.json")
-def run(card: PackCard, output: Path, root: Path | None = None, archives: list[Path] = (), scratch: str = "") -> None:
+def run(
+    card: PackCard,
+    output: Path,
+    root: Path | None = None,
+    archives: list[Path] = (),
+    scratch: str = "",
+    threads: int = 1,
+) -> None:
     """root: the data set's folder; or archives: extracted for this job alone, below the folder `scratch`."""
     from piti.data.packing import pack
     from piti.store.scratch import extracted
 
     place = extracted(dict(zip(archives, card.folders, strict=True)), scratch) if archives else None
     with place or contextlib.nullcontext(root) as folder:
-        pack(card, folder, output)
+        pack(card, folder, output, threads)
