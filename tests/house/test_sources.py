@@ -64,6 +64,20 @@ def test_only_downloads_ask_the_network():
         assert not fetches and "load_state_dict_from_url" not in name, place
 
 
+def test_no_lock_is_asked_of_a_file_system():
+    """Not every cluster's has any (piti.store.lease). HDF5 asks for one unless it is told not to, or opens no path."""
+    for place, node in nodes((ast.Import, ast.ImportFrom)):
+        modules = {alias.name for alias in node.names} if isinstance(node, ast.Import) else {node.module}
+        assert not modules & {"fcntl", "msvcrt"}, place
+    for place, name, call in calls():
+        unlocked = any(k.arg == "locking" and ast.unparse(k.value) == "False" for k in call.keywords)
+        assert name != "h5py.File" or unlocked or ast.unparse(call.args[0]) == "disk", place
+
+
+def test_ages_of_files_are_told_by_the_clock_of_their_file_system():
+    assert {place.split(":")[0] for place, name, _ in calls() if name == "time.time"} == {"src/piti/store/files.py"}
+
+
 def test_torch_loads_weights_only():
     for place, name, call in calls():
         if name == "torch.load":

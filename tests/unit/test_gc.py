@@ -133,6 +133,17 @@ def test_what_is_young_stays(piti):  # noqa: F811
     assert not folder.exists()
 
 
+@pytest.mark.parametrize("ahead", [-1e7, 1e7])
+def test_young_and_old_are_what_the_file_server_calls_so(piti, monkeypatch, ahead):  # noqa: F811
+    young, old = made(RESULTS / "models/x/0123456789", RESULTS / "models/y/0123456789")
+    os.utime(young / "file")
+    here = time.time
+    monkeypatch.setattr(time, "time", lambda: here() + ahead)
+    piti("gc", "--delete", "--empty")
+    assert young.exists() and not old.exists()
+    assert list(RESULTS.glob("bin/*/models/y/0123456789"))
+
+
 def hold(folder, ready, over):
     with exclusive(folder):
         ready.set()

@@ -12,7 +12,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -73,15 +75,16 @@ def test_steps_need_no_locks(tmp_path):
 def main(folder: Path) -> None:
     server = Server()
     serving = Process(server, [])
-    for answer in ANSWERS:
-        os.environ["LOCKS_ANSWER"] = str(answer)
-        for number, job in enumerate(jobs(folder / str(answer), server, answer == ANSWERS[0])):
-            for inject in (scenarios.twice_at_once, lambda *rest: scenarios.killed(signal.SIGKILL, *rest)):
-                scratch = folder / f"{answer}-{job.step}-{inject.__name__}"
-                scratch.mkdir()
-                inject(random.Random(number), job, scratch)
-            print("ok", job.step, answer)
-    serving.stop()
+    try:
+        for answer in ANSWERS:
+            os.environ["LOCKS_ANSWER"] = str(answer)
+            for number, job in enumerate(jobs(folder / str(answer), server, answer == ANSWERS[0])):
+                for inject in (scenarios.twice_at_once, partial(scenarios.killed, signal.SIGKILL)):
+                    scratch = Path(tempfile.mkdtemp(dir=folder))
+                    inject(random.Random(number), job, scratch)
+                print("ok", job.step, answer)
+    finally:
+        serving.stop()
 
 
 def jobs(folder: Path, server: Server, with_training: bool) -> Iterator[Job]:

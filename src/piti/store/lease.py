@@ -23,6 +23,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,6 +51,27 @@ class Found(NamedTuple):
         said = {"user": "somebody", "host": "an unknown machine", "since": "an unknown time"} | self.about
         who = f"job {said['job']}" if said.get("job") else f"process {said.get('pid', '?')}"
         return f"{who} of {said['user']} on {said['host']} since {said['since']}"
+
+
+@dataclass
+class Watch:
+    """What one who waits has seen of the holder."""
+
+    found: Found | None = None
+    touched: bool = False  # while we looked
+    quiet: float = 0.0  # seconds since then that we have slept: while a file system hangs, nobody can touch its files
+
+    def lives(self, found: Found, slept: float) -> bool | None:
+        """Whether the holder lives; None where that is not known yet."""
+        if found == self.found:
+            self.quiet += slept
+        else:
+            self.touched, self.quiet = bool(self.found) and found.file == self.found.file, 0.0
+        self.found, lives = found, _lives(found.about)
+        if lives is None and self.quiet > SPAN:
+            print(f"{found.file.parent}: left by {found}, taken over", file=sys.stderr)
+            return False
+        return True if lives is None and self.touched else lives
 
 
 @contextlib.contextmanager
@@ -105,30 +127,22 @@ def lease(path: str | Path, patience: float = math.inf) -> Iterator[None]:
 
 def _acquire(path: Path, patience: float) -> Path:
     """Wait for a lease of our own; return its file."""
-    seen, touched, told = None, False, False
-    quiet, waited, pause = 0.0, 0.0, 0.01
+    watch, waited, pause, told = Watch(), 0.0, 0.0, False
     while True:
-        found = _found(path)
-        if not found and (mine := _taken(path)):
-            return mine
-        if found:
-            if found != seen:
-                touched, quiet = bool(seen) and found.file == seen.file, 0.0
-            seen, lives = found, _lives(found.about)
-            if lives is None and quiet > SPAN:
-                print(f"{path}: left by {found}, taken over", file=sys.stderr)
-                lives = False
-            if lives is False:
-                _end(found.file)
-                continue
-            if (lives or touched) and waited >= patience:
-                raise Held(f"{path}: in use by {found}")
-            if waited > WORD and not told:
-                print(f"{path}: in use by {found}; waiting for it", file=sys.stderr, flush=True)
-                told = True
+        if not (found := _found(path)):
+            if mine := _taken(path):
+                return mine
+        elif (lives := watch.lives(found, pause)) is False:
+            _end(found.file)
+            continue
+        elif lives and waited >= patience:
+            raise Held(f"{path}: in use by {found}")
+        elif waited > WORD and not told:
+            print(f"{path}: in use by {found}; waiting for it", file=sys.stderr, flush=True)
+            told = True
+        pause = min(1.5 * pause + 0.01, POLL)
         time.sleep(pause)
-        # what was slept, not what a clock says: while the file system itself stands still, nobody can touch anything
-        waited, quiet, pause = waited + pause, quiet + pause, min(1.5 * pause, POLL)
+        waited += pause
 
 
 def _taken(path: Path) -> Path | None:
@@ -154,7 +168,7 @@ def _taken(path: Path) -> Path | None:
 def _found(path: Path) -> Found | None:
     """The lease that somebody has."""
     try:
-        (name,) = os.listdir(path)
+        (name,) = (name for name in os.listdir(path) if not name.startswith(".nfs"))  # removed, but still being read
         with open(path / name) as handle:  # opened, because then a file system of a network asks its server
             touched = os.fstat(handle.fileno()).st_mtime
             text = handle.read()
