@@ -26,7 +26,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace, config: Config) -> None:
     plan, *_ = resolve(config)
-    for line in remarks(plan):
+    for line in (*remarks(plan), *full(plan)):
         print(line)
     refuse(list(unreadable(plan, arguments.read)), "data sets")
 

@@ -8,6 +8,7 @@ configuration says: work counted on the real networks, as a GPU would take for i
 of what has been trained in the results folder, as it went.
 """
 
+import os
 from argparse import ArgumentParser, Namespace
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from piti.cards import Card, DownloadCard, TrainCard
 from piti.config import Config
 from piti.plan import Artefact, report, resolve
 from piti.plan.cost import CPU, Costs, sized
-from piti.plan.disk import ENDLESS, expected, extracted, file_systems, folders
+from piti.plan.disk import ENDLESS, expected, extracted, file_systems, folders, free
 from piti.plan.gpu import GPUS
 from piti.plan.host import need
 from piti.plan.memory import fits, peak, remedies
@@ -136,8 +137,8 @@ def disk(costs: Costs, wanted: dict[str, Artefact]) -> Iterator[str]:
     for leg in (leg for leg in LEGS if leg in found):
         unknown = f"  and {found[leg].unknown} of unknown size" if found[leg].unknown else ""
         yield f"{leg:<18}{found[leg].expected / 1e9:>10,.2f}{found[leg].there / 1e9:>10,.2f}{unknown}"
-    expected, there = (sum(getattr(folder, part) for folder in found.values()) for part in ("expected", "there"))
-    yield f"{'sum':<18}{expected / 1e9:>10,.2f}{there / 1e9:>10,.2f}"
+    whole, there = (sum(getattr(folder, part) for folder in found.values()) for part in ("expected", "there"))
+    yield f"{'sum':<18}{whole / 1e9:>10,.2f}{there / 1e9:>10,.2f}"
 
 
 def highest(costs: Costs, wanted: dict[str, Artefact], todo: dict[str, Artefact]) -> Iterator[str]:
@@ -149,12 +150,14 @@ def highest(costs: Costs, wanted: dict[str, Artefact], todo: dict[str, Artefact]
         counts = ["?" if room.files == ENDLESS else f"{room.files:,}" for room in rooms]
         yield f"{'  files':<32}" + "".join(f"{count:>12}" for count in counts)
         yield from filter(None, [found.short and f"will not fit: {found.short}"])
-    unpacked = {step: [extracted(costs, a) for a in wanted.values() if a.step == step] for step in ("extract", "pack")}
-    if unpacked["extract"]:
+    if any(artefact.step == "extract" for artefact in wanted.values()):
         yield "highest: with every archive extracted at once, and the largest checkpoint beside its next"
-    if most := max((room.bytes for room in unpacked["pack"]), default=0):
-        number = max(room.files for room in unpacked["pack"])
-        yield f"scratch: a packing takes at most {most / 1e9:,.1f} GB and {number:,} files on its node"
+    if place := costs.machine.scratch:
+        rooms = [extracted(costs, artefact) for artefact in wanted.values() if artefact.step == "pack"]
+        size, number = (max((getattr(room, part) for room in rooms), default=0) for part in ("bytes", "files"))
+        yield f"scratch: a packing takes at most {size / 1e9:,.1f} GB and {number:,} files of {place} on its node"
+        if Path(here := os.path.expandvars(place)).is_dir():
+            yield f"  here that is {here}, with {free(Path(here)).bytes / 1e9:,.1f} GB free"
 
 
 def missing(costs: Costs, tables: dict[str, Artefact], todo: dict[str, Artefact]) -> Iterator[str]:
