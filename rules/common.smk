@@ -23,7 +23,7 @@ from piti.run.launch import gpus_of
 from piti.plan import report as plan_report, resolve, runs  # `report` is Snakemake's own word
 from piti.plan.cost import Costs
 from piti.plan.gpu import DEFAULT
-from piti.plan.jobs import asked
+from piti.plan.jobs import asked, here
 from piti.plan.models import trained
 from piti.plan.steps import STEPS
 
@@ -33,6 +33,7 @@ try:
     submitted = runs.recall(Path(SUBMITTED)) if SUBMITTED else None
     settings = submitted.config if submitted else load(config, Path(workflow.basedir) / "config")
     plan, planned_tables, planned_figures = resolve(settings)
+    local = here(settings.jobs)
 except InputError as error:
     raise WorkflowError(f"configuration: {error}")
 

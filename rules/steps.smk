@@ -94,7 +94,7 @@ def resources(step):
 
         return value
 
-    if step.local:
+    if step.name in local:
         return {}
     said = {key for row in ("", *settings.jobs.models) for key in asked(settings.jobs, step.name, row)}
     return {key: ask(key) for key in said | ({"gpu"} if step.computes else set())}
@@ -116,7 +116,7 @@ for step in STEPS.values():
         benchmark:
             f"{RESULTS}/benchmarks/{step.name}/{{name}}/{{digest}}.jsonl"
         priority: urgency(step)
-        localrule: step.local
+        localrule: step.name in local
         conda:
             f"../envs/{step.environment}.yaml"
         threads: machine.threads
