@@ -57,11 +57,13 @@ RESULTS = settings.results
 DOWNLOADS = settings.downloads
 AHEAD = Costs(plan, DEFAULT).ahead()
 NOW = tempfile.NamedTemporaryFile(prefix="piti-")  # goes with this process; see `outdated`
-GPUS = len(visible(os.environ) if present() else ()) if machine.gpus == "auto" else machine.gpus
 
 # Jobs on this machine share its GPUs: no more are started than it has GPUs for. `--jobs` may be for another machine.
-if GPUS and workflow.is_main_process and workflow.resource_settings.nodes is None:
-    workflow.global_resources.setdefault("gpu", GPUS)
+GPUS = 0
+if workflow.is_main_process:
+    GPUS = machine.gpus if machine.gpus != "auto" else len(visible(os.environ) if present() else ())
+    if GPUS and workflow.resource_settings.nodes is None:
+        workflow.global_resources.setdefault("gpu", GPUS)
 
 
 wildcard_constraints:

@@ -78,8 +78,9 @@ def made(step):
 
 
 def elsewhere():
-    """Whether jobs are submitted, or this is one that was. Snakemake has threads wait for those, in a dry run too."""
-    return not workflow.is_main_process or workflow.use_threads
+    """Whether jobs are submitted, or this is one that was. Snakemake has threads wait for those, in a dry run too; without
+    execution settings it runs nothing (`--summary`)."""
+    return not workflow.is_main_process or (workflow.execution_settings is not None and workflow.use_threads)
 
 
 def resources(step):

@@ -68,6 +68,13 @@ def test_the_readmes_recipes(preset, tmp_path):
     assert "/models/my_row-ade20k_mask/" in printed and "/models/spade-mine_mask/" in printed
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [["--detailed-summary"], ["--rulegraph", "dot"]])
+def test_snakemake_shows_what_there_is_without_running_anything(how):
+    asked = run("-m", "snakemake", "table1", *how, "--config", "preset=smoke")
+    assert asked.returncode == 0 and "train" in asked.stdout, asked.stderr
+
+
 def test_slurm_profile():
     assert jobs(dry_run("--profile", "slurm", "all"))["train"]
 
