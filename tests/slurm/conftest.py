@@ -23,6 +23,25 @@ from tests.slurm import cluster
 ROOT = Path(__file__).parents[2]
 TRAINING = {"steps": 80, "batch": 4}
 LONG = {"steps": 250, "batch": 4}  # longer than the 3 s that its job leaves it
+# What jobs ask for instead of what is shipped: sizes for one small machine, and who is disturbed how.
+SMALL = {"mem_mb": 2000, "runtime": 10, "cpus_per_task": 2}
+JOBS = {
+    "default": SMALL,
+    "computing": SMALL,
+    "steps": {
+        **dict.fromkeys(load({}, ROOT / "config").jobs.steps, SMALL),
+        "train": SMALL | {"cpus_per_task": 3},
+    },
+    "models": {
+        "prior_base": {"slurm_partition": "spare"},
+        "continuation": {"slurm_partition": "lent"},
+        "stage1": {"runtime": 3},
+        "pix2pixhd": {"cpus_per_task": 3},
+        "wide": {"slurm_partition": "wide", "gres": "gpu:1", "nodes": 2},
+    },
+}
+# Over its memory at its first attempt: what only an expression says stands in a profile, which wins.
+MEMORY = "200 if wildcards.name.startswith('upsampler') and attempt == 1 else 3000"
 CONFIG = {
     "preset": "smoke",
     "min_images": 8,
@@ -65,27 +84,9 @@ CONFIG = {
             "paper": {},
         },
     },
+    "jobs": JOBS,
     "machine": {"save_every": 10, "log_every": 10, "margin": 2.95, "gpus": 0},  # the cluster's GPUs are pretended ones
 }
-# What jobs ask for instead of what is shipped: sizes for one small machine, and who is disturbed how.
-SMALL = {"mem_mb": 2000, "runtime": 10, "cpus_per_task": 2}
-JOBS = {
-    "default": SMALL,
-    "computing": SMALL,
-    "steps": {
-        **dict.fromkeys(load({}, ROOT / "config").jobs.steps, SMALL),
-        "train": SMALL | {"cpus_per_task": 3},
-    },
-    "models": {
-        "prior_base": {"slurm_partition": "spare"},
-        "continuation": {"slurm_partition": "lent"},
-        "stage1": {"runtime": 3},
-        "pix2pixhd": {"cpus_per_task": 3},
-        "wide": {"slurm_partition": "wide", "gres": "gpu:1", "nodes": 2},
-    },
-}
-# Over its memory at its first attempt: what only an expression says stands in a profile, which wins.
-MEMORY = "200 if wildcards.name.startswith('upsampler') and attempt == 1 else 3000"
 
 
 @dataclass
@@ -120,7 +121,7 @@ def clone(tmp_path_factory) -> Path:
 
 def snakemake(clone: Path, results: str, *arguments: str) -> tuple[int, str]:
     """Exit code and output of a run in the clone."""
-    settings = CONFIG | {"results": results, "downloads": "downloads", "jobs": JOBS}
+    settings = CONFIG | {"results": results, "downloads": "downloads"}
     plan, *_ = resolve(load(settings, clone / "config"))
     (wide,) = (a.path for a in plan.artefacts.values() if a.step == "train" and a.name.startswith("wide"))
     (clone / f"{results}.yaml").write_text(yaml.safe_dump(settings))
