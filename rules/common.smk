@@ -24,7 +24,7 @@ from piti.run.launch import gpus_of
 from piti.plan import report as plan_report, resolve, runs  # `report` is Snakemake's own word
 from piti.plan.cost import CPU, Costs
 from piti.plan.gpu import DEFAULT
-from piti.plan.jobs import asked
+from piti.plan.jobs import asked, here
 from piti.plan.models import trained
 from piti.plan.steps import STEPS
 
@@ -34,6 +34,7 @@ try:
     submitted = runs.recall(Path(SUBMITTED)) if SUBMITTED else None
     settings = submitted.config if submitted else load(config, Path(workflow.basedir) / "config")
     plan, planned_tables, planned_figures = resolve(settings)
+    local = here(settings.jobs)
 except InputError as error:
     raise WorkflowError(f"configuration: {error}")
 
@@ -57,11 +58,13 @@ RESULTS = settings.results
 DOWNLOADS = settings.downloads
 AHEAD = Costs(plan, DEFAULT).ahead()
 NOW = tempfile.NamedTemporaryFile(prefix="piti-")  # goes with this process; see `outdated`
-GPUS = len(visible(os.environ) if present() else ()) if machine.gpus == "auto" else machine.gpus
 
 # Jobs on this machine share its GPUs: no more are started than it has GPUs for. `--jobs` may be for another machine.
-if GPUS and workflow.is_main_process and workflow.resource_settings.nodes is None:
-    workflow.global_resources.setdefault("gpu", GPUS)
+GPUS = 0
+if workflow.is_main_process:
+    GPUS = machine.gpus if machine.gpus != "auto" else len(visible(os.environ) if present() else ())
+    if GPUS and workflow.resource_settings.nodes is None:
+        workflow.global_resources.setdefault("gpu", GPUS)
 
 
 def with_tails(record):

@@ -80,8 +80,9 @@ def made(step):
 
 
 def elsewhere():
-    """Whether jobs are submitted, or this is one that was. Snakemake has threads wait for those, in a dry run too."""
-    return not workflow.is_main_process or workflow.use_threads
+    """Whether jobs are submitted, or this is one that was. Snakemake has threads wait for those, in a dry run too; without
+    execution settings it runs nothing (`--summary`)."""
+    return not workflow.is_main_process or (workflow.execution_settings is not None and workflow.use_threads)
 
 
 def resources(step):
@@ -96,7 +97,7 @@ def resources(step):
 
         return value
 
-    if step.local:
+    if step.name in local:
         return {}
     said = {key for row in ("", *settings.jobs.models) for key in asked(settings.jobs, step.name, row)}
     return {key: ask(key) for key in said | ({"gpu"} if step.computes else set())}
@@ -118,7 +119,7 @@ for step in STEPS.values():
         benchmark:
             f"{RESULTS}/benchmarks/{step.name}/{{name}}/{{digest}}.jsonl"
         priority: urgency(step)
-        localrule: step.local
+        localrule: step.name in local
         conda:
             f"../envs/{step.environment}.yaml"
         threads: machine.threads

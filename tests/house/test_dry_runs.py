@@ -16,6 +16,7 @@ from PIL import Image
 from piti.config import load
 from piti.data.packing import pack
 from piti.plan import resolve
+from piti.plan.steps import STEPS
 from tests.house import ROOT, run
 
 
@@ -76,6 +77,13 @@ def test_the_readmes_recipes(preset, tmp_path):
         file.write_text(recipe)
     printed = dry_run("table3b", "mine", "--configfile", *map(str, files), "--config", f"preset={preset}")
     assert "/models/my_row-ade20k_mask/" in printed and "/models/spade-mine_mask/" in printed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [["--detailed-summary"], ["--rulegraph", "dot"]])
+def test_snakemake_shows_what_there_is_without_running_anything(how):
+    asked = run("-m", "snakemake", "table1", *how, "--config", "preset=smoke")
+    assert asked.returncode == 0 and "train" in asked.stdout, asked.stderr
 
 
 def test_slurm_profile():
@@ -153,6 +161,15 @@ def test_the_steps_hear_of_plugins():
     printed = dry_run("-p", "table1", "--config", "preset=smoke", "plugins=[colorsys]")  # any module will do
     lines = re.findall(r"python -m piti\.steps\.\w+ .*", printed)
     assert lines and all(" --plugins colorsys " in line for line in lines)
+
+
+def test_what_computes_is_launched_and_told_when_to_leave_if_it_can():
+    printed = dry_run("-p", "--profile", "slurm", "all", "--config", "preset=smoke")
+    before = {name: words for words, name in re.findall(r"(python -m .*?)piti\.steps\.(\w+)", printed)}
+    assert len(before) > 15
+    for name, words in before.items():
+        assert ("piti.run.launch" in words) == STEPS[name].computes, name
+        assert (" --margin " in words) == ("minutes" in STEPS[name].options), name
 
 
 NO_GPU = not glob("/dev/nvidia[0-9]*")

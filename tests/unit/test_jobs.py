@@ -4,8 +4,9 @@ import pytest
 from tests.house import ROOT
 
 from piti.config import load
-from piti.plan import resolve, runs
-from piti.plan.jobs import asked
+from piti.plan import report, resolve, runs
+from piti.plan.jobs import asked, here
+from piti.plan.steps import STEPS
 from piti.store.files import InputError
 
 JOBS = {
@@ -50,6 +51,7 @@ def test_pix2pixhd_takes_one_gpu_whatever_trainings_take():
     [
         ({"steps": {"trian": {"gpu": 1}}}, "jobs.steps: found 'trian', expected one of .*; nearest: train"),
         ({"models": {"pix2pixh": {"gpu": 1}}}, "jobs.models: unknown key 'pix2pixh'; nearest valid key: pix2pixhd"),
+        ({"here": ["socre"]}, "jobs.here.0.: found 'socre', expected one of .*; nearest: score"),
         ({"default": {"mem_bm": 1}}, "jobs.default: unknown key 'mem_bm'; nearest valid key: mem_mb"),
         (
             {"steps": {"score": {"runtime": "1 day"}}},
@@ -61,6 +63,24 @@ def test_pix2pixhd_takes_one_gpu_whatever_trainings_take():
 def test_a_name_that_nothing_has_is_refused_with_the_nearest(jobs, line):
     with pytest.raises(InputError, match=line):
         said("score", jobs=jobs)
+
+
+def test_only_work_on_cpus_is_kept_here():
+    jobs = load({"jobs": {"here": ["score", "pack"]}}, ROOT / "config").jobs
+    assert here(jobs) == {"score", "pack"} | {name for name, step in STEPS.items() if step.local}
+    with pytest.raises(InputError, match=r"jobs\.here: found sample, which computes on a GPU, expected steps on CPUs"):
+        here(load({"jobs": {"here": ["sample"]}}, ROOT / "config").jobs)
+
+
+@pytest.mark.parametrize(
+    ("kept", "submitted"), [([], 304), (["score", "convert_weights"], 243), (["score", "convert_weights", "pack"], 220)]
+)
+def test_how_many_of_the_papers_jobs_are_submitted(kept, submitted):
+    """As docs/cluster.md says it: of 352."""
+    plan, *shown = resolve(config := load({"jobs": {"here": kept}}, ROOT / "config"))
+    report(plan, *shown)
+    assert len(plan.artefacts) == 352
+    assert sum(step not in here(config.jobs) for step, _ in plan.artefacts) == submitted
 
 
 def test_a_job_that_was_submitted_asks_the_same(tmp_path):

@@ -283,6 +283,7 @@ class Jobs:
     computing: Asked = Asked()  # of a step that computes on a GPU
     steps: dict[StepName, Asked] = field(default_factory=dict)  # of one step
     models: dict[Row, Asked] = field(default_factory=dict)  # the trainings of one row
+    here: tuple[StepName, ...] = ()  # steps on CPUs that are not submitted: their jobs share what Snakemake runs in
 
 
 @dataclass(frozen=True)

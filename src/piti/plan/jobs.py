@@ -5,6 +5,15 @@ The rules ask here, and so may whoever says it beforehand.
 
 from piti.config import Jobs
 from piti.plan.steps import STEPS
+from piti.store.files import InputError
+
+
+def here(jobs: Jobs) -> set[str]:
+    """The steps whose jobs run where Snakemake was started. Raises InputError for one that takes a GPU."""
+    for name in jobs.here:
+        if STEPS[name].computes:
+            raise InputError(f"jobs.here: found {name}, which computes on a GPU, expected steps on CPUs")
+    return {name for name, step in STEPS.items() if step.local} | {*jobs.here}
 
 
 def asked(jobs: Jobs, step: str, name: str) -> dict[str, int | str]:

@@ -38,7 +38,10 @@ def parts(listed: str) -> list[str]:
 
 
 def visible(environment: Mapping[str, str]) -> list[str]:
-    """Those that processes may use: what CUDA_VISIBLE_DEVICES names, up to the first word that names none; else all."""
+    """Those that processes may use: what CUDA_VISIBLE_DEVICES names, up to the first word that names none; else all.
+
+    A number is nvidia-smi's. CUDA itself may count unlike GPUs otherwise; by UUID there is one way.
+    """
     if (chosen := environment.get("CUDA_VISIBLE_DEVICES")) is None:
         return present()
     names = []
