@@ -72,10 +72,10 @@ class Executor(Slurm):
             super().run_job(job)
 
     def same(self, job, known: dict[str, Said]) -> str | None:
-        """The SLURM job that makes the same, queued or running. Not of an array: its tasks share one comment."""
+        """The first SLURM job that makes the same, queued or running. None of an array: its tasks share one comment."""
         wanted = makes(job)
         found = (number for number, said in known.items() if said.makes == wanted and said.state not in OVER)
-        return next(filter(str.isdigit, found), None)
+        return min(filter(str.isdigit, found), key=int, default=None)
 
     async def check_active_jobs(self, active_jobs: list[SubmittedJobInfo]) -> AsyncIterator[SubmittedJobInfo]:
         """Report the jobs that are over, yield the others."""
