@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -121,7 +122,7 @@ def proctrack() -> str:
 @contextlib.contextmanager
 def cluster(*shared: Path, accounting: bool = False) -> Iterator[Path]:
     """A cluster with the nodes and partitions above, as long as the block lasts; the folder of its logs. Jobs find what
-    they need in the shared folders."""
+    they need in the shared folders, and the Python of this process."""
     os.environ["PATH"] += ":/usr/sbin:/sbin"
     folder = Path(tempfile.mkdtemp(prefix="slurm-"))  # munge wants one whose parents anyone may enter
     try:
@@ -134,7 +135,7 @@ def cluster(*shared: Path, accounting: bool = False) -> Iterator[Path]:
             _start_database(folder)
         start_controller(folder)
         _run("slurmd", "-f", str(folder / "slurm.conf"), "-N", "gpu1")
-        _run("unshare", "--mount", "sh", "-c", APART, "sh", str(folder), *map(str, shared))
+        _run("unshare", "--mount", "sh", "-c", APART, "sh", str(folder), sys.prefix, *map(str, shared))
         _until(lambda: _run("sinfo", "-h", "-N", "-o", "%t").split().count("idle") >= len(NODES), 60)
         if accounting:
             _run("sacctmgr", "--immediate", "add", "account", "default")
