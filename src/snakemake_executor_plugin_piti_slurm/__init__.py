@@ -27,15 +27,14 @@ __all__ = ["Executor", "ExecutorSettings", "common_settings"]
 
 GONE = "gone"  # squeue knows it no longer
 DOUBTFUL = {GONE, "PREEMPTED", "NODE_FAIL"}  # SLURM may queue it again: over when said twice
-FAILED = {"BOOT_FAIL", "CANCELLED", "DEADLINE", "FAILED", "OUT_OF_MEMORY", "TIMEOUT"}
-OVER = {"COMPLETED", *FAILED, *DOUBTFUL}
+OVER = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "DEADLINE", "OUT_OF_MEMORY", "BOOT_FAIL", *DOUBTFUL}
 
 
 class Said(NamedTuple):
-    """What squeue says of a job."""
+    """What squeue says of a job: its state, and in its comment what it makes."""
 
     state: str
-    makes: str  # as the function below has it
+    makes: str
 
 
 class Executor(Slurm):
