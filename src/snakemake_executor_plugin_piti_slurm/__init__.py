@@ -27,15 +27,14 @@ __all__ = ["Executor", "ExecutorSettings", "common_settings"]
 
 GONE = "gone"  # squeue knows it no longer
 DOUBTFUL = {GONE, "PREEMPTED", "NODE_FAIL"}  # SLURM may queue it again: over when said twice
-FAILED = {"BOOT_FAIL", "CANCELLED", "DEADLINE", "FAILED", "OUT_OF_MEMORY", "TIMEOUT"}
-OVER = {"COMPLETED", *FAILED, *DOUBTFUL}
+OVER = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "DEADLINE", "OUT_OF_MEMORY", "BOOT_FAIL", *DOUBTFUL}
 
 
 class Said(NamedTuple):
-    """What squeue says of a job."""
+    """What squeue says of a job: its state, and in its comment what it makes."""
 
     state: str
-    makes: str  # as the function below has it
+    makes: str
 
 
 class Executor(Slurm):
@@ -72,10 +71,10 @@ class Executor(Slurm):
             super().run_job(job)
 
     def same(self, job, known: dict[str, Said]) -> str | None:
-        """The SLURM job that makes the same, queued or running. Not of an array: its tasks share one comment."""
+        """The first SLURM job that makes the same, queued or running. None of an array: its tasks share one comment."""
         wanted = makes(job)
         found = (number for number, said in known.items() if said.makes == wanted and said.state not in OVER)
-        return next(filter(str.isdigit, found), None)
+        return min(filter(str.isdigit, found), key=int, default=None)
 
     async def check_active_jobs(self, active_jobs: list[SubmittedJobInfo]) -> AsyncIterator[SubmittedJobInfo]:
         """Report the jobs that are over, yield the others."""

@@ -167,7 +167,7 @@ def undisturbed(clone) -> Done:
 def disturbed(clone, undisturbed) -> Done:
     """The same through `snakemake --profile slurm`, on a cluster as it is; and the table that cannot be made."""
     seen, over = {}, threading.Event()
-    with cluster.cluster():
+    with cluster.cluster(clone):
         watcher = threading.Thread(target=watch, args=(clone / "storm", seen, over))
         watcher.start()
         try:

@@ -45,7 +45,7 @@ def done(clone, undisturbed, tmp_path_factory) -> Done:
     def all_have_jobs() -> bool:
         return log.exists() and all(jobs(log.read_text(), name) for name in NAMES)
 
-    with cluster.cluster(min_job_age=2) as folder:
+    with cluster.cluster(clone, other, results, accounting=cluster.accounting()) as folder:
         with started(other, "theirs", theirs, "--profile", "slurm", "--", *wanted_there.values()) as second:
             with started(*run) as first:
                 until(all_have_jobs)
@@ -83,13 +83,8 @@ def test_all_of_it_is_made(done):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_started_again_snakemake_follows_the_jobs_that_it_finds(done, name):
-    assert jobs(done.ours, name) == jobs(done.killed, name)
+    assert jobs(done.ours, name) <= jobs(done.killed, name) | jobs(done.theirs, name)
     assert "submitted with SLURM jobid" not in done.ours
-
-
-def test_of_two_people_one_submits_what_both_want(done):
-    assert jobs(done.theirs, "prior_base") == jobs(done.ours, "prior_base")
-    assert jobs(done.theirs, "prior_upsampler") != jobs(done.ours, "prior_upsampler")
 
 
 def test_a_controller_that_does_not_answer_is_said_once(done):
@@ -102,3 +97,8 @@ def test_every_training_ends_in_the_same_bytes(done, undisturbed, name):
     here, quiet = Path(done.weights[name]).parent, folder_of(undisturbed, name)
     for file in ("weights.safetensors", "curve.csv"):
         assert (here / file).read_bytes() == (quiet / file).read_bytes(), file
+
+
+@pytest.mark.skipif(not cluster.accounting(), reason="no slurmdbd, its MySQL plugin and mariadb-server")
+def test_what_slurm_forgets_its_accounting_database_knows(done):
+    assert "SLURM knows job" not in done.ours + done.theirs
