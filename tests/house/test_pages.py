@@ -40,6 +40,12 @@ def test_the_readme_is_short():
     assert len((ROOT / "README.md").read_text().split()) <= 1000
 
 
+def test_one_version_is_said():
+    said = {name: (ROOT / name).read_text() for name in ("pyproject.toml", "CITATION.cff", "CHANGELOG.md")}
+    patterns = (r'^version = "(.+)"', r"^version: (.+)", r"^## \[(?!Unreleased)(.+)\]")
+    assert len({re.search(pattern, said[name], re.M)[1] for name, pattern in zip(said, patterns, strict=True)}) == 1
+
+
 def test_the_index_names_every_page():
     tracked = {f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")} - {"docs/README.md"}
     assert tracked == {f"docs/{link}" for link in links(ROOT / "docs/README.md") if "/" not in link}
