@@ -18,6 +18,7 @@ from piti.data.packing import pack
 from piti.plan import resolve
 from piti.plan.steps import STEPS
 from tests.house import ROOT, run
+from tests.house.pages import yaml as yaml_of
 
 
 def dry_run(*arguments: str) -> str:
@@ -69,9 +70,9 @@ def test_typed_settings_beat_a_configfile_beats_the_preset(tmp_path):
 
 
 @pytest.mark.parametrize("preset", ["paper", "smoke"])
-def test_the_readmes_recipes(preset, tmp_path):
-    """An ablation and a data set, as the README has them, in a file of one's own."""
-    recipes = re.findall(r"^  ```yaml\n(.*?)^  ```$", (ROOT / "README.md").read_text(), re.M | re.S)
+def test_the_recipes(preset, tmp_path):
+    """An ablation and a data set, as the pages have them, in a file of one's own."""
+    recipes = yaml_of("docs/add-something.md", "my_row") + yaml_of("docs/own-data.md", "mine_mask")
     files = [tmp_path / "ablation.yaml", tmp_path / "dataset.yaml"]
     for file, recipe in zip(files, recipes, strict=True):
         file.write_text(recipe)

@@ -3,7 +3,7 @@
   piti check            names, counts, splits: seconds
   piti check --read     every file too, as packing will read it; all bad ones are named
 
-Snakemake says the same, without the files, when it starts. Ends with exit code 2 where something would be refused.
+When Snakemake starts it says the same, but reads no files. Exit code 2 means that something would be refused.
 """
 
 import sys

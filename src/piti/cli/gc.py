@@ -1,10 +1,10 @@
-"""List, and with --delete put into the bin, what no configuration refers to.
+"""List what no configuration refers to; with --delete, move it into a bin.
 
-Asked are this configuration, those of --also, and every one of which a run is remembered here (see --forget).
-What is in use or younger than --age stays. The bin is the folder `bin` of the results: move back what was wanted, and
-empty it with --empty. The checkpoint of a finished training goes once its weights were exported (`piti export`), unless
-one of these configurations has `machine.keep_checkpoints`; with --checkpoints all of them go. Downloads are shared by
-all presets and left alone, unless --downloads asks for those that nobody refers to.
+Configurations are this one, those of --also, and those of every run that is remembered here (see --forget). What is in
+use or younger than --age stays. The bin is the folder `bin` of the results: move back what you want, and empty it with
+--empty. The checkpoint of a finished training goes once its weights were exported (`piti export`), unless one of these
+configurations has `machine.keep_checkpoints`; with --checkpoints all of them go. Downloads serve all presets and stay,
+unless --downloads asks for those that nobody refers to.
 """
 
 import contextlib
@@ -46,11 +46,11 @@ class Found(NamedTuple):
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--delete", action="store_true", help="move them into the bin")
-    parser.add_argument("--also", nargs="+", type=Path, default=[], metavar="FILE", help="further --configfile, to ask")
-    parser.add_argument("--age", type=float, default=7, metavar="DAYS", help="what is younger stays (7)")
+    parser.add_argument("--also", nargs="+", type=Path, default=[], metavar="FILE", help="further configurations")
+    parser.add_argument("--age", type=float, default=7, metavar="DAYS", help="keep what is younger (7)")
     parser.add_argument("--checkpoints", action="store_true", help="checkpoints of all finished trainings too")
     parser.add_argument("--downloads", action="store_true", help="downloads too")
-    parser.add_argument("--forget", nargs="+", default=[], metavar="RUN", help="runs that are not asked any more")
+    parser.add_argument("--forget", nargs="+", default=[], metavar="RUN", help="runs that count no longer")
     parser.add_argument("--empty", action="store_true", help="remove for good what has been in the bin for --age days")
 
 

@@ -1,7 +1,7 @@
-"""Take what somebody else has exported into this results folder, every file compared with its checksum and its card.
+"""Copy what somebody else has exported into this results folder; compare every file with its checksum and its card.
 
-Only what is whole is taken, and nothing that is finished here is replaced. Whether this configuration asks for it is
-said by `piti plan`: what has the same digest is not made again.
+Only what is whole is copied, and nothing that is finished here is replaced. What has the digest that this configuration
+asks for is not made again; `piti plan` shows what is still to do.
 """
 
 import re
@@ -18,7 +18,7 @@ NAMED = re.compile(rf"((?:{'|'.join(LEGS)})/\w[\w.+%-]*/([0-9a-f]{{10}}))/([\w+%
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path, help="that `piti export` has made, or a copy of it")
+    parser.add_argument("folder", type=Path, help="made by `piti export`, or a copy of it")
 
 
 def run(arguments: Namespace, config: Config) -> None:

@@ -3,9 +3,9 @@
   piti plan                       everything
   piti plan table3a --gpu H100    one table, on other GPUs
 
-Reads the configuration and the results folder; makes nothing. Times are those of one device, in the precision that the
-configuration says: work counted on the real networks, as a GPU would take for it by its data sheet (piti.plan.gpu), or,
-of what has been trained in the results folder, as it went.
+It reads the configuration and the results folder, and makes nothing. Times are those of one device, in the precision
+that the configuration says. They are modelled: work is counted on the real networks, and a GPU is taken to be as fast
+as its data sheet allows (piti.plan.gpu). Once trainings have finished in the results folder, their own times count.
 """
 
 import os
@@ -33,7 +33,7 @@ LEGS = ("downloads", "weights", "data", "shards", "sketches", "models", "sampled
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("target", nargs="?", metavar="TABLE", help="a table or figure; everything if not given")
     names = ", ".join((*GPUS, CPU))
-    parser.add_argument("--gpu", metavar="NAME", help=f"times as modelled for it, not as measured here: {names}")
+    parser.add_argument("--gpu", metavar="NAME", help=f"modelled times of this device: {names}")
 
 
 def run(arguments: Namespace, config: Config) -> None:

@@ -1,6 +1,6 @@
-"""Make everything of a configuration by Snakemake, under a lock of its own; say how long it takes, and what it cost.
+"""Make everything of a configuration by Snakemake; say how long the rest takes, and at the end what it cost.
 
-Whatever an earlier run left when it was killed (Snakemake's lock, incomplete files) is cleared up and finished.
+When an earlier run was killed, what it left (Snakemake's lock, incomplete files) is cleared up and finished.
 
     make reproduce          is          piti reproduce --config preset=smoke
 """
