@@ -97,6 +97,12 @@ def test_a_thumbnail_opens_and_closes(window, size):
     window.wait(f"{width} == {small}")
 
 
+def test_what_is_printed_is_unfolded(window):
+    shown(window, LAPTOP)
+    window.run("dispatchEvent(new Event('beforeprint'))")
+    assert all(is_open(window, part) for part in (".claim", "#assumed", "#figure21", "#table1 .apart"))
+
+
 def test_a_link_to_a_card_unfolds_the_way_to_it(window):
     shown(window, PHONE, "#train-aaaaaaaaaa")
     assert is_open(window, "#cards") and is_open(window, "#train-aaaaaaaaaa")

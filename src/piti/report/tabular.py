@@ -9,9 +9,9 @@ from typing import NamedTuple
 from piti.store.files import write_text
 
 PAPERS_OWN = (
-    "The paper's own numbers, in the columns above. Its data, training or metric (FID) were others: do not compare."
+    "The paper's own numbers: FID, on its data, of its trainings. A heading only says which column of ours "
+    "they are of: do not compare."
 )
-
 MARKS = {"best": r"\textbf{%s}", "second": r"\underline{%s}"}
 SPELT = {"↓": r"$\downarrow$", "↑": r"$\uparrow$", "°": r"$^\circ$", "\\": r"\textbackslash{}"}
 SPELT |= {sign: f"\\{sign}" for sign in "&%$#_{}"} | {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
