@@ -12,11 +12,11 @@ from tests.unit.test_cli import piti, refused  # noqa: F401 (a fixture)
 from tests.unit.train import tiny
 
 from piti.cards.base import to_dict
-from piti.cli.plan import span
 from piti.cli.status import duration
 from piti.store.files import write_failure, write_json
 from piti.train.loop import Stopped
 from piti.train.run import Run
+from piti.units import span
 
 
 @pytest.fixture(scope="module")

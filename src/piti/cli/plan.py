@@ -25,6 +25,7 @@ from piti.plan.memory import fits, peak, remedies
 from piti.plan.steps import STEPS
 from piti.registry import unknown_key
 from piti.store.files import InputError
+from piti.units import span
 
 # The order of the journey.
 LEGS = ("downloads", "weights", "data", "shards", "sketches", "models", "sampled", "upsampled", "generated", "features")
@@ -175,11 +176,3 @@ def missing(costs: Costs, tables: dict[str, Artefact], todo: dict[str, Artefact]
             yield f"missing: {number} cells of {name}: {reason}"
     if not list(Path("/dev").glob("nvidia[0-9]*")):
         yield "missing: a GPU on this machine"
-
-
-def span(hours: float) -> str:
-    """A time in the unit that a person would choose: 0.2 s, 14 min, 3.2 h, 1,834 h."""
-    for number, unit in ((hours, "h"), (60 * hours, "min")):
-        if number >= 0.995:
-            return f"{number:,.0f} {unit}" if number >= 9.95 else f"{number:.1f} {unit}"
-    return f"{3600 * hours:.2g} s"
