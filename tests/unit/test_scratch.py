@@ -108,6 +108,12 @@ def test_cards_stay_and_archives_take_the_place_of_the_extracted_folder():
     ]
 
 
+def test_packing_is_of_a_folder_or_of_archives(archives, tmp_path):
+    for given in ({}, {"root": tmp_path, "archives": archives, "scratch": str(tmp_path)}):
+        with pytest.raises(InputError, match=r"--root, --archives: found (both|neither)"):
+            pack(CARD, tmp_path / "shards/index.json", **given)
+
+
 def test_a_failure_leaves_nothing_behind(archives, place, tmp_path):
     archives[1].write_bytes(archives[1].read_bytes()[:100])
     with pytest.raises(InputError, match=r"labels\.zip"):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from piti.cards import PackCard
 from piti.run.command import step
+from piti.store.files import InputError
 
 
 @step(leg="shards", makes="index.json")
@@ -17,6 +18,8 @@ def run(
     threads: int = 1,
 ) -> None:
     """root: the data set's folder; or archives: extracted for this job alone, below the folder `scratch`."""
+    if bool(archives) == (root is not None):
+        raise InputError(f"--root, --archives: found {'both' if archives else 'neither'}, expected one of them")
     from piti.data.packing import pack
     from piti.store.scratch import extracted
 
