@@ -34,7 +34,7 @@ try:
     submitted = runs.recall(Path(SUBMITTED)) if SUBMITTED else None
     settings = submitted.config if submitted else load(config, Path(workflow.basedir) / "config")
     plan, planned_tables, planned_figures = resolve(settings)
-    local = here(settings.jobs)
+    LOCAL = here(settings.jobs)
 except InputError as error:
     raise WorkflowError(f"configuration: {error}")
 

@@ -97,7 +97,7 @@ def resources(step):
 
         return value
 
-    if step.name in local:
+    if step.name in LOCAL:
         return {}
     said = {key for row in ("", *settings.jobs.models) for key in asked(settings.jobs, step.name, row)}
     return {key: ask(key) for key in said | ({"gpu"} if step.computes else set())}
@@ -119,7 +119,7 @@ for step in STEPS.values():
         benchmark:
             f"{RESULTS}/benchmarks/{step.name}/{{name}}/{{digest}}.jsonl"
         priority: urgency(step)
-        localrule: step.name in local
+        localrule: step.name in LOCAL
         conda:
             f"../envs/{step.environment}.yaml"
         threads: machine.threads

@@ -50,7 +50,7 @@ def clone(folder: Path) -> Path:
     (folder / "given").mkdir()
     efficientnet(folder / "given/efficientnet.pth")
     weights = {"efficientnet_lite0": {"format": "efficientnet_lite0", "path": "given/efficientnet.pth"}}
-    parts = {"experiments": EXPERIMENTS, "models": {"models": MODELS}, "weights": {"weights": weights}}
+    parts = {"experiments": EXPERIMENTS, "models": {"models": MODELS}, "weights": {"weights": weights}, "jobs": {}}
     for name, part in parts.items():
         (folder / f"config/{name}.yaml").write_text(yaml.safe_dump(part))
     smoke = folder / "config/presets/smoke.yaml"
