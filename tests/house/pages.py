@@ -63,8 +63,9 @@ def mentioned(page: Path) -> list[Command]:
     """The commands in its sentences, between backticks; of a changelog none, for it speaks of the past."""
     if page.name == "CHANGELOG.md":
         return []
-    spans = re.findall(rf"`((?:{'|'.join(PROGRAMS)}) [^`]+)`", prose(page.read_text()))
-    return list(read(page, [re.sub(r"^piti \w+$", r"\g<0> --help", span) for span in spans]))  # a command's name alone
+    spans = re.findall(rf"`((?:{'|'.join(PROGRAMS)}|--config) [^`]+)`", prose(page.read_text()))
+    spans = [re.sub(r"^piti \w+$", r"\g<0> --help", span) for span in spans]  # a command's name alone
+    return list(read(page, [re.sub(r"^--config", r"piti plan \g<0>", span) for span in spans]))  # of any command
 
 
 def commented(file: Path) -> list[Command]:

@@ -5,9 +5,10 @@ import re
 import pytest
 import yaml as pyyaml
 
-from piti.config import load
+from piti.config import Config, load
 from tests.house import ROOT, SOURCES
-from tests.house.pages import PAGES, anchors, blocks, links, shown, yaml
+from tests.house.pages import PAGES, anchors, blocks, links, prose, shown, yaml
+from tests.house.test_config_readme import keys
 
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
@@ -70,6 +71,35 @@ def test_every_block_says_what_it_is(page):
 @pytest.mark.parametrize(("page", "block"), [(page, block) for page in NAMES for block in yaml(page)])
 def test_yaml_is_a_configuration(page, block):
     load(pyyaml.safe_load(block), ROOT / "config")
+
+
+SECTIONS = keys(Config)
+KEY = re.compile(rf"`((?:{'|'.join(SECTIONS[''])})\.[\w.<>]+)(?:: [^`]*)?`")
+
+
+def exists(key: str) -> bool:
+    """Whether a dotted key may stand in the configuration."""
+    path = ""
+    for part in key.split("."):
+        below = [f"{path}.{name}".lstrip(".") for name in (part, "<name>")]
+        found = [one for one in below if any(f"{section}.".startswith(f"{one}.") for section in SECTIONS)]
+        if not found:  # a plain key, or, below one, a name that the user chooses
+            return part in SECTIONS.get(path, {part})
+        path = found[0]
+    return True
+
+
+@pytest.mark.parametrize("page", [name for name in NAMES if name != "CHANGELOG.md"])
+def test_keys_that_are_named_exist(page):
+    named = KEY.findall(prose((ROOT / page).read_text()))
+    assert not [key for key in named if not key.endswith((".py", ".yaml")) and not exists(key)]
+
+
+@pytest.mark.parametrize(
+    "key", ["machine.thread", "models.spade.presicion", "networks.bas.dropout", "datasets.<name>.pth"]
+)
+def test_a_key_that_does_not_exist_is_seen(key):
+    assert KEY.fullmatch(f"`{key}`") and not exists(key)
 
 
 # What the shell, the system and Snakemake say.
