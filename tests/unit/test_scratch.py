@@ -48,8 +48,8 @@ def archives(tmp_path) -> list[Path]:
     with zipfile.ZipFile(made[0], "w") as images, zipfile.ZipFile(made[1], "w") as labels:
         for number in range(6):
             for archive, name, shape in (
-                (images, f"images/training/{number}.png", (8, 8, 3)),
-                (labels, f"training/{number}.png", (8, 8)),
+                (images, f"images/training/{number}.png", (24, 24, 3)),
+                (labels, f"training/{number}.png", (24, 24)),
             ):
                 with archive.open(name, "w") as file:
                     Image.fromarray(draw.integers(0, 150, shape, np.uint8)).save(file, "png")
@@ -138,18 +138,18 @@ def test_what_a_killed_job_left_is_removed_by_the_next_and_a_living_ones_is_not(
         with scratch(str(place)):
             assert not gone.exists()
             assert (kept / "file").exists()
-        assert capsys.readouterr().err == f"{gone}: a killed job has left it: removed\n"
-        assert left(place) == [kept]
+        assert capsys.readouterr().err == f"{gone.parent}: a killed job has left it: removed\n"
+        assert left(place) == [kept.parent]
     finally:
         living.terminate()
         living.wait()
 
 
 def test_a_full_disk_is_one_line_that_names_it(archives, place, tmp_path):
-    """Full, as the kernel can pretend to anybody: no file may have more than 100 bytes."""
+    """Full, as the kernel can pretend to anybody: no file may have more than 1,000 bytes."""
     line = [sys.executable, "-m", "piti.steps.pack", "--card", dumps(CARD), "--archives", *archives]
     line += ["--scratch", "$NODE_DISK", "--output", tmp_path / "shards/index.json"]
-    limit = (100, resource.getrlimit(resource.RLIMIT_FSIZE)[1])
+    limit = (1000, resource.getrlimit(resource.RLIMIT_FSIZE)[1])
     ended = subprocess.run(
         line, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit), stderr=subprocess.PIPE, text=True
     )

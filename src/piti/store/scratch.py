@@ -1,23 +1,23 @@
 """Archives extracted on the node's own disk for as long as one process needs them, however that ends.
 
-Who is killed outright leaves a folder behind, and the next one on that node removes it. Whether somebody still works
-in a folder says a lock on it: the kernel gives it up with the process, whatever its number and namespace.
+Who is killed outright leaves a folder behind, and the next one on that node removes it: its lease says that nobody
+works there any more.
 """
 
 import contextlib
 import errno
-import fcntl
 import os
+import secrets
 import shutil
 import signal
 import socket
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from piti.store.archive import extract_all
 from piti.store.files import InputError
+from piti.store.lease import exclusive, in_use
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -45,20 +45,19 @@ def extracted(archives: Mapping[Path, str], place: str) -> Iterator[Path]:
 def scratch(place: str) -> Iterator[Path]:
     """An empty folder of this process's own below `place`, whose variables are this node's. SIGTERM removes it too."""
     home = _home(place)
-    with contextlib.ExitStack() as locks:
-        with _locked(home):  # nobody takes a folder that has just been made for one that was left
-            left = [folder for folder in home.iterdir() if _take(folder, locks)]
-            own = Path(tempfile.mkdtemp(dir=home))
-            locks.enter_context(_locked(own))
+    own = home / secrets.token_hex(8)
+    with exclusive(own):
         before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+        work = own / "work"
         try:
-            for folder in left:
+            for folder in (folder for folder in home.iterdir() if not in_use(folder)):
                 print(f"{folder}: a killed job has left it: removed", file=sys.stderr)
-                shutil.rmtree(folder)
-            yield own
+                shutil.rmtree(folder, ignore_errors=True)  # by another job too
+            work.mkdir()
+            yield work
         finally:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it has been heard
-            shutil.rmtree(own)
+            shutil.rmtree(work, ignore_errors=True)
             signal.signal(signal.SIGTERM, before)
 
 
@@ -72,22 +71,3 @@ def _home(place: str) -> Path:
     if home.is_symlink() or home.stat().st_uid != os.getuid():
         raise InputError(f"machine.scratch: {home}: belongs to somebody else")
     return home
-
-
-@contextlib.contextmanager
-def _locked(folder: Path, how: int = fcntl.LOCK_EX) -> Iterator[None]:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, how)
-        yield
-    finally:
-        os.close(handle)
-
-
-def _take(folder: Path, locks: contextlib.ExitStack) -> bool:
-    """Whether a folder has been left by who made it; then it is ours."""
-    try:
-        locks.enter_context(_locked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB))
-    except BlockingIOError:
-        return False
-    return True
