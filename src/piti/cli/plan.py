@@ -21,9 +21,11 @@ from piti.plan.cost import CPU, Costs, sized
 from piti.plan.disk import ENDLESS, expected, extracted, file_systems, folders, free
 from piti.plan.gpu import GPUS
 from piti.plan.host import need
+from piti.plan.jobs import asked
 from piti.plan.memory import fits, peak, remedies
 from piti.plan.steps import STEPS
 from piti.registry import unknown_key
+from piti.run.launch import gpus_of
 from piti.store.files import InputError
 from piti.units import span
 
@@ -105,15 +107,27 @@ def works(costs: Costs, wanted: dict[str, Artefact]) -> Iterator[str]:
 
 
 def hosts(costs: Costs, wanted: dict[str, Artefact]) -> Iterator[str]:
-    """What a job takes of its node at most, by kind of work; downloads, tables and the like run where one works."""
+    """What a job takes of its node at most, and what it asks for, by kind of work. Downloads, tables and the like run
+    where one works.
+    """
     groups = defaultdict(list)
     for artefact in wanted.values():
         if not STEPS[artefact.step].local:
-            groups[work(artefact)].append(need(costs, artefact))
-    yield f"{'of a node, a job':<30}{'CPUs':>6}{'memory':>12}{'/dev/shm':>12}  estimated, a training with one GPU"
-    for kind, needs in groups.items():
+            groups[work(artefact)].append(artefact)
+    yield f"{'':<30}{'estimated, with one GPU':>30}  {'asked for (config/jobs.yaml)':>34}"
+    taken, wants = f"{'CPUs':>6}{'memory':>12}{'/dev/shm':>12}", f"{'CPUs':>6}{'memory':>12}{'GPUs':>6}{'time':>10}"
+    yield f"{'of a node, a job':<30}{taken}  {wants}"
+    for kind, artefacts in groups.items():
+        needs = [need(costs, artefact) for artefact in artefacts]
         memory, shm, cpus = (max(getattr(one, part) for one in needs) for part in ("memory", "shm", "cpus"))
-        yield f"{kind:<30}{cpus:>6}{memory / 1e9:>9,.1f} GB{shm / 1e9:>9,.1f} GB"
+        asks = [asked(costs.config.jobs, artefact.step, artefact.name) for artefact in artefacts]
+        most = {key: max(one.get(key, 0) for one in asks) for key in ("cpus_per_task", "mem_mb", "runtime")}
+        gpus = max(gpus_of(one["gres"]) if "gres" in one else one.get("gpu", 0) for one in asks)
+        line = f"{kind:<30}{cpus:>6}{memory / 1e9:>9,.1f} GB{shm / 1e9:>9,.1f} GB"
+        line += (
+            f"  {most['cpus_per_task']:>6}{most['mem_mb'] / 1000:>9,.1f} GB{gpus:>6}{span(most['runtime'] / 60):>10}"
+        )
+        yield line + ("  too little memory" if memory > 1e6 * most["mem_mb"] else "")
 
 
 def memory(cards: list[Card], costs: Costs, room: float) -> str:
