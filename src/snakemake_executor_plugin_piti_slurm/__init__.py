@@ -66,9 +66,19 @@ class Executor(Slurm):
                 return
         if found := self.same(job, known):
             self.logger.info(f"Job {job.jobid} is SLURM job {found} ({known[found].state}): {makes(job)}")
-            self._report_job_submission_threadsafe(SubmittedJobInfo(job, external_jobid=found))
+            super()._report_job_submission_threadsafe(SubmittedJobInfo(job, external_jobid=found))
         elif not self.cancelled.is_set():
             super().run_job(job)
+
+    def _report_job_submission_threadsafe(self, job_info):
+        """After sbatch. Where another Snakemake submitted the same at that moment, both follow the first job: a second
+        one would begin by removing what the first has made."""
+        ours, first = job_info.external_jobid, self.same(job_info.job, self.ask() or {})
+        if first and ours.isdigit() and int(first) < int(ours):
+            run("scancel", ours)
+            self.logger.info(f"SLURM job {ours} is cancelled: job {first} was submitted before, for the same")
+            job_info.external_jobid = first
+        super()._report_job_submission_threadsafe(job_info)
 
     def same(self, job, known: dict[str, Said]) -> str | None:
         """The first SLURM job that makes the same, queued or running. None of an array: its tasks share one comment."""

@@ -101,6 +101,18 @@ def test_while_no_controller_answers_jobs_are_kept_and_waits_grow(executor, monk
     assert last == "SLURM answers again, after 320 s."
 
 
+@pytest.mark.parametrize(("ours", "followed"), [("9", "7"), ("7", "7"), ("5", "5"), ("9_1", "9_1")])
+def test_of_two_jobs_submitted_at_one_moment_the_first_is_followed(executor, tmp_path, monkeypatch, ours, followed):
+    job, reported, ran = SimpleNamespace(name="train", output=[tmp_path / "file"]), [], []
+    known = [f"{number}|PENDING|train {tmp_path}" for number in {"7", ours}] + [f"3|COMPLETED|train {tmp_path}"]
+    answers = {"squeue": ("\n".join(known), ""), "scancel": ("", "")}
+    monkeypatch.setattr(plugin, "run", lambda *command: ran.append(command) or answers[command[0]])
+    monkeypatch.setattr(plugin.Slurm, "_report_job_submission_threadsafe", lambda self, info: reported.append(info))
+    executor._report_job_submission_threadsafe(SubmittedJobInfo(job, external_jobid=ours))
+    assert [info.external_jobid for info in reported] == [followed]
+    assert (("scancel", ours) in ran) == (ours != followed)
+
+
 SNAKEFILE = """
 RESULTS = config["results"]
 rule all:
