@@ -1,7 +1,6 @@
 # The configuration, the plan that follows from it, and what happens before work begins.
 import filecmp
 import os
-import re
 import shlex
 import sys
 import tempfile
@@ -19,7 +18,7 @@ from snakemake.logging import LogEvent, logger
 from piti.cli.check import said_at_start, too_long
 from piti.config import load
 from piti.store.files import InputError
-from piti.run.gpus import present, visible
+from piti.run.gpus import shared
 from piti.run.launch import gpus_of
 from piti.plan import report as plan_report, resolve, runs  # `report` is Snakemake's own word
 from piti.plan.cost import CPU, Costs
@@ -62,7 +61,7 @@ NOW = tempfile.NamedTemporaryFile(prefix="piti-")  # goes with this process; see
 # Jobs on this machine share its GPUs: no more are started than it has GPUs for. `--jobs` may be for another machine.
 GPUS = 0
 if workflow.is_main_process:
-    GPUS = machine.gpus if machine.gpus != "auto" else len(visible(os.environ) if present() else ())
+    GPUS = shared(machine.gpus)
     if GPUS and workflow.resource_settings.nodes is None:
         workflow.global_resources.setdefault("gpu", GPUS)
 

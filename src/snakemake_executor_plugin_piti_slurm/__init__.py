@@ -10,7 +10,6 @@ Submitting, arrays, cancelling and the settings are snakemake-executor-plugin-sl
 
 import os
 import shlex
-import shutil
 import subprocess
 import threading
 import time
@@ -43,8 +42,9 @@ class Executor(Slurm):
     told = False  # whether this was said
 
     def __post_init__(self, *arguments):
-        if not shutil.which("squeue"):
-            raise WorkflowError("SLURM: found no squeue here, expected a login node of the cluster")
+        answer, error = run("squeue", "--me", "--noheader")
+        if answer is None:  # later there are jobs that are worth waiting for
+            raise WorkflowError(f"SLURM: found no answer here ({error}), expected a login node of the cluster")
         self.workflow.executor_settings.status_command = None  # `ask` takes its place: so no warning about it
         super().__post_init__(*arguments)
         self.cancelled = threading.Event()

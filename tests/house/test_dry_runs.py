@@ -54,7 +54,7 @@ def test_what_would_take_this_machine_more_than_a_week_does_not_begin(tmp_path):
     asked = run("-m", "snakemake", f"{tmp_path}/results/table1.csv", "--cores", "1", "--config", *here)
     assert asked.returncode == 1
     assert re.search(
-        r"this run: found about [\d,]+ days of work for this machine \(no GPUs", asked.stdout + asked.stderr
+        r"this run: found about [\d,]+ days of work for this machine \(GPUs: 0;", asked.stdout + asked.stderr
     )
     assert not Path(tmp_path, "downloads").exists()
 

@@ -18,7 +18,7 @@ import piti
 from piti.cards.base import digest
 from piti.run import command
 from piti.run.command import Step
-from piti.run.launch import TORCHRUN
+from piti.run.launch import QUEUED_AGAIN, TORCHRUN
 from piti.store import lease, provenance
 from piti.store.files import InputError, failure, write_failure
 
@@ -295,7 +295,12 @@ def test_a_table_receives_failures_to_print_them(call, tmp_path):
 
 @pytest.mark.parametrize(
     ("environment", "computes", "waits"),
-    [({}, True, True), ({"SLURM_JOB_ID": "7"}, False, True), ({"SLURM_JOB_ID": "7"}, True, False)],
+    [
+        ({}, True, True),
+        ({"SLURM_JOB_ID": "7"}, True, True),  # nobody would queue it again
+        ({QUEUED_AGAIN: "7"}, False, True),
+        ({QUEUED_AGAIN: "7"}, True, False),
+    ],
 )
 def test_a_job_with_gpus_gives_them_back_where_another_works(
     call, capsys, tmp_path, monkeypatch, environment, computes, waits
@@ -303,7 +308,7 @@ def test_a_job_with_gpus_gives_them_back_where_another_works(
     def compute(card: ToyCard, output: Path, gpus: int | None = None):
         write(card, output)
 
-    for name in ("SLURM_JOB_ID", *TORCHRUN):
+    for name in (QUEUED_AGAIN, *TORCHRUN):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(command, "PATIENCE", 0.1)
     monkeypatch.setattr(lease, "WORD", 0.2)
@@ -323,7 +328,7 @@ def test_a_job_with_gpus_gives_them_back_where_another_works(
 
 def test_of_several_processes_none_waits_for_long(monkeypatch):
     """The others would: torch's patience with a process group is ten minutes."""
-    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    monkeypatch.delenv(QUEUED_AGAIN, raising=False)
     assert command.patience() == math.inf
     for name in TORCHRUN:
         monkeypatch.setenv(name, "2")

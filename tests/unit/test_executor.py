@@ -152,6 +152,20 @@ match Path(command).name:
 '''
 
 
+def test_without_an_answer_nothing_begins(tmp_path):
+    """SLURM's tools are there, and its controller is not: no download is to start before that is said."""
+    (tmp_path / "squeue").write_text("#!/bin/sh\necho 'slurm_load_jobs error: Unable to contact' >&2; exit 1\n")
+    (tmp_path / "squeue").chmod(0o755)
+    rule = 'rule here:\n    output: "made"\n    localrule: True\n    shell: "touch made"\n'
+    (tmp_path / "Snakefile").write_text(rule)
+    command = [sys.executable, "-m", "snakemake", "--executor", "piti-slurm", "--jobs", "1"]
+    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": f"{ROOT}/src"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 1
+    assert "found no answer here (slurm_load_jobs error: Unable to contact), expected a login node" in done.stderr
+    assert not (tmp_path / "made").exists()
+
+
 @pytest.mark.slow
 def test_snakemake_follows_what_is_there_and_submits_the_rest(tmp_path):
     tools = tmp_path / "bin"

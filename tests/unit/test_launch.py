@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from piti.run.launch import gpus_of, processes, sharing
+from piti.run.launch import QUEUED_AGAIN, gpus_of, processes, sharing
 
 TRAIN = ["python", "-m", "piti.steps.train", "--card", "{}"]
 
@@ -167,6 +167,13 @@ def test_a_job_that_is_cancelled_stays_so(slurm):
 def test_the_step_around_does_not_shape_the_trainings(slurm):
     script = "import os; print(sorted(key for key in os.environ if key.startswith('SLURM_')))"
     assert launch(slurm, "--runtime=60", script=script).communicate(timeout=60)[0] == "['SLURM_JOB_ID']\n"
+
+
+@pytest.mark.parametrize(("requeue", "told"), [("1", "42"), ("0", "None")])
+def test_a_step_hears_that_its_job_will_be_queued_again(slurm, requeue, told):
+    script = f"import os; print(os.environ.get({QUEUED_AGAIN!r}))"
+    process = launch(slurm, "--runtime=60", f"--requeue={requeue}", script=script)
+    assert process.communicate(timeout=60)[0] == f"{told}\n"
 
 
 def test_a_queued_job_waits_for_its_end(slurm):

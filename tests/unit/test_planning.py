@@ -30,7 +30,8 @@ def everything(seeds: int) -> int:
     costs.ahead()
     wanted, todo = costs.chain(ends), costs.todo(ends)
     parts = [command.jobs(wanted, todo), command.hours(costs, tables | figures, tables, ends)]
-    for part in (*parts, command.works(costs, wanted), command.disk(costs, wanted)):
+    parts += [command.works(costs, wanted), command.hosts(costs, wanted), command.disk(costs, wanted)]
+    for part in (*parts, command.highest(costs, wanted, todo), command.missing(costs, tables, todo)):
         assert list(part)
     return len(plan.artefacts)
 

@@ -69,8 +69,8 @@ def too_long(costs: Costs, jobs: Iterable[Artefact], devices: int) -> str:
     if not most or (days := hours / 24 / max(devices, 1)) <= most:
         return ""
     return (
-        f"found about {days:,.0f} days of work for this machine ({devices or 'no'} GPUs; {hours:,.0f} hours of "
-        f"one device, {costs.source}), expected at most {most:g} days. What takes them: `piti plan`; how a "
+        f"found about {days:,.0f} days of work for this machine (GPUs: {devices}; {hours:,.0f} h of {costs.source}), "
+        f"expected at most {most:g} days. What takes them: `piti plan`; how a "
         "cluster does it: docs/cluster.md. To begin all the same: `--config machine='{most_days: 0}'`"
     )
 

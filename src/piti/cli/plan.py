@@ -114,7 +114,7 @@ def hosts(costs: Costs, wanted: dict[str, Artefact]) -> Iterator[str]:
     for artefact in wanted.values():
         if not STEPS[artefact.step].local:
             groups[work(artefact)].append(artefact)
-    yield f"{'':<30}{'estimated, with one GPU':>30}  {'asked for (config/jobs.yaml)':>34}"
+    yield f"{'':<30}{'estimated, with one GPU':>30}  {'asked for (`jobs`)':>34}"
     taken, wants = f"{'CPUs':>6}{'memory':>12}{'/dev/shm':>12}", f"{'CPUs':>6}{'memory':>12}{'GPUs':>6}{'time':>10}"
     yield f"{'of a node, a job':<30}{taken}  {wants}"
     for kind, artefacts in groups.items():

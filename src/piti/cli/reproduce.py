@@ -20,6 +20,7 @@ from piti.config import Config
 from piti.plan import Artefact, resolve
 from piti.plan.cost import CPU, Costs
 from piti.plan.gpu import DEFAULT
+from piti.run.gpus import shared
 from piti.store.files import InputError, clock
 from piti.store.lease import lease
 
@@ -37,15 +38,15 @@ def run(arguments: argparse.Namespace, config: Config) -> None:
     snakemake = str(Path(sys.executable).with_name("snakemake"))
     with lease(results / "reproduce.lease", patience=0):
         shutil.rmtree(".snakemake/locks", ignore_errors=True)  # ours is held, so theirs is a dead run's
-        gpus = len(list(Path("/dev").glob("nvidia[0-9]*")))
-        limits = ["--resources", f"gpu={gpus}"] if gpus else []
         began, started = time.monotonic(), clock(results)
         plan, tables, figures = resolve(config)
         file = ["--configfile", str(arguments.configfile)] if arguments.configfile else []
-        command = [snakemake, "--quiet", "rules", "host", *limits, *file, "--config", *arguments.config, "--", "all"]
+        command = [snakemake, "--quiet", "rules", "host", *file, "--config", *arguments.config, "--", "all"]
         for again in (True, False):
             with subprocess.Popen(command, env=os.environ | {"PYTHONUNBUFFERED": "1"}) as process:
-                code = watch(process, Costs(plan, DEFAULT if gpus else CPU), (tables | figures).values())
+                code = watch(
+                    process, Costs(plan, DEFAULT if shared(config.machine.gpus) else CPU), (tables | figures).values()
+                )
             if code:
                 sys.exit(code)
             # A job that was killed as it ended is done again, and of what waits for it Snakemake then plans nothing.

@@ -122,10 +122,8 @@ def drawing(costs: Costs, artefacts: list[Artefact]) -> Iterator[str]:
     for artefact in artefacts:
         path = Path(artefact.path)
         if isinstance(artefact.card, SampleCard | GenerateCard) and path.parent.exists() and not path.exists():
-            there, shards = (
-                len(list(path.parent.glob("shard-*.h5"))),
-                -(-costs.items(artefact) // artefact.card.shard_size),
-            )
+            there = len(list(path.parent.glob("shard-*.h5")))
+            shards = -(-costs.items(artefact) // artefact.card.shard_size)
             yield f"{artefact.step} {artefact.name}: {there} of {shards} shards"
 
 

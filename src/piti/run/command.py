@@ -24,7 +24,7 @@ from typing import Any, get_args, get_origin
 
 from piti.cards.base import digest, from_dict, to_dict
 from piti.registry import load_plugins
-from piti.run.launch import AGAIN, processes_of
+from piti.run.launch import AGAIN, QUEUED_AGAIN, processes_of
 from piti.store.files import InputError, file_digest, pass_failure, read_json, write_json
 from piti.store.lease import Held, exclusive
 from piti.store.provenance import started_as
@@ -37,9 +37,10 @@ DISK = [os.strerror(n) for n in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.
 
 
 def patience() -> float:
-    """Seconds that a step with GPUs waits for another job: not for long where somebody else may have them meanwhile, or
-    where further processes wait for this one."""
-    return PATIENCE if "SLURM_JOB_ID" in os.environ or processes_of(os.environ)[1] > 1 else math.inf
+    """Seconds that a step with GPUs waits for another job: not for long where its own job comes back later and
+    somebody else may have them meanwhile, nor where further processes wait for this one.
+    """
+    return PATIENCE if QUEUED_AGAIN in os.environ or processes_of(os.environ)[1] > 1 else math.inf
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ permissions or be cleaned away, and however the job ends, its GPU is free.
 
 import contextlib
 import errno
+import os
 import re
 import socket
 import struct
@@ -50,6 +51,11 @@ def visible(environment: Mapping[str, str]) -> list[str]:
             break
         names.append(present()[int(word)] if word.isdigit() and int(word) < len(present()) else word)
     return names
+
+
+def shared(said: int | str) -> int:
+    """How many GPUs of this machine its jobs share; said: `machine.gpus`."""
+    return said if isinstance(said, int) else len(visible(os.environ)) if present() else 0
 
 
 def take(number: int, names: list[str]) -> list[str]:

@@ -26,6 +26,7 @@ from piti.run.gpus import take, visible
 from piti.store.files import InputError
 
 AGAIN = 75  # EX_TEMPFAIL: the step has saved what it has and asks to be started again
+QUEUED_AGAIN = "PITI_QUEUED_AGAIN"  # tells a step that its job will be, if it leaves with that code
 SAVING = 600  # s that torchrun leaves its processes to save after SIGTERM; SLURM may leave them less
 TORCHRUN = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # what it tells each of its processes
 
@@ -54,7 +55,8 @@ def main() -> None:
             os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(take(gpus, names))
         os.execvp(command[0], command)
     signal.signal(signal.SIGTERM, lambda *_: None)  # the step decides; its own handler is not touched by this one
-    code = subprocess.run([*own_step(nodes), *command], env=outside_steps(os.environ)).returncode
+    environment = outside_steps(os.environ) | ({QUEUED_AGAIN: job} if asked.requeue else {})
+    code = subprocess.run([*own_step(nodes), *command], env=environment).returncode
     if code == AGAIN and asked.requeue:
         requeue(job)
     sys.exit(code)

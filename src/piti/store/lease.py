@@ -76,7 +76,7 @@ class Watch:
 
 @contextlib.contextmanager
 def exclusive(folder: str | Path, patience: float = math.inf) -> Iterator[None]:
-    """Have the folder alone: of two copies of one job the second waits for the first.
+    """No other process works in the folder while the block lasts. Of two copies of a job the second waits for the first.
 
     What a killed process left half-written in the folder is removed. A folder that stays empty is removed too.
     Raises Held as `lease` does.
@@ -102,10 +102,10 @@ def in_use(folder: str | Path) -> str:
 
 @contextlib.contextmanager
 def lease(path: str | Path, patience: float = math.inf) -> Iterator[None]:
-    """Have the lease `path` while the block lasts; wait for it as long as it takes.
+    """Hold the lease `path` while the block lasts; wait for it as long as it takes.
 
-    Raises Held where somebody who lives has it for longer than `patience` seconds. Who stood still for so long that it
-    was taken over says so in the end; what that broke is an InputError.
+    Raises Held where somebody who lives has it for longer than `patience` seconds. A holder that stood still until
+    another took over says so at the end; if its work failed, that is an InputError.
     """
     path, owner, over = Path(path), os.getpid(), threading.Event()
     mine = _acquire(path, patience)
