@@ -188,7 +188,7 @@ def submitted(printed: str) -> dict[str, list[str]]:
 
 
 def watch(results: Path, seen: dict[str, set[tuple]], over: threading.Event) -> None:
-    """Look at the trainings' processes twice a second, and disturb each as soon as it has saved its first checkpoint."""
+    """Look at the trainings' processes twice a second, and disturb each as soon as it has a checkpoint."""
     todo = {
         "prior_base": preempt,  # its partition queues it again
         "continuation": preempt,  # its partition would cancel it

@@ -76,7 +76,7 @@ class Watch:
 
 @contextlib.contextmanager
 def exclusive(folder: str | Path, patience: float = math.inf) -> Iterator[None]:
-    """No other process works in the folder while the block lasts. Of two copies of a job the second waits for the first.
+    """No other process works in the folder while the block lasts. Of two copies of a job one waits for the other.
 
     What a killed process left half-written in the folder is removed. A folder that stays empty is removed too.
     Raises Held as `lease` does.
