@@ -26,8 +26,9 @@ test-slow: $(READY) # whole flows: one column from nothing, killed and started a
 	$(BIN)/python -m pytest -m slow -n 2 --dist worksteal
 
 test-slurm: $(READY) # on a real SLURM, brought up here and taken down again; needs root and Debian's packages
-	command -v slurmd > /dev/null || { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y \
-	  --no-install-recommends slurmctld slurmd slurm-client munge; } > /dev/null 2>&1 || true
+	{ command -v slurmd && command -v slurmdbd; } > /dev/null || { apt-get update && DEBIAN_FRONTEND=noninteractive \
+	  apt-get install -y --no-install-recommends slurmctld slurmd slurm-client munge \
+	  slurmdbd slurm-wlm-mysql-plugin mariadb-server; } > /dev/null 2>&1 || true
 	$(BIN)/python -m pytest -rs tests/slurm
 
 test-gpu: $(READY) # the paper preset through CUDA's code paths, without a card; needs gcc, libc6-dev and binutils

@@ -1,4 +1,4 @@
-"""The pictures of the README: `python -m docs.make`, from the root of the repository, with src/ on the path."""
+"""The pictures of the pages: `python -m docs.make`, from the root of the repository, with src/ on the path."""
 
 from pathlib import Path
 

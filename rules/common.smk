@@ -1,11 +1,9 @@
 # The configuration, the plan that follows from it, and what happens before work begins.
 import filecmp
 import os
-import re
 import shlex
 import sys
 import tempfile
-from glob import glob
 from pathlib import Path
 
 # The steps run with this interpreter and this checkout, activated environment or not.
@@ -15,14 +13,17 @@ os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")  # several jobs at once bea
 sys.path.insert(0, f"{workflow.basedir}/src")
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import LogEvent, logger
 
-from piti.cli.check import said_at_start
+from piti.cli.check import said_at_start, too_long
 from piti.config import load
 from piti.store.files import InputError
+from piti.run.gpus import shared
 from piti.run.launch import gpus_of
 from piti.plan import report as plan_report, resolve, runs  # `report` is Snakemake's own word
-from piti.plan.cost import Costs
+from piti.plan.cost import CPU, Costs
 from piti.plan.gpu import DEFAULT
+from piti.plan.jobs import asked, here
 from piti.plan.models import trained
 from piti.plan.steps import STEPS
 
@@ -32,6 +33,7 @@ try:
     submitted = runs.recall(Path(SUBMITTED)) if SUBMITTED else None
     settings = submitted.config if submitted else load(config, Path(workflow.basedir) / "config")
     plan, planned_tables, planned_figures = resolve(settings)
+    LOCAL = here(settings.jobs)
 except InputError as error:
     raise WorkflowError(f"configuration: {error}")
 
@@ -55,7 +57,32 @@ RESULTS = settings.results
 DOWNLOADS = settings.downloads
 AHEAD = Costs(plan, DEFAULT).ahead()
 NOW = tempfile.NamedTemporaryFile(prefix="piti-")  # goes with this process; see `outdated`
-GPUS = (1 if glob("/dev/nvidia[0-9]*") else 0) if machine.gpus == "auto" else machine.gpus
+
+# Jobs on this machine share its GPUs: no more are started than it has GPUs for. `--jobs` may be for another machine.
+GPUS = 0
+if workflow.is_main_process:
+    GPUS = shared(machine.gpus)
+    if GPUS and workflow.resource_settings.nodes is None:
+        workflow.global_resources.setdefault("gpu", GPUS)
+
+
+def with_tails(record):
+    """A failed job is shown with the last lines of its logs; `show-failed-logs` would print a week of them."""
+    if getattr(record, "event", None) == LogEvent.JOB_ERROR:
+        for log in filter(os.path.exists, record.log):
+            lines = Path(log).read_text(errors="replace").splitlines()[-30:]
+            record.aux[f"end of {log}"] = "".join(f"\n        {line}" for line in lines)
+    return True
+
+
+if workflow.is_main_process:
+    logger.addFilter(with_tails)
+
+
+def jobs_of_steps():
+    """What the jobs of this run make."""
+    jobs = [job for job in workflow.dag.needrun_jobs() if job.rule.name in STEPS]
+    return [plan.artefacts[job.rule.name, job.wildcards.digest] for job in jobs]
 
 
 wildcard_constraints:
@@ -67,6 +94,8 @@ wildcard_constraints:
 onstart:  # one block: Snakemake keeps the last
     if workflow.is_main_process:
         said_at_start(plan)
+        if not elsewhere() and (reason := too_long(Costs(plan, DEFAULT if GPUS else CPU), jobs_of_steps(), GPUS)):
+            raise WorkflowError(f"this run: {reason}")
         if FATAL:
             raise WorkflowError(f"no work begins on data that have changed: {FATAL[0]}")
         os.environ["PITI_RUN"] = str(runs.remember(plan))

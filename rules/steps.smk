@@ -48,22 +48,28 @@ def gpus(resources):
 
 
 def command(step):
-    """The command line of a step but for its output: its card, its files, and of its numbers what `machine` says."""
+    """The command line of a step but for its output: its card, its files, and of its options what `machine` says."""
 
-    def line(wildcards, resources):
-        found, said = artefact(step.name, wildcards), vars(machine) | {"gpus": gpus(resources)}
-        numbers = {key: [+said[key]] for key in step.options if said.get(key) is not None}
-        before = launch(found.card, resources) if step.name == "train" else []
-        return shlex.join([*before, "python", *found.command({"plugins": settings.plugins} | numbers)])
+    def line(wildcards, threads, resources):
+        cpus = resources.get("cpus_per_task") or threads  # of a cluster's job, or of a rule here
+        found, said = artefact(step.name, wildcards), vars(machine) | {"gpus": gpus(resources), "threads": cpus}
+        known = {key: said[key] for key in step.options if said.get(key) not in (None, "")}
+        more = {key: [value if isinstance(value, str) else +value] for key, value in known.items()}
+        before = launch(step, found.card, resources) if step.computes else []
+        return shlex.join([*before, "python", *found.command({"plugins": settings.plugins} | more)])
 
     return line
 
 
-def launch(card, resources):
-    """In front of a training: starts its processes, and lets its SLURM job go on after its time (piti.run.launch)."""
-    asked = {"gpus": gpus(resources) or 0, "nodes": resources.get("nodes", 1), "runtime": resources.get("runtime", 0)}
-    asked |= {"batch": card.training.batch, "margin": machine.margin, "requeue": int(machine.requeue)}
-    return ["python", "-m", "piti.run.launch", *(word for key in asked for word in (f"--{key}", str(asked[key])))]
+def launch(step, card, resources):
+    """In front of a step that computes: gives it its GPUs, and lets its SLURM job go on after its time (piti.run.launch).
+    A training has a process for each GPU, other work has one."""
+    said = {"gpus": min(gpus(resources) or 0, 1)}
+    if step.name == "train":
+        said = {"gpus": gpus(resources) or 0, "nodes": resources.get("nodes", 1), "batch": card.training.batch}
+    said |= {"runtime": resources.get("runtime", 0), "requeue": int(machine.requeue)}
+    said |= {"margin": machine.margin} if "minutes" in step.options else {}
+    return ["python", "-m", "piti.run.launch", *(word for key in said for word in (f"--{key}", str(said[key])))]
 
 
 def made(step):
@@ -73,9 +79,28 @@ def made(step):
     return [temp(name) for name in found] if step.temporary else found
 
 
-def asked_of(step):
-    """The GPUs that its jobs ask for: those of the machine share a training, other work takes one."""
-    return {"gpu": GPUS if step.name == "train" else min(GPUS, 1)} if step.computes else {}
+def elsewhere():
+    """Whether jobs are submitted, or this is one that was. Snakemake has threads wait for those, in a dry run too; without
+    execution settings it runs nothing (`--summary`)."""
+    return not workflow.is_main_process or (workflow.execution_settings is not None and workflow.use_threads)
+
+
+def resources(step):
+    """What its jobs ask for: all that `jobs` says where they are submitted; here, of the GPUs that there are, and memory."""
+
+    def ask(key):
+        def value(wildcards):
+            said = asked(settings.jobs, step.name, wildcards.name)
+            if not elsewhere() and key == "gpu":
+                return min(gpus_of(said.get("gres", "")) or said.get("gpu", 0), GPUS)
+            return said.get(key) if elsewhere() or key == "mem_mb" else None
+
+        return value
+
+    if step.name in LOCAL:
+        return {}
+    said = {key for row in ("", *settings.jobs.models) for key in asked(settings.jobs, step.name, row)}
+    return {key: ask(key) for key in said | ({"gpu"} if step.computes else set())}
 
 
 for step in STEPS.values():
@@ -94,12 +119,12 @@ for step in STEPS.values():
         benchmark:
             f"{RESULTS}/benchmarks/{step.name}/{{name}}/{{digest}}.jsonl"
         priority: urgency(step)
-        localrule: step.local
+        localrule: step.name in LOCAL
         conda:
             f"../envs/{step.environment}.yaml"
         threads: machine.threads
         resources:
-            **asked_of(step),
+            **resources(step),
         params:
             step=command(step),
         shell:

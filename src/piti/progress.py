@@ -20,7 +20,7 @@ class _Lines:
     """stderr for what is no terminal: a bar's every state on a line of its own."""
 
     def write(self, text: str) -> None:
-        if state := text.strip():
+        if state := " ".join(text.split()):
             print(state, file=sys.stderr, flush=True)
 
     def flush(self) -> None:

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
+from piti.store import lease
 from tests.faults.damage import damage
 from tests.faults.network import cut_download, damaged_wheel
 from tests.faults.process import Child, Wrong, clock_jumps, killed_at
@@ -100,6 +101,26 @@ def killed_after(seconds: float, by: int, job: Job, output: Path, log: Path) -> 
         if code := child.wait():
             break
     return child, code, delay
+
+
+def killed_elsewhere(rng: random.Random, job: Job, scratch: Path) -> str:
+    """Killed on one machine, started again on another, which waits until it is sure that the first has ended."""
+    output, number = place(job, scratch), rng.randint(1, job.changes)
+
+    def on(machine: str) -> None:
+        lease.SPAN, lease.BEAT, lease.POLL, lease._machine = 3.0, 0.1, 0.1, lambda: machine
+
+    def first() -> None:
+        on("first")
+        killed_at(scratch / "out", number, signal.SIGKILL)()
+
+    job.start(output, scratch / "log", first).wait()
+    nothing_wrong(job, output)
+    child = job.start(output, scratch / "log", partial(on, "second"))
+    if code := child.wait():
+        raise Wrong(f"started elsewhere: exit code {code}:\n{child.said()}")
+    same(job, output.parent)
+    return f"change {number} of {job.changes}"
 
 
 def twice_at_once(rng: random.Random, job: Job, scratch: Path) -> str:
@@ -321,6 +342,7 @@ SCENARIOS = (
     Scenario("SIGKILL in training", partial(killed, signal.SIGKILL), 3, ("train",)),
     Scenario("SIGTERM", partial(killed, signal.SIGTERM), 2),
     Scenario("SIGTERM in training", partial(killed, signal.SIGTERM), 3, ("train",)),
+    Scenario("SIGKILL on another machine", killed_elsewhere, 1),
     Scenario("twice at once", twice_at_once, 3),
     Scenario("full disk", full_disk, 3, needs_disk=True),
     Scenario("read-only disk", read_only, 1, needs_disk=True),

@@ -21,7 +21,8 @@ CONFIG = {
     "preset": "smoke",
     "code_in_card": False,
     "min_images": 6,
-    "shard_size": 4,  # several shards: an interruption may come between two
+    "shard_size": 4,
+    "sample_shard_size": 4,  # several shards: an interruption may come between two
     "datasets": {
         "coco": {"scenes": {"seed": 2, "resolution": 32}, "train": 6, "test": 6},
         "diode": {"scenes": {"seed": 4, "resolution": 32}, "train": 6, "test": 6},

@@ -50,14 +50,14 @@ def clone(folder: Path) -> Path:
     (folder / "given").mkdir()
     efficientnet(folder / "given/efficientnet.pth")
     weights = {"efficientnet_lite0": {"format": "efficientnet_lite0", "path": "given/efficientnet.pth"}}
-    parts = {"experiments": EXPERIMENTS, "models": {"models": MODELS}, "weights": {"weights": weights}}
+    parts = {"experiments": EXPERIMENTS, "models": {"models": MODELS}, "weights": {"weights": weights}, "jobs": {}}
     for name, part in parts.items():
         (folder / f"config/{name}.yaml").write_text(yaml.safe_dump(part))
     smoke = folder / "config/presets/smoke.yaml"
     preset = yaml.safe_load(smoke.read_text())
     kept = {key: preset[key] for key in ("results", "note", "networks", "machine")}
     kept["networks"] |= {"hed": "", "perceptual": ""}
-    own = {key: CONFIG[key] for key in ("min_images", "shard_size", "sampling")}
+    own = {key: CONFIG[key] for key in ("min_images", "shard_size", "sample_shard_size", "sampling")}
     smoke.write_text(yaml.safe_dump(kept | own | {"datasets": {"coco": CONFIG["datasets"]["coco"]}}))
     return folder
 

@@ -88,6 +88,8 @@ def test_one_column_from_nothing_and_again(folder):
     first, made = numbers(folder), written(folder)
     assert first.keys() == {"Ours", "Ours (from scratch)"}
     assert all(number > 0 for number in first.values())
+    logs = [log.read_bytes() for log in (folder / RESULTS / "logs").rglob("*.log")]
+    assert logs and not any(b"\r" in log for log in logs)  # no bar
 
     assert "Nothing to be done" in column(folder, CONFIG)
     assert written(folder) == made

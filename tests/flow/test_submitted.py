@@ -25,11 +25,13 @@ def job(artefact, submitted, *settings: str, root: Path = ROOT) -> subprocess.Co
 
 
 def test_a_submitted_job_does_its_work_under_another_configuration(tmp_path):
+    """And asks for what was submitted: the limit of its time is one that it reads."""
     folders = {"results": str(tmp_path / "results"), "downloads": str(tmp_path / "downloads")}
-    plan, _, _ = resolve(load(SUBMITTED | folders, ROOT / "config"))
+    plan, _, _ = resolve(load(SUBMITTED | folders | {"jobs": {"default": {"runtime": 77}}}, ROOT / "config"))
     drawn = next(a for a in plan.artefacts.values() if a.step == "draw_scenes" and a.name == "ade20k")
     done = job(drawn, runs.remember(plan), "--config", "preset=paper", f"results={tmp_path}/others")
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "runtime=77" in done.stdout + done.stderr
     assert len(list((tmp_path / "results").glob(f"data/ade20k/{drawn.digest}/synthetic/*/images/training/*.jpg"))) == 3
     assert not (tmp_path / "others").exists()
 

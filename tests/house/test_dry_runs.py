@@ -16,7 +16,9 @@ from PIL import Image
 from piti.config import load
 from piti.data.packing import pack
 from piti.plan import resolve
+from piti.plan.steps import STEPS
 from tests.house import ROOT, run
+from tests.house.pages import yaml as yaml_of
 
 
 def dry_run(*arguments: str) -> str:
@@ -47,6 +49,16 @@ def test_short_names_and_files_are_targets():
     assert "all" not in found
 
 
+def test_what_would_take_this_machine_more_than_a_week_does_not_begin(tmp_path):
+    here = [f"results={tmp_path}/results", f"downloads={tmp_path}/downloads", "machine={gpus: 0}"]
+    asked = run("-m", "snakemake", f"{tmp_path}/results/table1.csv", "--cores", "1", "--config", *here)
+    assert asked.returncode == 1
+    assert re.search(
+        r"this run: found about [\d,]+ days of work for this machine \(GPUs: 0;", asked.stdout + asked.stderr
+    )
+    assert not Path(tmp_path, "downloads").exists()
+
+
 def test_typed_settings_beat_a_configfile_beats_the_preset(tmp_path):
     file = tmp_path / "mine.yaml"
     file.write_text("{preset: smoke, results: results/file, downloads: results/elsewhere}")
@@ -58,9 +70,9 @@ def test_typed_settings_beat_a_configfile_beats_the_preset(tmp_path):
 
 
 @pytest.mark.parametrize("preset", ["paper", "smoke"])
-def test_the_readmes_recipes(preset, tmp_path):
-    """An ablation and a data set, as the README has them, in a file of one's own."""
-    recipes = re.findall(r"^  ```yaml\n(.*?)^  ```$", (ROOT / "README.md").read_text(), re.M | re.S)
+def test_the_recipes(preset, tmp_path):
+    """An ablation and a data set, as the pages have them, in a file of one's own."""
+    recipes = yaml_of("docs/add-something.md", "my_row") + yaml_of("docs/own-data.md", "mine_mask")
     files = [tmp_path / "ablation.yaml", tmp_path / "dataset.yaml"]
     for file, recipe in zip(files, recipes, strict=True):
         file.write_text(recipe)
@@ -68,31 +80,97 @@ def test_the_readmes_recipes(preset, tmp_path):
     assert "/models/my_row-ade20k_mask/" in printed and "/models/spade-mine_mask/" in printed
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [["--detailed-summary"], ["--rulegraph", "dot"]])
+def test_snakemake_shows_what_there_is_without_running_anything(how):
+    asked = run("-m", "snakemake", "table1", *how, "--config", "preset=smoke")
+    assert asked.returncode == 0 and "train" in asked.stdout, asked.stderr
+
+
 def test_slurm_profile():
     assert jobs(dry_run("--profile", "slurm", "all"))["train"]
 
 
-def test_some_rows_may_ask_for_more(tmp_path):
-    """As docs/cluster.md says it: expressions in place of values."""
-    (line,) = (s for s in (ROOT / "docs/cluster.md").read_text().splitlines() if s.startswith("| more for some rows |"))
-    examples = [yaml.safe_load(example) for example in re.findall("`([^`]+)`", line)]
-    profile = yaml.safe_load((ROOT / "config/profiles/slurm/config.yaml").read_text())
-    for example in examples:
-        profile["set-resources"]["train"] |= example
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(profile))
-    printed = dry_run("--profile", str(tmp_path), "table1")
-    trainings = re.findall(r"output: results/models/(\w+)-.*?resources: (.*?)\n", printed, re.S)
-    asked = {row: dict(re.findall(r"(gpu|constraint|mem_mb|cpus_per_task)=(\w*)", text)) for row, text in trainings}
-    needs = {"mem_mb": "24000", "cpus_per_task": "4"}
-    assert asked["scratch"] == {"mem_mb": "64000", "cpus_per_task": "16", "gpu": "4", "constraint": ""}
-    assert asked["oasis"] == needs | {"gpu": "1", "constraint": "gpu80"}
-    assert asked["stage1"] == needs | {"gpu": "1", "constraint": ""}
+def asked_for(printed: str, *keys: str) -> dict[str, dict[str, str]]:
+    """Row -> what its training asks for, of these resources, from what a dry run prints."""
+    trainings = re.findall(r"output: \S*/models/(\w+)-.*?resources: (.*?)\n", printed, re.S)
+    return {row: dict(re.findall(rf"\b({'|'.join(keys)})=([^,]*)", text)) for row, text in trainings}
+
+
+def test_rows_ask_for_what_the_examples_say(tmp_path):
+    """Those in config/jobs.yaml, as comments, put to use."""
+    (examples,) = re.findall(r"^  models:\n(.*)", (ROOT / "config/jobs.yaml").read_text(), re.M | re.S)
+    rows = dict(re.findall(r"^    # (\w+): (\{.*\})$", examples, re.M))  # of two for one row, the later
+    assert len(rows) == 5
+    jobs = {"steps": {"train": {"gpu": 8}}, "models": {row: yaml.safe_load(said) for row, said in rows.items()}}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"jobs": jobs}))
+    printed = dry_run("--profile", "slurm", "tables", "--configfile", str(tmp_path / "mine.yaml"))
+    found = asked_for(printed, "gpu", "gres", "nodes", "mem_mb", "cpus_per_task")
+    assert found["pix2pixhd"] == {"gpu": "1", "nodes": "1", "mem_mb": "24000", "cpus_per_task": "4"}
+    assert found["oasis"] == {"gpu": "2", "mem_mb": "48000", "cpus_per_task": "8"}
+    assert found["stage1"] == {"gpu": "4", "mem_mb": "64000", "cpus_per_task": "16"}
+    assert found["one_stage"] == {"gres": "gpu:4", "nodes": "2", "mem_mb": "64000", "cpus_per_task": "16"}
+    assert found["continuation"] == {"gpu": "8", "mem_mb": "24000", "cpus_per_task": "4"}
+
+
+def test_set_resources_win():
+    printed = dry_run("--profile", "slurm", "table1", "--set-resources", "train:mem_mb=5", "train:qos=long")
+    found = asked_for(printed, "mem_mb", "qos", "runtime")
+    assert found["stage1"] == found["spade"] == {"mem_mb": "5", "qos": "long", "runtime": "1440"}
+
+
+@pytest.mark.parametrize(
+    ("here", "asked", "takes"),
+    [
+        (0, "steps: {train: {gpu: 4}}", "0"),
+        (2, "steps: {train: {gpu: 4}}", "2"),
+        (8, "computing: {gres: 'gpu:4'}", "4"),
+    ],
+)
+def test_here_jobs_take_the_gpus_that_there_are_and_memory(here, asked, takes):
+    """Nothing that a queue alone knows: with a limit of time, the allocation around a shell would be requeued."""
+    printed = dry_run("table1", "--config", f"machine={{gpus: {here}}}", f"jobs={{{asked}}}")
+    found = asked_for(printed, r"\w+")["stage1"]
+    assert found["gpu"] == takes
+    assert found.keys() == {"tmpdir", "gpu", "mem_mb", "mem_mib", "mem"}
+    (sampling,) = set(re.findall(r"^rule sample:.*?resources: .*?\bgpu=(\d)", printed, re.M | re.S))
+    assert sampling == ("4" if "gres" in asked else str(min(here, 1)))
+
+
+LIMIT = """
+from snakemake.api import SnakemakeApi
+from snakemake.resources import Resources
+from snakemake.settings.types import ConfigSettings, OutputSettings, ResourceSettings
+one = Resources.parse(["gpu=1"], allow_expressions=False)
+for gpus, nodes, said in ((2, None, None), (2, None, one), (2, 100, None), (0, None, None)):
+    with SnakemakeApi(OutputSettings(quiet={"all"})) as api:
+        settings = ResourceSettings(cores=8, nodes=nodes, **({"resources": said} if said else {}))
+        config = ConfigSettings(config={"preset": "smoke", "machine": {"gpus": gpus}})
+        workflow = api.workflow(resource_settings=settings, config_settings=config)._workflow
+        print(workflow.global_resources.get("gpu").value)
+"""
+
+
+@pytest.mark.slow
+def test_here_no_more_jobs_start_than_there_are_gpus_for():
+    """`--resources gpu=N` by itself, unless somebody says it, or jobs may be submitted (`--jobs`)."""
+    asked = run("-c", LIMIT)
+    assert asked.stdout.split() == ["2", "1", "None", "None"], asked.stderr
 
 
 def test_the_steps_hear_of_plugins():
     printed = dry_run("-p", "table1", "--config", "preset=smoke", "plugins=[colorsys]")  # any module will do
     lines = re.findall(r"python -m piti\.steps\.\w+ .*", printed)
     assert lines and all(" --plugins colorsys " in line for line in lines)
+
+
+def test_what_computes_is_launched_and_told_when_to_leave_if_it_can():
+    printed = dry_run("-p", "--profile", "slurm", "all", "--config", "preset=smoke")
+    before = {name: words for words, name in re.findall(r"(python -m .*?)piti\.steps\.(\w+)", printed)}
+    assert len(before) > 15
+    for name, words in before.items():
+        assert ("piti.run.launch" in words) == STEPS[name].computes, name
+        assert (" --margin " in words) == ("minutes" in STEPS[name].options), name
 
 
 NO_GPU = not glob("/dev/nvidia[0-9]*")
@@ -107,7 +185,7 @@ NO_GPU = not glob("/dev/nvidia[0-9]*")
         ({"gpu": 4}, 0, "0", "0", "0"),
         ({"gpu": 0, "gres": "gpu:4"}, 0, "0", "0", "0"),
         ({}, 0, "0", "0", "0"),
-        ({}, 8, "8", "8", "1"),
+        ({}, 8, "1", "1", "1"),
         pytest.param({}, "auto", "0", None, None, marks=pytest.mark.skipif(not NO_GPU, reason="there is a GPU")),
     ],
 )
@@ -120,8 +198,24 @@ def test_the_steps_hear_how_many_gpus_their_job_has(resources, setting, launched
     said = {step: re.findall(rf"python -m piti.steps.{step} --card .*", printed) for step in ("train", "sample")}
     assert all(said.values())
     assert set(re.findall(r"piti\.run\.launch .*?--gpus (\d+) .*?piti\.steps\.train", printed)) == {launched}
+    one = str(min(int(launched), 1))  # other work is one process, however many GPUs its job has
+    assert set(re.findall(r"piti\.run\.launch .*?--gpus (\d+) .*?piti\.steps\.sample", printed)) == {one}
     for step, expected in (("train", trained), ("sample", sampled)):
         assert {n for line in said[step] for n in re.findall(r" --gpus (\d+)", line) or [None]} == {expected}
+
+
+@pytest.mark.parametrize(("profile", "expected"), [({"set-resources": {"pack": {"cpus_per_task": 3}}}, "3"), ({}, "1")])
+def test_packing_hears_how_many_cpus_its_job_has(profile, expected, tmp_path):
+    """On this machine `machine.threads`, which is 1 as shipped."""
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(profile))
+    printed = dry_run("-p", "--profile", str(tmp_path), "table1", "--config", "preset=smoke")
+    assert set(re.findall(r"piti\.steps\.pack .* --threads (\d+)", printed)) == {expected}
+
+
+def test_a_number_need_not_be_whole():
+    printed = dry_run("-p", "table1", "--config", "preset=smoke", "machine={save_minutes: 0.5, compile: true}")
+    assert set(re.findall(r"piti\.steps\.train .* --save-minutes (\S+)", printed)) == {"0.5"}
+    assert set(re.findall(r"piti\.steps\.train .* --compile (\S+)", printed)) == {"1"}
 
 
 @pytest.mark.parametrize(

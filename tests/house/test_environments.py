@@ -22,9 +22,9 @@ ON_TENSORS = {"piti.conditions.semantics"}
 
 
 def pins(name: str) -> set[str]:
-    """The lines of an environment that pip installs."""
+    """The lines of an environment that pip installs, but for this checkout itself."""
     *_, pip = yaml.safe_load((ROOT / "envs" / f"{name}.yaml").read_text())["dependencies"]
-    return set(pip["pip"])
+    return {*pip["pip"]} - {"-e .."}
 
 
 def imported(step: str) -> set[str]:

@@ -7,10 +7,10 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-import yaml
 
 from piti.config import Machine, load
 from piti.plan import report, resolve
+from piti.plan.jobs import asked
 from piti.plan.steps import STEPS
 from tests.house import PRESETS, ROOT, RULES, run
 
@@ -53,15 +53,12 @@ def test_no_two_steps_make_the_same_file():
     assert len(made) == len(set(made))
 
 
-@pytest.mark.parametrize("profile", ["slurm", "examples/sacct"])
-def test_a_cluster_profile_asks_for_every_gpu_that_a_rule_wants_and_for_no_other_rule(profile):
-    settings = yaml.safe_load((ROOT / "config/profiles" / profile / "config.yaml").read_text())
-    asked = settings["set-resources"]
-    assert asked.keys() <= rules().keys()
-    with_gpu = {name for name, rule in rules().items() if "gpu" in rule["resources"]}
-    assert {rule for rule, given in asked.items() if given.get("gpu") or given.get("gres")} == with_gpu
-    for name in STEPS.keys() - asked.keys():  # what is on no line is small or local
-        assert rules()[name]["local"] or name == "draw_scenes", name
+def test_a_submitted_job_asks_for_a_gpu_where_its_step_computes_and_nowhere_else():
+    jobs = load({}, ROOT / "config").jobs
+    assert {step for step in STEPS if asked(jobs, step, "").get("gpu")} == {s for s in STEPS if STEPS[s].computes}
+    for name in {step for step in STEPS if not STEPS[step].local} - jobs.steps.keys():
+        assert STEPS[name].computes or name == "draw_scenes", name  # small: as all by default
+    assert not any(STEPS[name].local for name in jobs.steps)
 
 
 @pytest.mark.parametrize("preset", PRESETS)

@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -25,7 +26,8 @@ PartitionName=spare Nodes=spare MaxTime=01:00:00 PriorityTier=1 PreemptMode=REQU
 PartitionName=lent Nodes=spare MaxTime=01:00:00 PriorityTier=1 PreemptMode=CANCEL GraceTime=60
 PartitionName=urgent Nodes=spare MaxTime=01:00:00 PriorityTier=10 PreemptMode=OFF
 """
-# Answers at once; a memory limit is kept by polling; no accounting database; a requeued job waits cred_expire seconds.
+# Answers at once; keeps memory limits by polling; soon forgets jobs that are over; lets a requeued one wait cred_expire
+# seconds.
 SETTINGS = """
 ClusterName=piti
 SlurmctldHost={host}(127.0.0.1)
@@ -61,11 +63,37 @@ PriorityType=priority/basic
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 KillWait=10
-MinJobAge=600
+MinJobAge=2
 InactiveLimit=0
-AccountingStorageType=accounting_storage/none
+AccountingStorageType={accounting}
+AccountingStorageHost=127.0.0.1
+AccountingStoragePort={database}
+AccountingStoragePass={folder}/munge.socket
 JobCompType=jobcomp/filetxt
 JobCompLoc={folder}/jobs.log
+"""
+# The accounting database's daemon, over a MariaDB of its own in the same folder.
+DATABASE = """
+DbdHost={host}
+DbdAddr=127.0.0.1
+DbdPort={database}
+SlurmUser=root
+AuthType=auth/munge
+AuthInfo=socket={folder}/munge.socket
+StorageType=accounting_storage/mysql
+StorageUser=root
+PidFile={folder}/slurmdbd.pid
+LogFile={folder}/slurmdbd.log
+"""
+
+# Starts the slurmd of a node that shares only these folders with the rest: its /tmp is its own.
+APART = """
+set -e
+mount -t tmpfs aside /mnt
+for shared; do mkdir -p "/mnt$shared"; mount --bind "$shared" "/mnt$shared"; done
+mount -t tmpfs own /tmp
+for shared; do mkdir -p "$shared"; mount --bind "/mnt$shared" "$shared"; done
+exec slurmd -f "$1/slurm.conf" -N spare
 """
 
 
@@ -81,36 +109,73 @@ def missing() -> str | None:
     return None
 
 
+def accounting() -> bool:
+    """Whether a cluster can have an accounting database here."""
+    return all(shutil.which(tool, path=f"{os.environ['PATH']}:/usr/sbin") for tool in ("slurmdbd", "mariadbd"))
+
+
 def proctrack() -> str:
     """How production clusters track processes, where this machine can too: with it, SIGTERM reaches few of them."""
     return "cgroup" if os.access("/sys/fs/cgroup/freezer/cgroup.procs", os.W_OK) else "linuxproc"
 
 
 @contextlib.contextmanager
-def cluster() -> Iterator[Path]:
-    """A cluster with the nodes and partitions above, as long as the block lasts; the folder of its logs."""
+def cluster(*shared: Path, accounting: bool = False) -> Iterator[Path]:
+    """A cluster with the nodes and partitions above, as long as the block lasts; the folder of its logs. Jobs find what
+    they need in the shared folders, and the Python of this process."""
     os.environ["PATH"] += ":/usr/sbin:/sbin"
     folder = Path(tempfile.mkdtemp(prefix="slurm-"))  # munge wants one whose parents anyone may enter
     try:
-        _configure(folder)
+        _configure(folder, accounting)
         munge = [f"--key-file={folder}/munge.key", f"--socket={folder}/munge.socket", f"--pid-file={folder}/munged.pid"]
         munge += [f"--log-file={folder}/munged.log", f"--seed-file={folder}/munge.seed"]
         _run("mungekey", "--create", f"--keyfile={folder}/munge.key")
         _run("munged", *munge)
-        _run("slurmctld", "-f", str(folder / "slurm.conf"))
-        for node in NODES:
-            _run("slurmd", "-f", str(folder / "slurm.conf"), "-N", node)
+        if accounting:
+            _start_database(folder)
+        start_controller(folder)
+        _run("slurmd", "-f", str(folder / "slurm.conf"), "-N", "gpu1")
+        _run("unshare", "--mount", "sh", "-c", APART, "sh", str(folder), sys.prefix, *map(str, shared))
         _until(lambda: _run("sinfo", "-h", "-N", "-o", "%t").split().count("idle") >= len(NODES), 60)
+        if accounting:
+            _run("sacctmgr", "--immediate", "add", "account", "default")
+            _run("sacctmgr", "--immediate", "add", "user", "root", "account=default")
         yield folder
     finally:
         _take_down(folder)
         shutil.rmtree(folder)
 
 
-def _configure(folder: Path) -> None:
+def start_controller(folder: Path) -> None:
+    _run("slurmctld", "-f", str(folder / "slurm.conf"))
+
+
+def stop_controller(folder: Path) -> None:
+    """It goes; jobs and nodes stay."""
+    _end(folder / "slurmctld.pid")
+
+
+def _start_database(folder: Path) -> None:
+    """MariaDB, to be reached by a file alone, and slurmdbd."""
+    own = ("--no-defaults", "--user=root", f"--datadir={folder}/database")
+    door, pid = f"--socket={folder}/database.socket", f"--pid-file={folder}/mariadbd.pid"
+    _run("mariadb-install-db", *own, "--skip-test-db")
+    with open(folder / "mariadbd.log", "w") as log:
+        subprocess.run(["setsid", "--fork", "mariadbd", *own, "--skip-networking", door, pid], stdout=log, stderr=log)
+    _until((folder / "database.socket").exists, 60)
+    environment = {"MYSQL_UNIX_PORT": f"{folder}/database.socket", "SLURM_CONF": f"{folder}/slurm.conf"}
+    subprocess.run(["slurmdbd"], env=os.environ | environment, check=True, timeout=60)
+    _until(lambda: not subprocess.run(["sacctmgr", "show", "cluster"], capture_output=True).returncode, 60)
+
+
+def _configure(folder: Path, accounting: bool) -> None:
     folder.chmod(0o755)
     (folder / "state").mkdir()
-    settings = SETTINGS.format(folder=folder, host=socket.gethostname(), port=PORT, proctrack=proctrack())
+    facts = {"folder": folder, "host": socket.gethostname(), "port": PORT, "database": PORT + 9}
+    storage = "accounting_storage/slurmdbd" if accounting else "accounting_storage/none"
+    settings = SETTINGS.format(**facts, proctrack=proctrack(), accounting=storage)
+    (folder / "slurmdbd.conf").write_text(DATABASE.format(**facts))
+    (folder / "slurmdbd.conf").chmod(0o600)
     gres = ""
     for number, (node, gpus) in enumerate(NODES.items(), 1):
         (folder / "spool" / node).mkdir(parents=True)
@@ -136,13 +201,18 @@ def _take_down(folder: Path) -> None:
         with contextlib.suppress(subprocess.SubprocessError):
             _run("scancel", "--full", "--user=root")
             _until(lambda: not _run("squeue", "-h"), 30)
-    for name in (*(f"slurmd-{node}" for node in NODES), "slurmctld", "munged"):
+    for name in (*(f"slurmd-{node}" for node in NODES), "slurmctld", "slurmdbd", "mariadbd", "munged"):
         with contextlib.suppress(OSError, ValueError):
-            pid = int((folder / f"{name}.pid").read_text())
-            os.kill(pid, 15)
-            _until(lambda pid=pid: not Path(f"/proc/{pid}").exists(), 20)
+            _end(folder / f"{name}.pid")
     if CONF.is_symlink() and CONF.readlink() == folder / "slurm.conf":
         CONF.unlink()
+
+
+def _end(daemon: Path) -> None:
+    """End a daemon by the file that holds its id, and wait until it is gone."""
+    pid = int(daemon.read_text())
+    os.kill(pid, 15)
+    _until(lambda: not Path(f"/proc/{pid}").exists(), 20)
 
 
 def _run(*command: str) -> str:

@@ -5,11 +5,13 @@ diverges and a table whose extractor is not there. While it runs, `disturb` does
 """
 
 import contextlib
+import os
 import re
 import shutil
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +25,23 @@ from tests.slurm import cluster
 ROOT = Path(__file__).parents[2]
 TRAINING = {"steps": 80, "batch": 4}
 LONG = {"steps": 250, "batch": 4}  # longer than the 3 s that its job leaves it
+# What jobs ask for instead of what is shipped: sizes for one small machine, and who is disturbed how.
+SMALL = {"mem_mb": 2000, "runtime": 10, "cpus_per_task": 2}
+JOBS = {
+    "default": SMALL,
+    "computing": SMALL,
+    "steps": {
+        **dict.fromkeys(load({}, ROOT / "config").jobs.steps, SMALL),
+        "train": SMALL | {"cpus_per_task": 3},
+    },
+    "models": {
+        "prior_base": {"slurm_partition": "spare"},
+        "continuation": {"slurm_partition": "lent"},
+        "stage1": {"runtime": 3},
+        "pix2pixhd": {"cpus_per_task": 3},
+        "wide": {"slurm_partition": "wide", "gres": "gpu:1", "nodes": 2},
+    },
+}
 CONFIG = {
     "preset": "smoke",
     "min_images": 8,
@@ -65,19 +84,11 @@ CONFIG = {
             "paper": {},
         },
     },
+    "jobs": JOBS,
     "machine": {"save_minutes": 0, "log_every": 10, "margin": 2.95, "gpus": 0},  # the cluster's GPUs are pretended ones
 }
-# What is changed in the shipped profile: sizes for one small machine, and who is disturbed how. Values are expressions.
-PLACES = {"prior_base": "spare", "continuation": "lent", "wide": "wide"}  # else gpu
-TRAIN = {
-    "slurm_partition": "".join(f"'{p}' if wildcards.name.startswith('{n}') else " for n, p in PLACES.items()) + "'gpu'",
-    "runtime": "3 if wildcards.name.startswith('stage1') else 10",
-    "mem_mb": "200 if wildcards.name.startswith('upsampler') and attempt == 1 else 3000",
-    "cpus_per_task": 3,
-    "gpu": "0 if wildcards.name.startswith('wide') else 1",
-    "gres": "'gpu:1' if wildcards.name.startswith('wide') else ''",
-    "nodes": "2 if wildcards.name.startswith('wide') else 1",
-}
+# Over its memory at its first attempt: what only an expression says stands in a profile, which wins.
+MEMORY = "200 if wildcards.name.startswith('upsampler') and attempt == 1 else 3000"
 
 
 @dataclass
@@ -96,33 +107,53 @@ def clone(tmp_path_factory) -> Path:
     """A copy of what a fresh clone has, the profile's numbers made small."""
     if why := cluster.missing():
         pytest.skip(why)
-    folder = tmp_path_factory.mktemp("clone")
+    return cloned(tmp_path_factory.mktemp("clone"))
+
+
+def cloned(folder: Path) -> Path:
     for name in ("Snakefile", "DEVIATIONS.md", "rules", "config", "profiles", "envs", "src", "slurm"):
         source = ROOT / name
         copy = shutil.copytree if source.is_dir() and not source.is_symlink() else shutil.copy
         copy(source, folder / name, **({"follow_symlinks": False} if source.is_symlink() else {}))
     path = folder / "config/profiles/slurm/config.yaml"
     profile = yaml.safe_load(path.read_text())
-    for asked in profile["set-resources"].values():
-        asked |= {"mem_mb": 2000, "runtime": 10, "cpus_per_task": 2}
-    profile["set-resources"]["train"] |= TRAIN
-    # A job takes some 10 s here, and one that is asked after too early is asked after again 10 s later.
-    profile |= {"latency-wait": 5, "slurm-init-seconds-before-status-checks": 11, "seconds-between-status-checks": 3}
-    profile["default-resources"] |= {"mem_mb": 2000, "runtime": 10}
+    profile["set-resources"] = {"train": {"mem_mb": MEMORY}}
+    profile |= {"latency-wait": 5, "seconds-between-status-checks": 3}
     path.write_text(yaml.safe_dump(profile))
     return folder
+
+
+def weights(clone: Path, settings: dict, *names: str) -> dict[str, str]:
+    """Where these trainings' weights lie."""
+    plan, *_ = resolve(load(settings, clone / "config"))
+    return {
+        name: artefact.path
+        for artefact in plan.artefacts.values()
+        if artefact.step == "train" and (name := artefact.name.split("-")[0]) in names
+    }
+
+
+@contextlib.contextmanager
+def started(clone: Path, run: str, settings: dict, *arguments: str) -> Iterator[subprocess.Popen]:
+    """A Snakemake in the clone, which writes what it prints to run.log there; it does not outlive the block."""
+    (clone / f"{run}.yaml").write_text(yaml.safe_dump(settings))
+    command = [sys.executable, "-m", "snakemake", "--configfile", f"{run}.yaml", *arguments]
+    environment = os.environ | {"PYTHONPATH": str(clone / "src")}  # for Snakemake finds its plug-ins on the path
+    with open(clone / f"{run}.log", "a") as log:
+        process = subprocess.Popen(command, cwd=clone, env=environment, stdout=log, stderr=log)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 def snakemake(clone: Path, results: str, *arguments: str) -> tuple[int, str]:
     """Exit code and output of a run in the clone."""
     settings = CONFIG | {"results": results, "downloads": "downloads"}
-    plan, *_ = resolve(load(settings, clone / "config"))
-    (wide,) = (a.path for a in plan.artefacts.values() if a.step == "train" and a.name.startswith("wide"))
-    (clone / f"{results}.yaml").write_text(yaml.safe_dump(settings))
-    command = [sys.executable, "-m", "snakemake", "--nolock", "--configfile", f"{results}.yaml", *arguments]
-    with open(clone / f"{results}.log", "w") as log:
-        done = subprocess.run(["timeout", "-k", "10", "1800", *command, wide], cwd=clone, stdout=log, stderr=log)
-    return done.returncode, (clone / f"{results}.log").read_text()
+    with started(clone, results, settings, "--nolock", *arguments, weights(clone, settings, "wide")["wide"]) as process:
+        process.wait(1800)
+    return process.returncode, (clone / f"{results}.log").read_text()
 
 
 @pytest.fixture(scope="session")
@@ -136,7 +167,7 @@ def undisturbed(clone) -> Done:
 def disturbed(clone, undisturbed) -> Done:
     """The same through `snakemake --profile slurm`, on a cluster as it is; and the table that cannot be made."""
     seen, over = {}, threading.Event()
-    with cluster.cluster():
+    with cluster.cluster(clone):
         watcher = threading.Thread(target=watch, args=(clone / "storm", seen, over))
         watcher.start()
         try:
@@ -144,7 +175,7 @@ def disturbed(clone, undisturbed) -> Done:
         finally:
             over.set()
             watcher.join()
-        yield Done(clone / "storm", code, printed, seen, submitted(printed))
+    return Done(clone / "storm", code, printed, seen, submitted(printed))
 
 
 def submitted(printed: str) -> dict[str, list[str]]:
@@ -157,7 +188,7 @@ def submitted(printed: str) -> dict[str, list[str]]:
 
 
 def watch(results: Path, seen: dict[str, set[tuple]], over: threading.Event) -> None:
-    """Look at the trainings' processes twice a second, and disturb each as soon as it has saved its first state."""
+    """Look at the trainings' processes twice a second, and disturb each as soon as it has a checkpoint."""
     todo = {
         "prior_base": preempt,  # its partition queues it again
         "continuation": preempt,  # its partition would cancel it

@@ -79,8 +79,10 @@ def test_jobs_have_a_gpu_each_and_the_cpus_they_asked_for(disturbed):
 
 def test_a_failing_job_is_tried_again_and_then_shown(disturbed):
     assert disturbed.code == 1
-    tail = "error: nowhere: no such file or folder"
-    assert disturbed.printed.count(tail) >= 3  # the first try and two more
+    tails = re.findall(r"end of (\S+): \n((?: {8}.*\n)+)", disturbed.printed)
+    assert sum("error: nowhere: no such file or folder" in tail for _, tail in tails) >= 3  # the first try and two more
+    whole = [len((disturbed.folder.parent / log).read_text().splitlines()) for log, _ in tails]
+    assert max(tail.count("\n") for _, tail in tails) == 30 < max(whole)
     assert not (disturbed.folder / "broken.csv").exists()
 
 

@@ -1,10 +1,14 @@
 """The command line of a step: bad input is one line and exit code 2, failures are handed on, card.json says it all."""
 
+import contextlib
 import errno
 import json
+import math
 import os
+import re
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +16,10 @@ import pytest
 
 import piti
 from piti.cards.base import digest
+from piti.run import command
 from piti.run.command import Step
-from piti.run.launch import TORCHRUN
-from piti.store import provenance
+from piti.run.launch import QUEUED_AGAIN, TORCHRUN
+from piti.store import lease, provenance
 from piti.store.files import InputError, failure, write_failure
 
 
@@ -286,6 +291,48 @@ def test_a_table_receives_failures_to_print_them(call, tmp_path):
     write_failure([tmp_path / "score"], "diverged")
     output = call(write, "--real", tmp_path / "score", hands_on_failure=False)
     assert failure(output) is None
+
+
+@pytest.mark.parametrize(
+    ("environment", "computes", "waits"),
+    [
+        ({}, True, True),
+        ({"SLURM_JOB_ID": "7"}, True, True),  # nobody would queue it again
+        ({QUEUED_AGAIN: "7"}, False, True),
+        ({QUEUED_AGAIN: "7"}, True, False),
+    ],
+)
+def test_a_job_with_gpus_gives_them_back_where_another_works(
+    call, capsys, tmp_path, monkeypatch, environment, computes, waits
+):
+    def compute(card: ToyCard, output: Path, gpus: int | None = None):
+        write(card, output)
+
+    for name in (QUEUED_AGAIN, *TORCHRUN):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(command, "PATIENCE", 0.1)
+    monkeypatch.setattr(lease, "WORD", 0.2)
+    with contextlib.ExitStack() as other:
+        other.enter_context(lease.exclusive(tmp_path / "made"))
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        ends = threading.Timer(1.0, other.close)
+        ends.start()
+        with contextlib.nullcontext() if waits else pytest.raises(SystemExit, match=r"^75$"):
+            call(compute if computes else write)
+        ends.join()
+    who = rf"{tmp_path}/made/.lease: in use by process {os.getpid()} of \S+ on \S+ since [-\d]+ [\d:]+; "
+    assert re.fullmatch(who + ("waiting for it\n" if waits else "to be started again\n"), capsys.readouterr().err)
+    assert (tmp_path / "made/output.txt").exists() == waits
+
+
+def test_of_several_processes_none_waits_for_long(monkeypatch):
+    """The others would: torch's patience with a process group is ten minutes."""
+    monkeypatch.delenv(QUEUED_AGAIN, raising=False)
+    assert command.patience() == math.inf
+    for name in TORCHRUN:
+        monkeypatch.setenv(name, "2")
+    assert command.patience() + lease.SPAN < 600
 
 
 def test_a_real_step_in_its_own_process(tmp_path):

@@ -1,7 +1,6 @@
 """Configuration: one order of authority, every key and name checked, refused in one line with the nearest valid one."""
 
 import math
-import re
 import shutil
 import sys
 from dataclasses import replace
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from tests.house.pages import yaml as yaml_of
 
 from piti.config import Config, load, merge, read_yaml
 from piti.datasets.layouts import LAYOUTS
@@ -148,7 +148,7 @@ def test_like_refuses_circles_and_unknown_names(user, line):
 
 # -- recipes -----------------------------------------------------------------------------------------------------------
 
-ABLATION, DATASET = re.findall(r"^  ```yaml\n(.*?)^  ```$", (SHIPPED.parent / "README.md").read_text(), re.M | re.S)
+(ABLATION,), (DATASET,) = yaml_of("docs/add-something.md", "my_row"), yaml_of("docs/own-data.md", "mine_mask")
 
 
 @pytest.mark.parametrize("preset", [preset for preset in PRESETS if preset != "prior"])  # which has no tables

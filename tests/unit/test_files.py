@@ -1,9 +1,6 @@
 """Files: whole or not at all; failure records handed on."""
 
-import errno
-import fcntl
 import hashlib
-import multiprocessing
 import subprocess
 import sys
 import time
@@ -14,7 +11,7 @@ from piti.store.files import (
     InputError,
     atomic,
     atomic_folder,
-    exclusive,
+    clock,
     failure,
     file_digest,
     pass_failure,
@@ -84,50 +81,11 @@ def test_atomic_folder_leaves_what_was_there_when_it_fails(tmp_path):
     assert list(tmp_path.iterdir()) == [target]
 
 
-def hold(folder, seconds):
-    with exclusive(folder):
-        (folder / "began").touch()
-        time.sleep(seconds)
-        (folder / "ended").touch()
-
-
-def test_exclusive_makes_the_second_wait_and_leaves_no_lock(tmp_path, capfd):
-    folder = tmp_path / "folder"
-    first = multiprocessing.get_context("fork").Process(target=hold, args=(folder, 0.3))
-    first.start()
-    while not (folder / "began").exists():
-        time.sleep(0.01)
-    with exclusive(folder):
-        assert (folder / "ended").exists()
-    assert f"{folder}: in use by another process, waiting for it" in capfd.readouterr().err
-    first.join()
-    assert {path.name for path in folder.iterdir()} == {"began", "ended"}
-
-
-def test_exclusive_removes_what_a_killed_process_left(tmp_path):
-    (tmp_path / ".page.77.partial").mkdir()
-    (tmp_path / ".page.77.partial/half").touch()
-    (tmp_path / ".x.json.77.partial").touch()
-    (tmp_path / ".tmpWE2ulJ").touch()  # by safetensors
-    (tmp_path / ".big.zip.partial").touch()  # a download, to be continued
-    with exclusive(tmp_path):
-        assert {path.name for path in tmp_path.iterdir()} == {".lock", ".big.zip.partial"}
-
-
-def test_exclusive_leaves_no_empty_folder(tmp_path):
-    with pytest.raises(Broken), exclusive(tmp_path / "new"):
-        raise Broken
+def test_the_clock_of_a_file_system_is_its_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(time, "time", lambda: 0.0)  # of this machine, wrong by decades
+    assert clock(tmp_path) > 1e9
+    assert clock(tmp_path / "nothing") == 0.0
     assert not list(tmp_path.iterdir())
-
-
-def test_exclusive_goes_on_where_there_are_no_locks(tmp_path, monkeypatch, capsys):
-    def flock(*_):
-        raise OSError(errno.ENOSYS, "Function not implemented")
-
-    monkeypatch.setattr(fcntl, "flock", flock)
-    with exclusive(tmp_path):
-        pass
-    assert f"{tmp_path}: cannot be locked (Function not implemented)" in capsys.readouterr().err
 
 
 def test_json_there_and_back(tmp_path):

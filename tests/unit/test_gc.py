@@ -14,7 +14,8 @@ from tests.unit.test_cli import CONFIG, piti, refused  # noqa: F401 (a fixture)
 from piti.cards import TrainCard
 from piti.config import load
 from piti.plan import report, resolve, runs
-from piti.store.files import exclusive, write_failure, write_json
+from piti.store.files import write_failure, write_json
+from piti.store.lease import exclusive
 
 RESULTS = Path("results/smoke")
 OLD = time.time() - 30 * 86400
@@ -132,6 +133,17 @@ def test_what_is_young_stays(piti):  # noqa: F811
     assert not folder.exists()
 
 
+@pytest.mark.parametrize("ahead", [-1e7, 1e7])
+def test_young_and_old_are_what_the_file_server_calls_so(piti, monkeypatch, ahead):  # noqa: F811
+    young, old = made(RESULTS / "models/x/0123456789", RESULTS / "models/y/0123456789")
+    os.utime(young / "file")
+    here = time.time
+    monkeypatch.setattr(time, "time", lambda: here() + ahead)
+    piti("gc", "--delete", "--empty")
+    assert young.exists() and not old.exists()
+    assert list(RESULTS.glob("bin/*/models/y/0123456789"))
+
+
 def hold(folder, ready, over):
     with exclusive(folder):
         ready.set()
@@ -146,7 +158,7 @@ def test_what_is_in_use_stays_however_old(piti):  # noqa: F811
     process.start()
     ready.wait(60)
     try:
-        assert f"{folder}: stays, in use" in piti("gc", "--delete", "--age", "0")
+        assert f"{folder}: stays, in use by process {process.pid} of " in piti("gc", "--delete", "--age", "0")
         assert (folder / "file").exists()
     finally:
         over.set()

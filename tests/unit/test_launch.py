@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from piti.run.launch import gpus_of, processes, sharing
+from piti.run.launch import QUEUED_AGAIN, gpus_of, processes, sharing
 
 TRAIN = ["python", "-m", "piti.steps.train", "--card", "{}"]
 
@@ -118,6 +118,22 @@ def test_a_job_runs_its_training_in_a_step_of_its_own_and_leaves_in_time(slurm):
     assert not (slurm / "asked").exists()
 
 
+def test_another_schedulers_job_leaves_in_time_too(slurm):
+    """What goes on then, and when, is Snakemake's to say: nobody asks SLURM."""
+    process = launch(slurm, "--runtime=60", "--margin=5", script=SAYS, job=False)
+    assert process.communicate(timeout=60)[0] == "['--minutes', '55']\n"
+    assert process.returncode == 75
+    assert not (slurm / "step").exists() and not (slurm / "asked").exists()
+
+
+def test_a_step_that_cannot_leave_in_time_is_not_told_to(slurm):
+    """Only a training goes on from where it was: without a margin nobody says `--minutes`. It may still come back."""
+    process = launch(slurm, "--runtime=60", script=SAYS)
+    assert process.communicate(timeout=60)[0] == "[]\n"
+    assert process.returncode == 75
+    assert (slurm / "asked").read_text() == "requeue 42\n"
+
+
 def test_a_margin_longer_than_the_job_is_refused(slurm):
     process = launch(slurm, "--runtime=10", "--margin=10", script=SAYS)
     assert (
@@ -151,6 +167,13 @@ def test_a_job_that_is_cancelled_stays_so(slurm):
 def test_the_step_around_does_not_shape_the_trainings(slurm):
     script = "import os; print(sorted(key for key in os.environ if key.startswith('SLURM_')))"
     assert launch(slurm, "--runtime=60", script=script).communicate(timeout=60)[0] == "['SLURM_JOB_ID']\n"
+
+
+@pytest.mark.parametrize(("requeue", "told"), [("1", "42"), ("0", "None")])
+def test_a_step_hears_that_its_job_will_be_queued_again(slurm, requeue, told):
+    script = f"import os; print(os.environ.get({QUEUED_AGAIN!r}))"
+    process = launch(slurm, "--runtime=60", f"--requeue={requeue}", script=script)
+    assert process.communicate(timeout=60)[0] == f"{told}\n"
 
 
 def test_a_queued_job_waits_for_its_end(slurm):

@@ -382,7 +382,7 @@ def trained(of: Plan) -> set[str]:
 GLIDE = "https://openaipublic.blob.core.windows.net/diffusion/dec-2021/base.pt"
 ADE20K = "ADEChallengeData2016.zip"
 UNMOVED = {
-    "another shard size": {"shard_size": 1024},
+    "another shard size": {"shard_size": 1024, "sample_shard_size": 64},
     "a second mirror": {"datasets": {"ade20k": {"archives": {ADE20K: {"url": ["http://a/x.zip", "http://b/x.zip"]}}}}},
     "another mirror of weights": {"weights": {"glide_base": {"url": ["http://other/name.pt", GLIDE]}}},
     "the archive's data on disk": {"datasets": {"ade20k": {"path": "/data/ade20k"}}},

@@ -38,7 +38,7 @@ def test_a_log_has_a_line_a_minute_where_a_terminal_has_a_bar(seconds, monkeypat
         assert "\r" not in text and text.endswith("\n")
         done = [line.split(",")[0] for line in text.splitlines()]
         assert done == [f"training: {n} of 1000" for n in (60, 120, 180, 240, 300, 300)]  # and one at the end
-        assert text.splitlines()[0] == "training: 60 of 1000,  1.00step/s, 15:40 left, mse=59"
+        assert text.splitlines()[0] == "training: 60 of 1000, 1.00step/s, 15:40 left, mse=59"
 
 
 def test_what_is_soon_over_says_nothing(seconds, capsys):

@@ -7,6 +7,7 @@ from tests.house import ROOT
 
 from piti.cli import reproduce
 from piti.config import load
+from piti.plan import resolve
 from piti.plan.cost import Costs
 
 
@@ -28,7 +29,7 @@ def test_time_left_follows_the_pace_so_far(capsys, monkeypatch):
     monkeypatch.setattr(Costs, "todo", lambda self, ends: next(todo))
     monkeypatch.setattr(Costs, "left", lambda self, artefacts: len(artefacts) ** 2 / 1800)  # hours
     monkeypatch.setattr(reproduce.time, "monotonic", lambda: next(clock))
-    config = load({"preset": "smoke"}, Path(ROOT) / "config")
-    assert reproduce.watch(Process(), config, "A100-80") == 7
+    plan, tables, _ = resolve(load({"preset": "smoke"}, Path(ROOT) / "config"))
+    assert reproduce.watch(Process(), Costs(plan, "A100-80"), tables.values()) == 7
     # 3600 / 1800 * 100**2 + 2 * 100 = 20,200 seconds of work, of which 5,100 are left
     assert capsys.readouterr().out == "75% of this run's work done, about 7 min left\n"

@@ -12,11 +12,11 @@ from tests.unit.test_cli import piti, refused  # noqa: F401 (a fixture)
 from tests.unit.train import tiny
 
 from piti.cards.base import to_dict
-from piti.cli.plan import span
 from piti.cli.status import duration
 from piti.store.files import write_failure, write_json
 from piti.train.loop import Stopped
 from piti.train.run import Run
+from piti.units import span
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +96,16 @@ def test_status_tells_each_state(piti, shards):  # noqa: F811
     summary = set(counts.partition(": ")[2].split(", "))
     assert summary >= {"1 done", "1 failed", "1 unreadable", "2 running", "1 stopped", "1 silent"}
     assert re.fullmatch(r"left: .* of one device \(A100-80, modelled\)", left)
+
+
+@pytest.mark.parametrize("ahead", [-1e6, 1e6])
+def test_a_living_training_is_not_silent_where_the_file_server_has_another_time(piti, monkeypatch, ahead):  # noqa: F811
+    piece = {"from": 100, "to": 300, "seconds": 50.0, "host": "node2", "processes": 1, "job": "", "device": "cpu"}
+    said = {"doing": "running", "saved": 200, "steps": 14700, "losses": [], "piece": piece}
+    write_json("results/smoke/models/running-task/checkpoint-aaaaaaaaaa/progress.json", said)
+    here = time.time
+    monkeypatch.setattr(time, "time", lambda: here() + ahead)
+    assert re.search(r" 1 h 0 min .* node2 +running$", rows(piti("status"))["running-task"])
 
 
 def test_status_of_nothing(piti):  # noqa: F811

@@ -34,6 +34,9 @@ class DownloadCard(Card):
     url: tuple[str, ...] = apart(())
     package: str = apart("")
     bytes: int | None = apart(None)
+    gb: float = apart(0.0)  # about, where the bytes are not known
+    extracted_gb: float = apart(0.0)  # of an archive, where that differs
+    files: int = apart(0)  # in it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +78,7 @@ class PackCard(Card):
     depth_unit: Literal["m", "cm", "mm"] = "m"  # of the depth files, for geometry
     expected: int = apart(0)  # photographs in this split: without splits of its own at most, else as published
     archives: tuple[str, ...] = apart(())  # "file digest" of those that state one
+    folders: tuple[str, ...] = apart(())  # below the root, for each of its archives; where it is packed out of them
     shard_size: int = apart(4096)
 
 

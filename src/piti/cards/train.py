@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -131,7 +132,7 @@ class TrainCard(Card):
         """Where epochs are declared, the steps are a count of the data: another published one trains nothing anew."""
         return replace(self, training=replace(self.training, steps=0)) if self.epochs else self
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """Names the checkpoint. The number of steps is left out, so that a training can be extended, except where
         the learning rate depends on it."""

@@ -3,17 +3,19 @@
   piti check            names, counts, splits: seconds
   piti check --read     every file too, as packing will read it; all bad ones are named
 
-Snakemake says the same, without the files, when it starts. Ends with exit code 2 where something would be refused.
+When Snakemake starts it says the same, but reads no files. Exit code 2 means that something would be refused.
 """
 
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 
-from piti.cards import PackCard
+from piti.cli import own
 from piti.config import Config
-from piti.plan import Plan, resolve
+from piti.plan import Artefact, Plan, resolve
+from piti.plan.cost import Costs
+from piti.plan.disk import file_systems
+from piti.plan.gpu import DEFAULT
 from piti.plan.remarks import stale_ema
 from piti.store.files import InputError, refuse
 
@@ -24,26 +26,25 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace, config: Config) -> None:
     plan, *_ = resolve(config)
-    for line in remarks(plan):
+    for line in (*remarks(plan), *full(plan)):
         print(line)
     refuse(list(unreadable(plan, arguments.read)), "data sets")
 
 
 def said_at_start(plan: Plan) -> None:
-    """Print remarks, and what packing will refuse later."""
-    for line in (*remarks(plan), *unreadable(plan, read=False)):
+    """Print remarks, what packing will refuse later, and which disk will be full."""
+    for line in (*remarks(plan), *unreadable(plan, read=False), *full(plan)):
         print(f"note: {line}", file=sys.stderr)
 
 
 def remarks(plan: Plan) -> Iterator[str]:
     """What differs from the configuration, or looks like a mistake in it."""
-    from piti.data import packing
     from piti.datasets import layouts
 
     yield from stale_ema(plan)
-    for card, root in own(plan):
+    for card, root in own.folders(plan):
         try:
-            found = packing.survey(card, root)
+            found = own.survey(plan, card, root)
         except InputError:
             continue  # among what is unreadable
         count, expected, least = len(found.records), card.expected, plan.config.min_images
@@ -53,25 +54,35 @@ def remarks(plan: Plan) -> Iterator[str]:
             yield f"{root} (test): found {count} photographs: every score will be refused below {least} (min_images)"
 
 
+def full(plan: Plan) -> Iterator[str]:
+    """The file systems that have too little room for what is to be made yet."""
+    used = {path for artefact in plan.artefacts.values() for paths in artefact.inputs.values() for path in paths}
+    costs = Costs(plan, DEFAULT)
+    todo = costs.todo(path for path in costs.by_path if path not in used)
+    for found in file_systems(costs, (), todo.values()):
+        yield from filter(None, [found.short and f"the disk will be full: {found.short}"])
+
+
+def too_long(costs: Costs, jobs: Iterable[Artefact], devices: int) -> str:
+    """A line where these jobs take this machine, with so many GPUs or none, longer than `machine.most_days`."""
+    hours, most = costs.left({artefact.path: artefact for artefact in jobs}), costs.machine.most_days
+    if not most or (days := hours / 24 / max(devices, 1)) <= most:
+        return ""
+    return (
+        f"found about {days:,.0f} days of work for this machine (GPUs: {devices}; {hours:,.0f} h of {costs.source}), "
+        f"expected at most {most:g} days. What takes them: `piti plan`; how a "
+        "cluster does it: docs/cluster.md. To begin all the same: `--config machine='{most_days: 0}'`"
+    )
+
+
 def unreadable(plan: Plan, read: bool) -> Iterator[str]:
     """What packing would refuse; read: each file is read as well."""
     from piti.data import packing
 
-    for card, root in own(plan, kinds=read):
+    for card, root in own.folders(plan, kinds=read):
         try:
-            found = packing.survey(card, root)
+            found = own.survey(plan, card, root)
         except InputError as error:
             yield str(error)
             continue
         yield from packing.faults(card, found.records) if read else ()
-
-
-def own(plan: Plan, kinds: bool = False) -> Iterator[tuple[PackCard, Path]]:
-    """The splits of folders of the user's own, each once, or once for each kind of what is read from it."""
-    seen = set()
-    for artefact in plan.artefacts.values():
-        if isinstance(card := artefact.card, PackCard) and "root" in artefact.given:
-            key = (artefact.given["root"], card.split, card.kind if kinds else "")
-            if key not in seen:
-                seen.add(key)
-                yield card, Path(artefact.given["root"])

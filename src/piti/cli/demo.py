@@ -3,9 +3,9 @@
   piti demo --config preset=smoke                                every trained, released or baseline model there is
   piti demo --model base.safetensors --upsampler upsampler.safetensors --task coco_mask
 
-The page is served to this machine alone unless --host says otherwise. It asks nothing of the network and tells nobody.
-Above each model stands which one it is, how long it was trained and what it scores.
-A picture is the one that `piti translate` draws of the same condition file; the page says with which command.
+The page is served to this machine alone unless --host says otherwise. It uses no network and sends nothing to anybody.
+Above each model the page says which one it is, how long it was trained and what it scores.
+`piti translate` draws the same picture from the same condition file; the page shows the command.
 """
 
 import os

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from piti.cards import PackCard, TrainCard
-from piti.data import packing
+from piti.cli import own
 from piti.data.sources import Sources, beside, same, size_and_time
 from piti.datasets import listing
 from piti.plan import Artefact, Plan
@@ -49,7 +49,7 @@ def packed(name: str, artefacts: list[Artefact], plan: Plan) -> Iterator[Drift]:
         try:
             card = artefact.card
             if card.split not in seen:
-                seen[card.split] = packing.survey(card, root).records
+                seen[card.split] = own.survey(plan, card, root).records
             sources, differ = Sources(seen[card.split], card.kind, stats), {}
             for shard in shards:
                 differ |= sources.changed(shard)

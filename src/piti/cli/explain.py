@@ -1,7 +1,7 @@
 """Print what stands behind a cell of a table, or a figure: every artefact, what it is made of, and whether it exists.
 
 piti explain table1                 the cells of a table
-piti explain table1 Ours ADE20K     the chain behind one cell, rows and columns by label or key
+piti explain table1 Ours ADE20K     the chain behind one cell; name row and column by label or key
 piti explain figure3                the chain behind a figure
 """
 
@@ -19,7 +19,7 @@ from piti.store.files import InputError, failure, read_json
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("table", help="or figure")
+    parser.add_argument("table", help="or a figure")
     parser.add_argument("row", nargs="?")
     parser.add_argument("column", nargs="?")
 

@@ -1,6 +1,6 @@
 """Copy models, samples and scores with their cards into a folder, for somebody else's `piti import`.
 
-piti export /shared/piti                    models, samples, features and scores of this configuration, those that exist
+piti export /shared/piti                    all models, samples, features and scores of this configuration that exist
 piti export /shared/piti --legs models      models alone
 
 The file SHA256SUMS there names every file; `sha256sum -c` reads it too.
@@ -21,7 +21,7 @@ MARK = "exported.json"  # beside exported weights: a second copy exists
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path, help="to be made")
+    parser.add_argument("folder", type=Path, help="a new one")
     parser.add_argument("--legs", nargs="+", choices=LEGS, default=LEGS, metavar="LEG", help=", ".join(LEGS))
 
 

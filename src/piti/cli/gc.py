@@ -1,10 +1,10 @@
-"""List, and with --delete put into the bin, what no configuration refers to.
+"""List what no configuration refers to; with --delete, move it into a bin.
 
-Asked are this configuration, those of --also, and every one of which a run is remembered here (see --forget).
-What is in use or younger than --age stays. The bin is the folder `bin` of the results: move back what was wanted, and
-empty it with --empty. The checkpoint of a finished training goes once its weights were exported (`piti export`), unless
-one of these configurations has `machine.keep_checkpoints`; with --checkpoints all of them go. Downloads are shared by
-all presets and left alone, unless --downloads asks for those that nobody refers to.
+Configurations are this one, those of --also, and those of every run that is remembered here (see --forget). What is in
+use or younger than --age stays. The bin is the folder `bin` of the results: move back what you want, and empty it with
+--empty. The checkpoint of a finished training goes once its weights were exported (`piti export`), unless one of these
+configurations has `machine.keep_checkpoints`; with --checkpoints all of them go. Downloads serve all presets and stay,
+unless --downloads asks for those that nobody refers to.
 """
 
 import contextlib
@@ -20,7 +20,8 @@ from typing import NamedTuple
 from piti.cli.export import MARK
 from piti.config import Config, load, merge, read_yaml
 from piti.plan import report, resolve, runs
-from piti.store.files import InputError, failure, in_use
+from piti.store.files import InputError, clock, failure
+from piti.store.lease import in_use
 
 DAY = 86400  # s
 ADDRESS = "[0-9a-f]" * 10
@@ -45,11 +46,11 @@ class Found(NamedTuple):
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--delete", action="store_true", help="move them into the bin")
-    parser.add_argument("--also", nargs="+", type=Path, default=[], metavar="FILE", help="further --configfile, to ask")
-    parser.add_argument("--age", type=float, default=7, metavar="DAYS", help="what is younger stays (7)")
+    parser.add_argument("--also", nargs="+", type=Path, default=[], metavar="FILE", help="further configurations")
+    parser.add_argument("--age", type=float, default=7, metavar="DAYS", help="keep what is younger (7)")
     parser.add_argument("--checkpoints", action="store_true", help="checkpoints of all finished trainings too")
     parser.add_argument("--downloads", action="store_true", help="downloads too")
-    parser.add_argument("--forget", nargs="+", default=[], metavar="RUN", help="runs that are not asked any more")
+    parser.add_argument("--forget", nargs="+", default=[], metavar="RUN", help="runs that count no longer")
     parser.add_argument("--empty", action="store_true", help="remove for good what has been in the bin for --age days")
 
 
@@ -67,7 +68,7 @@ def run(arguments: Namespace, config: Config) -> None:
         shared = [one for path in presets for one in needed(load(user | {"preset": path.stem}, Path("config")))]
         found += unreferenced(downloads, "*/", wanted + shared)
     found += checkpoints(results, wanted, arguments.checkpoints)
-    found = [one._replace(obstacle=obstacle(one.folder, arguments.age)) for one in found]
+    found = [one._replace(obstacle=obstacle(one.folder, arguments.age, clock(one.root))) for one in found]
     show(found, arguments.delete)
     for other in remembered:
         print(f"kept for the {other}")
@@ -118,12 +119,12 @@ def checkpoints(results: Path, wanted: Iterable[runs.Needed], every: bool) -> It
             yield Found(results, checkpoint, "its training is finished" + ", its weights exported" * exported)
 
 
-def obstacle(folder: Path, age: float) -> str:
-    """Why a folder has to stay for now."""
-    if in_use(folder):
-        return "in use"
+def obstacle(folder: Path, age: float, now: float) -> str:
+    """Why a folder has to stay for now; `now` by the clock of its file system."""
+    if who := in_use(folder):
+        return f"in use by {who}"
     newest = max((found.st_mtime for found in stats(folder)), default=0)
-    return f"younger than {age:g} days" if time.time() - newest < age * DAY else ""
+    return f"younger than {age:g} days" if now - newest < age * DAY else ""
 
 
 def stats(folder: Path) -> Iterator[os.stat_result]:
@@ -164,7 +165,7 @@ def into_bin(one: Found) -> str:
 def empty(roots: Iterable[Path], age: float) -> None:
     """Remove for good what was put into a bin some days ago."""
     for folder in (folder for root in roots for folder in sorted(root.glob("bin/????-??-??"))):
-        if time.time() - folder.lstat().st_ctime >= age * DAY:
+        if clock(folder.parent) - folder.lstat().st_ctime >= age * DAY:
             try:
                 shutil.rmtree(folder)
                 print(f"removed {folder}")

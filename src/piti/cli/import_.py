@@ -1,7 +1,7 @@
-"""Take what somebody else has exported into this results folder, every file compared with its checksum and its card.
+"""Copy what somebody else has exported into this results folder; compare every file with its checksum and its card.
 
-Only what is whole is taken, and nothing that is finished here is replaced. Whether this configuration asks for it is
-said by `piti plan`: what has the same digest is not made again.
+Only what is whole is copied, and nothing that is finished here is replaced. What has the digest that this configuration
+asks for is not made again; `piti plan` shows what is still to do.
 """
 
 import re
@@ -11,13 +11,14 @@ from pathlib import Path
 
 from piti.cli.export import LEGS, SUMS
 from piti.config import Config
-from piti.store.files import InputError, atomic_folder, file_digest, in_use, read_json
+from piti.store.files import InputError, atomic_folder, file_digest, read_json
+from piti.store.lease import in_use
 
 NAMED = re.compile(rf"((?:{'|'.join(LEGS)})/\w[\w.+%-]*/([0-9a-f]{{10}}))/([\w+%-][\w.+%-]*)", re.ASCII)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path, help="that `piti export` has made, or a copy of it")
+    parser.add_argument("folder", type=Path, help="made by `piti export`, or a copy of it")
 
 
 def run(arguments: Namespace, config: Config) -> None:
@@ -26,8 +27,8 @@ def run(arguments: Namespace, config: Config) -> None:
         checked(arguments.folder / address, files)
     new = [address for address in artefacts if not Path(config.results, address, "card.json").exists()]
     for address in new:
-        if in_use(Path(config.results, address)):
-            raise InputError(f"{Path(config.results, address)}: found it in use, expected nobody who makes it now")
+        if who := in_use(Path(config.results, address)):
+            raise InputError(f"{Path(config.results, address)}: found it in use by {who}, expected nobody there now")
         with atomic_folder(Path(config.results, address)) as temporary:
             for name, digest in artefacts[address].items():
                 shutil.copyfile(arguments.folder / address / name, temporary / name)

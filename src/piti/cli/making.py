@@ -24,7 +24,7 @@ def make(plan: Plan, wanted: Artefact, steps: Sequence[str] = QUICK) -> Path:
         if path.is_file() and (reason := failure(path)):
             raise InputError(f"{path}: failed: {reason}")
         return path
-    if wanted.step not in steps:
+    if wanted.step not in steps or "archives" in wanted.inputs:
         config = plan.config
         raise InputError(
             f"{path}: not there yet; try: snakemake {shlex.quote(str(path))} --config preset={config.preset}"

@@ -1,9 +1,9 @@
-"""List the files that were pinned on first use, or forget one that was wrong.
+"""List the files whose digest was kept at their first download, or forget one that was wrong.
 
-  piti pins                    what nobody publishes a digest of, and what it was when it came first
-  piti pins --forget NAME      forget it, and remove the file that came
+  piti pins                    the files of which nobody publishes a digest, each with its first digest
+  piti pins --forget NAME      forget one, and remove the file
 
-A pin refuses every other file. Forget it where the first one was wrong, or its publisher has replaced it.
+A pin refuses every other file. Forget it when the first file was wrong, or its publisher has replaced it.
 """
 
 from argparse import ArgumentParser, Namespace

@@ -3,11 +3,12 @@
   piti plan                       everything
   piti plan table3a --gpu H100    one table, on other GPUs
 
-Reads the configuration and the results folder; makes nothing. Times are those of one device, in the precision that the
-configuration says: work counted on the real networks, as a GPU would take for it by its data sheet (piti.plan.gpu), or,
-of what has been trained in the results folder, as it went.
+It reads the configuration and the results folder, and makes nothing. Times are those of one device, in the precision
+that the configuration says. They are modelled: work is counted on the real networks, and a GPU is taken to be as fast
+as its data sheet allows (piti.plan.gpu). Once trainings have finished in the results folder, their own times count.
 """
 
+import os
 from argparse import ArgumentParser, Namespace
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -17,11 +18,16 @@ from piti.cards import Card, DownloadCard, TrainCard
 from piti.config import Config
 from piti.plan import Artefact, report, resolve
 from piti.plan.cost import CPU, Costs, sized
-from piti.plan.disk import folders
+from piti.plan.disk import ENDLESS, expected, extracted, file_systems, folders, free
 from piti.plan.gpu import GPUS
+from piti.plan.host import need
+from piti.plan.jobs import asked
 from piti.plan.memory import fits, peak, remedies
+from piti.plan.steps import STEPS
 from piti.registry import unknown_key
+from piti.run.launch import gpus_of
 from piti.store.files import InputError
+from piti.units import span
 
 # The order of the journey.
 LEGS = ("downloads", "weights", "data", "shards", "sketches", "models", "sampled", "upsampled", "generated", "features")
@@ -30,7 +36,7 @@ LEGS = ("downloads", "weights", "data", "shards", "sketches", "models", "sampled
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("target", nargs="?", metavar="TABLE", help="a table or figure; everything if not given")
     names = ", ".join((*GPUS, CPU))
-    parser.add_argument("--gpu", metavar="NAME", help=f"times as modelled for it, not as measured here: {names}")
+    parser.add_argument("--gpu", metavar="NAME", help=f"modelled times of this device: {names}")
 
 
 def run(arguments: Namespace, config: Config) -> None:
@@ -46,8 +52,8 @@ def run(arguments: Namespace, config: Config) -> None:
     ends = [target.path for target in targets.values()] + ([] if arguments.target else [page.path])
     wanted, todo = costs.chain(ends), costs.todo(ends)
     print(f"{config.preset} preset, {arguments.target or 'everything'}; results in {config.results}")
-    parts = [jobs(wanted, todo), hours(costs, targets, tables, ends), works(costs, wanted), disk(costs, wanted)]
-    parts.append(missing(tables, todo))
+    parts = [jobs(wanted, todo), hours(costs, targets, tables, ends), works(costs, wanted), hosts(costs, wanted)]
+    parts += [disk(costs, wanted), highest(costs, wanted, todo), missing(costs, tables, todo)]
     for part in parts:
         print("", *part, sep="\n")
 
@@ -81,19 +87,47 @@ def hours(costs: Costs, targets: dict[str, Artefact], tables: dict[str, Artefact
         yield f"without {names}: networks that nobody has counted (python -m piti.count)"
 
 
+def work(artefact: Artefact) -> str:
+    """The kind of work that it is: its step, of a training its row of models.yaml too."""
+    return f"{artefact.step} {artefact.name.split('-')[0]}" if isinstance(artefact.card, TrainCard) else artefact.step
+
+
 def works(costs: Costs, wanted: dict[str, Artefact]) -> Iterator[str]:
     """Time and peak of memory by row of models.yaml and kind of sampling, and what would make the rest fit."""
     groups = defaultdict(list)
     for artefact in wanted.values():
         if sized(artefact.card):
-            row = artefact.name.split("-")[0] if isinstance(artefact.card, TrainCard) else ""
-            groups[f"{artefact.step} {row}".rstrip()].append(artefact)
+            groups[work(artefact)].append(artefact)
     room = costs.gpu.memory if costs.gpu else None
     of_gpu = f"  {'precision':<11}{'at once':>7}{'GiB':>7}  of {room} on {costs.device}" if room else ""
     yield f"{'work':<30}{'jobs':>6}{'time':>10}{of_gpu}"
-    for work, artefacts in groups.items():
-        line = f"{work:<30}{len(artefacts):>6}{span(sum(map(costs.hours, artefacts))):>10}"
+    for kind, artefacts in groups.items():
+        line = f"{kind:<30}{len(artefacts):>6}{span(sum(map(costs.hours, artefacts))):>10}"
         yield f"{line}  {memory([a.card for a in artefacts], costs, room)}" if room else line
+
+
+def hosts(costs: Costs, wanted: dict[str, Artefact]) -> Iterator[str]:
+    """What a job takes of its node at most, and what it asks for, by kind of work. Downloads, tables and the like run
+    where one works.
+    """
+    groups = defaultdict(list)
+    for artefact in wanted.values():
+        if not STEPS[artefact.step].local:
+            groups[work(artefact)].append(artefact)
+    yield f"{'':<30}{'estimated, with one GPU':>30}  {'asked for (`jobs`)':>34}"
+    taken, wants = f"{'CPUs':>6}{'memory':>12}{'/dev/shm':>12}", f"{'CPUs':>6}{'memory':>12}{'GPUs':>6}{'time':>10}"
+    yield f"{'of a node, a job':<30}{taken}  {wants}"
+    for kind, artefacts in groups.items():
+        needs = [need(costs, artefact) for artefact in artefacts]
+        memory, shm, cpus = (max(getattr(one, part) for one in needs) for part in ("memory", "shm", "cpus"))
+        asks = [asked(costs.config.jobs, artefact.step, artefact.name) for artefact in artefacts]
+        most = {key: max(one.get(key, 0) for one in asks) for key in ("cpus_per_task", "mem_mb", "runtime")}
+        gpus = max(gpus_of(one["gres"]) if "gres" in one else one.get("gpu", 0) for one in asks)
+        line = f"{kind:<30}{cpus:>6}{memory / 1e9:>9,.1f} GB{shm / 1e9:>9,.1f} GB"
+        line += (
+            f"  {most['cpus_per_task']:>6}{most['mem_mb'] / 1000:>9,.1f} GB{gpus:>6}{span(most['runtime'] / 60):>10}"
+        )
+        yield line + ("  too little memory" if memory > 1e6 * most["mem_mb"] else "")
 
 
 def memory(cards: list[Card], costs: Costs, room: float) -> str:
@@ -118,16 +152,34 @@ def disk(costs: Costs, wanted: dict[str, Artefact]) -> Iterator[str]:
     for leg in (leg for leg in LEGS if leg in found):
         unknown = f"  and {found[leg].unknown} of unknown size" if found[leg].unknown else ""
         yield f"{leg:<18}{found[leg].expected / 1e9:>10,.2f}{found[leg].there / 1e9:>10,.2f}{unknown}"
-    expected, there = (sum(getattr(folder, part) for folder in found.values()) for part in ("expected", "there"))
-    yield f"{'sum':<18}{expected / 1e9:>10,.2f}{there / 1e9:>10,.2f}"
+    whole, there = (sum(getattr(folder, part) for folder in found.values()) for part in ("expected", "there"))
+    yield f"{'sum':<18}{whole / 1e9:>10,.2f}{there / 1e9:>10,.2f}"
 
 
-def missing(tables: dict[str, Artefact], todo: dict[str, Artefact]) -> Iterator[str]:
+def highest(costs: Costs, wanted: dict[str, Artefact], todo: dict[str, Artefact]) -> Iterator[str]:
+    """Gigabytes and files by file system, at the end and at their highest moment, and whether there is room."""
+    yield f"{'by file system':<32}{'at the end':>12}{'highest':>12}{'to come':>12}{'free':>12}"
+    for found in file_systems(costs, wanted.values(), todo.values()):
+        rooms = (found.end, found.highest, found.to_come, found.free)
+        yield f"{', '.join(found.folders):<32}" + "".join(f"{room.bytes / 1e9:>9,.1f} GB" for room in rooms)
+        counts = ["?" if room.files == ENDLESS else f"{room.files:,}" for room in rooms]
+        yield f"{'  files':<32}" + "".join(f"{count:>12}" for count in counts)
+        yield from filter(None, [found.short and f"will not fit: {found.short}"])
+    if any(artefact.step == "extract" for artefact in wanted.values()):
+        yield "highest: with every archive extracted at once, and the largest checkpoint beside its next"
+    if place := costs.machine.scratch:
+        rooms = [extracted(costs, artefact) for artefact in wanted.values() if artefact.step == "pack"]
+        size, number = (max((getattr(room, part) for room in rooms), default=0) for part in ("bytes", "files"))
+        yield f"scratch: a packing takes at most {size / 1e9:,.1f} GB and {number:,} files of {place} on its node"
+        if Path(here := os.path.expandvars(place)).is_dir():
+            yield f"  here that is {here}, with {free(Path(here)).bytes / 1e9:,.1f} GB free"
+
+
+def missing(costs: Costs, tables: dict[str, Artefact], todo: dict[str, Artefact]) -> Iterator[str]:
     """What is to be downloaded, which files of the user's own are not there, and what cannot be made."""
-    fetched = [a.card for a in todo.values() if isinstance(a.card, DownloadCard)]
+    fetched = [expected(costs, a) for a in todo.values() if isinstance(a.card, DownloadCard)]
     if fetched:
-        unknown = sum(card.bytes is None for card in fetched)
-        size = sum(card.bytes or 0 for card in fetched) / 1e9
+        unknown, size = fetched.count(None), sum(filter(None, fetched)) / 1e9
         yield f"to download: {len(fetched)} files, {size:,.1f} GB" + (f" and {unknown} of unknown size" * bool(unknown))
     given = {path for artefact in todo.values() for path in artefact.given.values()}
     for path in sorted(path for path in given if not Path(path).exists()):
@@ -138,11 +190,3 @@ def missing(tables: dict[str, Artefact], todo: dict[str, Artefact]) -> Iterator[
             yield f"missing: {number} cells of {name}: {reason}"
     if not list(Path("/dev").glob("nvidia[0-9]*")):
         yield "missing: a GPU on this machine"
-
-
-def span(hours: float) -> str:
-    """A time in the unit that a person would choose: 0.2 s, 14 min, 3.2 h, 1,834 h."""
-    for number, unit in ((hours, "h"), (60 * hours, "min")):
-        if number >= 0.995:
-            return f"{number:,.0f} {unit}" if number >= 9.95 else f"{number:.1f} {unit}"
-    return f"{3600 * hours:.2g} s"

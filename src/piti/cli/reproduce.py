@@ -1,12 +1,11 @@
-"""Make everything of a configuration by Snakemake, under a lock of its own; say how long it takes, and what it cost.
+"""Make everything of a configuration by Snakemake; say how long the rest takes, and at the end what it cost.
 
-Whatever an earlier run left when it was killed (Snakemake's lock, incomplete files) is cleared up and finished.
+When an earlier run was killed, what it left (Snakemake's lock, incomplete files) is cleared up and finished.
 
     make reproduce          is          piti reproduce --config preset=smoke
 """
 
 import argparse
-import fcntl
 import json
 import os
 import shutil
@@ -14,13 +13,16 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
 from piti.config import Config
-from piti.plan import resolve
+from piti.plan import Artefact, resolve
 from piti.plan.cost import CPU, Costs
 from piti.plan.gpu import DEFAULT
-from piti.store.files import InputError
+from piti.run.gpus import shared
+from piti.store.files import InputError, clock
+from piti.store.lease import lease
 
 PATIENCE = 60  # seconds between two words on how long it takes
 STARTING = 2  # seconds that a job takes besides its operations, on two cores: Python, torch, its files
@@ -34,41 +36,36 @@ def run(arguments: argparse.Namespace, config: Config) -> None:
     results = Path(config.results)
     results.mkdir(parents=True, exist_ok=True)
     snakemake = str(Path(sys.executable).with_name("snakemake"))
-    with open(results / "reproduce.lock", "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(f"{results}/reproduce.lock: another `piti reproduce` is running here") from None
+    with lease(results / "reproduce.lease", patience=0):
         shutil.rmtree(".snakemake/locks", ignore_errors=True)  # ours is held, so theirs is a dead run's
-        gpus = len(list(Path("/dev").glob("nvidia[0-9]*")))
-        limits = ["--resources", f"gpu={gpus}"] if gpus else []
-        began = time.time()
+        began, started = time.monotonic(), clock(results)
+        plan, tables, figures = resolve(config)
         file = ["--configfile", str(arguments.configfile)] if arguments.configfile else []
-        command = [snakemake, "--quiet", "rules", "host", *limits, *file, "--config", *arguments.config, "--", "all"]
+        command = [snakemake, "--quiet", "rules", "host", *file, "--config", *arguments.config, "--", "all"]
         for again in (True, False):
             with subprocess.Popen(command, env=os.environ | {"PYTHONUNBUFFERED": "1"}) as process:
-                code = watch(process, config, DEFAULT if gpus else CPU)
+                code = watch(
+                    process, Costs(plan, DEFAULT if shared(config.machine.gpus) else CPU), (tables | figures).values()
+                )
             if code:
                 sys.exit(code)
             # A job that was killed as it ended is done again, and of what waits for it Snakemake then plans nothing.
-            if not (missing := unpublished(config)):
+            if not (missing := unpublished(results, tables, figures)):
                 break
             if not again:
                 raise InputError(f"{results}: found no {missing[0]} after all jobs, expected all tables and figures")
-    print_cost(results, began)
+    print_cost(results, began, started)
 
 
-def unpublished(config: Config) -> list[str]:
+def unpublished(results: Path, tables: Iterable[str], figures: Iterable[str]) -> list[str]:
     """The tables and figures that are not there."""
-    _, tables, figures = resolve(config)
     names = [*(f"{table}.csv" for table in tables), *(f"{figure}.png" for figure in figures), "report.html"]
-    return [name for name in names if not Path(config.results, name).exists()]
+    return [name for name in names if not (results / name).exists()]
 
 
-def watch(process: subprocess.Popen, config: Config, device: str) -> int:
+def watch(process: subprocess.Popen, costs: Costs, targets: Iterable[Artefact]) -> int:
     """Its exit code; until then say every minute how long the rest will take at its pace so far."""
-    plan, tables, figures = resolve(config)
-    costs, ends = Costs(plan, device), [target.path for target in (tables | figures).values()]
+    ends = [target.path for target in targets]
 
     def work() -> float:
         todo = costs.todo(ends)
@@ -85,14 +82,14 @@ def watch(process: subprocess.Popen, config: Config, device: str) -> int:
             print(f"{1 - left / whole:.0%} of this run's work done, about {minutes:.0f} min left", flush=True)
 
 
-def print_cost(results: Path, began: float) -> None:
+def print_cost(results: Path, began: float, started: float) -> None:
     """Wall seconds of this run, and of each rule the jobs that it ran, from the rules' own benchmarks."""
     jobs = defaultdict(list)
     for file in results.glob("benchmarks/*/*/*.jsonl"):
-        if file.stat().st_mtime >= began:
+        if file.stat().st_mtime >= started:
             jobs[file.parts[-3]].append(json.loads(file.read_text().splitlines()[-1]))
     print(f"\n{'rule':<18}{'jobs':>6}{'seconds':>10}{'CPU seconds':>13}")
     for rule, rows in sorted(jobs.items(), key=lambda item: -sum(row["s"] for row in item[1])):
         wall, cpu = (sum(float(row[key]) for row in rows if row[key] != "NA") for key in ("s", "cpu_time"))
         print(f"{rule:<18}{len(rows):>6}{wall:>10.1f}{cpu:>13.1f}")
-    print(f"{results}: everything is there; {time.time() - began:.0f} s for {sum(map(len, jobs.values()))} jobs.")
+    print(f"{results}: everything is there; {time.monotonic() - began:.0f} s for {sum(map(len, jobs.values()))} jobs.")

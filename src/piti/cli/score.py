@@ -4,8 +4,8 @@
   piti score --pictures pictures/ --task ade20k_mask --metric fid_i --reference theirs.npz
   piti score --task ade20k_mask --metric fid_i --write-reference ours.npz
 
-Pictures are joined by the names of the test images, one each. A reference is the .npz of pytorch-fid and clean-fid:
-mean `mu` and covariance `sigma` of features; against one there is no KID.
+Each picture is named as its test image. A reference is the .npz of pytorch-fid and clean-fid: mean `mu` and covariance
+`sigma` of features. Against a reference there is no KID.
 """
 
 import sys
@@ -32,8 +32,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--pictures", type=Path, metavar="DIR")
     parser.add_argument("--task", required=True, help="as in experiments.yaml")
     parser.add_argument("--metric", help="as in experiments.yaml, or a measure of alignment; all that fit if not given")
-    parser.add_argument("--reference", type=Path, metavar="NPZ", help="in place of the real test images")
-    parser.add_argument("--write-reference", type=Path, metavar="NPZ", help="that of the real test images")
+    parser.add_argument("--reference", type=Path, metavar="NPZ", help="compare with these, not with the real images")
+    parser.add_argument("--write-reference", type=Path, metavar="NPZ", help="write those of the real images")
 
 
 def run(arguments: Namespace, config: Config) -> None:

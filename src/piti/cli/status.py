@@ -1,12 +1,11 @@
 """Print every training that has begun: step, rate, time left, what saving takes, last loss, job, state; changed data;
 what is left.
 
-Reads the results folder alone, so it may run anywhere that sees it, at any time: `watch -n 10 piti status`.
+It only reads the results folder, so it runs at any time on any machine that sees it: `watch -n 10 piti status`.
 A training that has been silent for much longer than a line of its curve takes is called silent: killed, or stuck.
 """
 
 import csv
-import time
 from argparse import ArgumentParser, Namespace
 from collections import Counter
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from piti.cli.drift import drifts
 from piti.config import Config
 from piti.plan import Artefact, resolve
 from piti.plan.cost import Costs
-from piti.store.files import InputError, failure, read_json
+from piti.store.files import InputError, clock, failure, read_json
 
 PATIENCE = 3  # lines of the curve that a living training may be late
 GRACE = 120  # seconds more: starting, saving, a slow file system
@@ -45,10 +44,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace, config: Config) -> None:
     results = Path(config.results)
+    now = clock(results)
     rows = [row for file in sorted(results.glob("models/*/*/card.json")) if (row := read(file, finished))]
     over = {(row.training, row.identity, row.step) for row in rows}
     for file in sorted(results.glob("models/*/checkpoint-*/progress.json")):
-        row = read(file, lambda file: under_way(file, config.machine.log_every))
+        row = read(file, lambda file: under_way(file, config.machine.log_every, now))
         if row and (row.training, row.identity, row.step) not in over:
             rows.append(row)
     plan, tables, figures = resolve(config)
@@ -91,9 +91,12 @@ def finished(file: Path) -> Row:
     return row._replace(rate=speed, saving=saving(history), loss=loss(last), where=where(history[-1]), state="done")
 
 
-def under_way(file: Path, log_every: int) -> Row:
-    """A training that has not ended yet, by the progress.json beside its checkpoint."""
-    said, age = read_json(file), time.time() - file.stat().st_mtime
+def under_way(file: Path, log_every: int, now: float) -> Row:
+    """A training that has not ended yet, by the progress.json beside its checkpoint.
+
+    now: by the file system's clock.
+    """
+    said, age = read_json(file), now - file.stat().st_mtime
     piece, steps = said["piece"], said["steps"]
     did = piece["to"] - piece["from"]
     row = Row(
@@ -119,10 +122,8 @@ def drawing(costs: Costs, artefacts: list[Artefact]) -> Iterator[str]:
     for artefact in artefacts:
         path = Path(artefact.path)
         if isinstance(artefact.card, SampleCard | GenerateCard) and path.parent.exists() and not path.exists():
-            there, shards = (
-                len(list(path.parent.glob("shard-*.h5"))),
-                -(-costs.items(artefact) // artefact.card.shard_size),
-            )
+            there = len(list(path.parent.glob("shard-*.h5")))
+            shards = -(-costs.items(artefact) // artefact.card.shard_size)
             yield f"{artefact.step} {artefact.name}: {there} of {shards} shards"
 
 

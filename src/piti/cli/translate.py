@@ -1,6 +1,6 @@
 """Turn your own masks, sketches, or depth and normal maps into pictures.
 
-After `make reproduce` these run as they stand:
+After `make reproduce` these run as typed:
 
   piti translate --method ours --task coco_mask --out pictures/ --config preset=smoke \\
       --condition results/smoke/data/coco/*/synthetic/stuffthingmaps/val2017
@@ -8,7 +8,7 @@ After `make reproduce` these run as they stand:
       --upsampler results/smoke/models/upsampler-coco_mask/*/ --task coco_mask \\
       --condition results/smoke/data/coco/*/synthetic/stuffthingmaps/val2017
 
-A model is named as in the tables (--method, --task, --config preset=...), or by its weights, which carry their card.
+Name a model as the tables do (--method, --task, --config preset=...), or by its weights, which carry their card.
 The authors' weights carry none: set `weights.released_TASK_base.path` and `..._upsampler.path`, then --method released.
 
   mask      one channel of ids as in the data set's own label files (COCO-Stuff: 0 to 181, 255 void; ADE20K: 0 void, 1
@@ -16,8 +16,8 @@ The authors' weights carry none: set `weights.released_TASK_base.path` and `..._
   sketch    white edges on black
   geometry  NAME_normal.png beside NAME_depth.png, both coloured; name one of them, or their folder
 
-Void is black in those colours; the authors' own example masks show COCO's in (128, 224, 192), the colour of label 183.
-Either may be in a mask of colours; what a model sees where ids say void is --void 0 or --void 183.
+In those colours void is black. The authors' own example masks show COCO's void in (128, 224, 192), the colour of label
+183. A mask of colours may have either. For a mask of ids, --void 0 or --void 183 says which of them a model sees.
 """
 
 from argparse import ArgumentParser, Namespace
@@ -52,7 +52,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--model", type=Path, metavar="WEIGHTS", help="of a base model or a baseline")
     parser.add_argument("--upsampler", type=Path, metavar="WEIGHTS")
     parser.add_argument("--seed", type=int)
-    parser.add_argument("--void", type=int, metavar="LABEL", help="in whose colour a diffusion model sees void")
+    parser.add_argument("--void", type=int, metavar="LABEL", help="a diffusion model sees void in its colour")
     parser.add_argument("--guidance", help="w of equation 7")
     parser.add_argument("--normalise", help="none, sample or channel")
     parser.add_argument("--respacing", help="steps of the base model")

@@ -1,7 +1,7 @@
 """The one place where the layers of a configuration are merged.
 
-datasets, weights, models, experiments < preset < config.yaml < --configfile < --config. What an entry is `like` is
-looked up when all are merged: so it has what a preset or the user says of the other.
+datasets, weights, models, experiments, jobs < preset < config.yaml < --configfile < --config. What an entry is `like`
+is looked up when all are merged: so it has what a preset or the user says of the other.
 """
 
 import copy
@@ -23,7 +23,7 @@ SECTIONS = [
     for key, kind in get_type_hints(Config).items()
     if get_origin(kind) is dict and Entry in getattr(get_args(kind)[1], "__mro__", ())
 ]  # whose entries may be like each other
-PARTS = ("datasets.yaml", "weights.yaml", "models.yaml", "experiments.yaml")
+PARTS = ("datasets.yaml", "weights.yaml", "models.yaml", "experiments.yaml", "jobs.yaml")
 
 
 def read_yaml(path: Path) -> dict:
@@ -79,6 +79,8 @@ def load(user: dict[str, Any], folder: Path) -> Config:
         merged = merge(merged, read_yaml(folder / part))
     merged = merge(merged, read_preset(folder / "presets", user.get("preset", "paper"), "preset"))
     merged = merge(merged, user)
+    if "results" in user and "downloads" not in merged:
+        merged["downloads"] = f"{user['results']}/downloads"
     load_plugins(from_dict(Config, {key: merged[key] for key in ("plugins",) if key in merged}).plugins)
     config = from_dict(Config, _with_sampling(_with_precision(_with_likes(merged))))
     check_names(config)

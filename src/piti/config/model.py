@@ -8,8 +8,10 @@ The editors' schema in config/schemas is made of these dataclasses too (`piti.co
 
 import math
 from dataclasses import dataclass, field
+from pkgutil import iter_modules
 from typing import Annotated, Literal
 
+from piti import steps
 from piti.cards import (
     BaselineConfig,
     Edit,
@@ -38,6 +40,7 @@ MethodName = Annotated[str, "methods"]
 Column = Annotated[str, "methods", SHOWN]
 Metric = Annotated[str, "extractors", MEASURES]
 ConditionName = Annotated[str, CONDITIONS]
+StepName = Annotated[str, tuple(module.name for module in iter_modules(steps.__path__))]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +58,10 @@ class Archive:
     bytes: int | None = None
     digest: str = ""  # "sha256:…" or "md5:…"; empty: pinned on first use
     folder: str = ""  # extract into this folder below the data set's root
+    split: Literal["", "train", "test"] = ""  # the one that it is for; empty: both
+    gb: float = 0  # about how large it is, for the plan, where nobody publishes the bytes
+    extracted_gb: float = 0  # about how large its files are; 0: as large as the archive
+    files: int = 0  # about how many it holds, for the plan
 
 
 @dataclass(frozen=True)
@@ -99,6 +106,7 @@ class Weights(Entry):
     member: str = ""  # the file inside it
     path: str = ""  # on disk already
     bytes: int | None = None
+    gb: float = 0  # about how large it is, for the plan, where nobody publishes the bytes
     digest: str = ""
     version: str = ""  # another one says that the file is another on purpose
     licence: str = ""
@@ -246,19 +254,55 @@ class Claim(Entry):
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What a job asks for, by the names that Snakemake and its executors have for it. None: not said here."""
+
+    gpu: int | None = None  # GPUs, over all nodes
+    gpu_model: str | None = None  # of this kind
+    gres: str | None = None  # SLURM's other way to ask for GPUs, "gpu:a100:2", of each node
+    nodes: int | None = None  # of a training
+    cpus_per_task: int | None = None  # CPUs; of each node
+    mem_mb: int | None = None  # memory, MB; of each node
+    mem_mb_per_cpu: int | None = None  # memory by the CPU, where a site wants it so
+    runtime: int | None = None  # minutes
+    constraint: str | None = None  # features that a node must have
+    qos: str | None = None  # quality of service
+    slurm_account: str | None = None
+    slurm_partition: str | None = None
+    slurm_extra: str | None = None  # anything else that sbatch knows
+
+    def __post_init__(self):
+        check_range(self, **{key: (0, math.inf) for key in ("gpu", "cpus_per_task", "mem_mb", "mem_mb_per_cpu")})
+        check_range(self, nodes=(1, math.inf), runtime=(1, math.inf))
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """What jobs ask for where they are submitted; here they take GPUs and memory alone. The narrower word counts."""
+
+    default: Asked = Asked()  # every job
+    computing: Asked = Asked()  # of a step that computes on a GPU
+    steps: dict[StepName, Asked] = field(default_factory=dict)  # of one step
+    models: dict[Row, Asked] = field(default_factory=dict)  # the trainings of one row
+    here: tuple[StepName, ...] = ()  # steps on CPUs that are not submitted: their jobs share what Snakemake runs in
+
+
+@dataclass(frozen=True)
 class Machine:
     """How the work is done, never what comes out but for rounding: none of this is part of a card."""
 
-    gpus: int | Literal["auto"] = "auto"  # GPUs of a training, other jobs take one; auto: 1 where there is one, else 0
-    threads: int = 1  # CPU threads a job
+    gpus: int | Literal["auto"] = "auto"  # that jobs here share; auto: all there are; 0: compute on CPUs everywhere
+    threads: int = 1  # CPUs a job: threads, or processes that read what is packed
     workers: int = 0  # data-loading processes a training job
     micro_batch: int = 16  # images on a device at once in training; the rest of the batch by accumulation
     sample_batch: int = 16  # images on a device at once in sampling, HED and feature extraction
     compile: bool = False  # torch.compile
     log_every: int = 200  # training steps
     save_minutes: float = 20  # between a training's checkpoints; longer where saving takes minutes (train.run.Run.due)
+    scratch: str = ""  # folder on a node's own disk, with its variables ($TMPDIR), into which each packing extracts
     keep_every: int = 0  # training steps between EMA weights that are kept beside the checkpoint; 0: none
     margin: float = 10  # minutes before the limit of its SLURM job at which a training saves and leaves
+    most_days: float = 7  # that a run may take on this machine, or it does not begin; 0: any number
     keep_checkpoints: bool = False  # whether `piti gc` leaves the checkpoints of trainings whose weights were exported
     requeue: bool = True  # whether such a job queues itself again (`scontrol requeue`), or leaves that to `retries`
 
@@ -271,12 +315,13 @@ class Config:
     plugins: tuple[str, ...] = ()  # modules that register conditions, baselines … of somebody else's (piti.registry)
     precision: Literal["fp32", "bf16"] = "fp32"  # of every row of models and of all sampling that do not say their own
     results: str = "results"
-    downloads: str = "results/downloads"
+    downloads: str = "results/downloads"  # where the user names `results`, below those
     comparable: bool = False  # whether the scores stand beside the paper's
     note: str = ""  # printed with every table
     code_in_card: bool = False  # whether an edit of a step's code makes new artefacts
     seeds: tuple[int, ...] = (0,)
-    shard_size: int = 4096  # images a shard
+    shard_size: int = 4096  # images a shard of what is packed
+    sample_shard_size: int = 256  # pictures a shard of what a model draws: all that a killed job draws again
     min_images: int = 100  # fewer are refused by every score
     datasets: dict[str, Dataset] = field(default_factory=dict)
     weights: dict[str, Weights] = field(default_factory=dict)
@@ -300,4 +345,5 @@ class Config:
     fractions: tuple[float, ...] = ()  # of the training pairs that are run; empty: all that a table asks for
     left_out: str = "left out"  # what the cells say that `only` and `fractions` leave out
     missing: Literal["make", "blank"] = "make"  # what nobody has made yet: make it, or leave it blank
+    jobs: Jobs = Jobs()
     machine: Machine = Machine()

@@ -1,8 +1,15 @@
 """From a data set on disk to shards: every record read once, checked, brought to its resolution."""
 
+import contextlib
 import itertools
+import os
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,9 +29,10 @@ from piti.store.files import InputError, refuse
 T = TypeVar("T")
 
 
-def pack(card: PackCard, root: Path, output: Path) -> None:
+def pack(card: PackCard, root: Path, output: Path, threads: int = 1) -> None:
     """Write the shards of `card.kind` for one split of the data set below `root`; `output` is their index.
 
+    Files are read by so many processes; annotations that are one file for all, gigabytes in memory, by this one alone.
     What differs from the published data set, and files that libjpeg finds damaged but decodes, is said and kept in the
     index: people work with subsets.
     Raises InputError for an empty split, records without what the kind needs, and unreadable files, all at once.
@@ -32,35 +40,61 @@ def pack(card: PackCard, root: Path, output: Path) -> None:
     found = survey(card, root)
     records, where = found.records, f"{root} ({card.split})"
     remarks = [*found.remarks, *filter(None, [layouts.check_count(len(records), card.expected, where)])]
-    by_id, read = {record.id: record for record in records}, reader(card)
-    if card.kind == "images":
-        looked_at = progress(records, desc=f"{card.split} damage", unit="image")
-        damaged = [record.image.name for record in looked_at if pictures.damage(record.image)]
-        remarks += [f"{where}: damaged, as libjpeg says, and read all the same: {some(damaged)}"] if damaged else []
-    print(*remarks, sep="\n", file=sys.stderr)
+    by_id, form = {record.id: record for record in records}, stored(card.kind)
+    with processes(1 if card.kind == "instances" else threads) as mapped:
+        if card.kind == "images" and (names := damaged(records, card.split, mapped)):
+            remarks.append(f"{where}: damaged, as libjpeg says, and read all the same: {some(names)}")
+        if card.folders:  # the root is gone afterwards, and may have been anywhere
+            remarks = [remark.replace(str(root), card.dataset) for remark in remarks]
+        print(*remarks, sep="\n", file=sys.stderr)
 
-    def make(ids: list[str]) -> np.ndarray:
-        items = np.stack([read(by_id[i]) for i in ids])
-        return shrink(items, card.shrunk_resolution) if card.shrunk_resolution else items
+        def make(ids: list[str]) -> np.ndarray:
+            return np.stack(list(mapped(partial(read, card), [by_id[i] for i in ids])))
 
-    form = stored(card.kind)
-    attributes = {key: getattr(card, key) for key in form.depends} | ({"remarks": remarks} if remarks else {})
-    with progress(total=len(records), desc=f"{card.split} {card.kind}", unit="image") as bar:
+        attributes = {key: getattr(card, key) for key in form.depends} | ({"remarks": remarks} if remarks else {})
+        with progress(total=len(records), desc=f"{card.split} {card.kind}", unit="image") as bar:
+            try:
+                shards.write(
+                    output.parent,
+                    card.kind,
+                    list(by_id),
+                    make,
+                    card.shard_size,
+                    form.resolution(card),
+                    attributes,
+                    progress=bar.update,
+                    sources=Sources(records, card.kind),
+                )
+            except InputError:
+                refuse(list(faults(card, records)), where)
+                raise
+
+
+def damaged(records: Sequence[Record], split: str, mapped: Callable) -> list[str]:
+    """The names of photographs that libjpeg finds damaged, in their order."""
+    images = [record.image for record in records]
+    said = progress(mapped(pictures.damage, images), f"{split} damage", len(images), unit="image")
+    return [image.name for image, harm in zip(images, said, strict=True) if harm]
+
+
+@contextlib.contextmanager
+def processes(count: int) -> Iterator[Callable]:
+    """`map` by so many processes. Raises InputError where one of them is killed."""
+    if count == 1:
+        yield map
+        return
+    fork = get_context("fork")  # what plug-ins have registered here is there too
+    with ProcessPoolExecutor(count, fork, _end_with_parent) as pool:
+        pool.submit(int)  # they are forked now, before there are open files and other threads
         try:
-            shards.write(
-                output.parent,
-                card.kind,
-                list(by_id),
-                make,
-                card.shard_size,
-                form.resolution(card),
-                attributes,
-                progress=bar.update,
-                sources=Sources(records, card.kind),
-            )
-        except InputError:
-            refuse(list(faults(card, records)), where)
-            raise
+            yield partial(pool.map, chunksize=4)
+        except BrokenProcessPool:
+            raise InputError(f"threads: found one of {count} processes killed, expected memory for all") from None
+
+
+def _end_with_parent() -> None:
+    """In a process of the pool: once its parent has been killed, it would wait for work for ever."""
+    threading.Thread(target=lambda: (parent_process().join(), os._exit(1)), daemon=True).start()
 
 
 def survey(card: PackCard, root: str | Path) -> layouts.Found:
@@ -71,7 +105,7 @@ def survey(card: PackCard, root: str | Path) -> layouts.Found:
 
 def faults(card: PackCard, records: Sequence[Record]) -> Iterator[str]:
     """What is wrong with each record; instances are all in one file, and its first fault is told."""
-    found = filter(None, (refusal(reader(card), record) for record in records))
+    found = filter(None, (refusal(partial(read, card), record) for record in records))
     yield from itertools.islice(found, 1 if card.kind == "instances" else None)
 
 
@@ -84,14 +118,11 @@ def refusal(read: Callable[[T], np.ndarray], given: T) -> str:
     return ""
 
 
-def reader(card: PackCard) -> Callable[[Record], np.ndarray]:
-    """What turns one record into one stored item of the card's kind."""
+def read(card: PackCard, record: Record) -> np.ndarray:
+    """One stored item of the card's kind."""
     form = stored(card.kind)
-
-    def read(record: Record) -> np.ndarray:
-        for part in form.parts:
-            if record.part(part) is None:
-                raise InputError(f"{record.image}: {part}: found none, expected one for kind {card.kind!r}")
-        return form.read(record, card)
-
-    return read
+    for part in form.parts:
+        if record.part(part) is None:
+            raise InputError(f"{record.image}: {part}: found none, expected one for kind {card.kind!r}")
+    item = form.read(record, card)
+    return shrink(item[None], card.shrunk_resolution)[0] if card.shrunk_resolution else item

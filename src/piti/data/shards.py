@@ -21,6 +21,7 @@ flipped bit is an error when it is read, never another picture.
 """
 
 import contextlib
+import io
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -86,23 +87,57 @@ def write(
 
 def _write_shard(path: Path, kind: str, ids: list[str], make, resolution: int, batch_size: int, progress) -> None:
     form = stored(kind)
-    with atomic(path) as temporary, h5py.File(temporary, "w", libver=("v110", "v110")) as file:
-        names = [i.encode() for i in ids]
-        width = h5py.string_dtype("utf-8", max(map(len, names)))
-        file.create_dataset("ids", data=np.array(names, width), chunks=(len(ids),), fletcher32=True)
-        shape = (len(ids), *form.shape_in_file(resolution))
-        chunks = (1, *shape[1:])
-        data = file.create_dataset(
-            form.dataset, shape, "uint8", chunks=chunks, compression=form.compression, fletcher32=True
-        )
-        for start in range(0, len(ids), batch_size):
-            batch_ids = ids[start : start + batch_size]
-            batch = np.asarray(make(batch_ids))
-            expected = (len(batch_ids), *form.shape(resolution))
-            if batch.shape != expected or batch.dtype not in (np.uint8, np.bool_):
-                raise ValueError(f"{kind}: make returned {batch.dtype} {batch.shape}, expected uint8 {expected}")
-            data[start : start + batch_size] = np.packbits(batch, axis=-1) if form.bits else batch
-            progress(len(batch_ids))
+    with atomic(path) as temporary, _Disk(temporary, "w+") as disk:
+        with h5py.File(disk, "w", libver=("v110", "v110")) as file:
+            names = [i.encode() for i in ids]
+            width = h5py.string_dtype("utf-8", max(map(len, names)))
+            file.create_dataset("ids", data=np.array(names, width), chunks=(len(ids),), fletcher32=True)
+            shape = (len(ids), *form.shape_in_file(resolution))
+            chunks = (1, *shape[1:])
+            data = file.create_dataset(
+                form.dataset, shape, "uint8", chunks=chunks, compression=form.compression, fletcher32=True
+            )
+            for start in range(0, len(ids), batch_size):
+                batch_ids = ids[start : start + batch_size]
+                batch = np.asarray(make(batch_ids))
+                expected = (len(batch_ids), *form.shape(resolution))
+                if batch.shape != expected or batch.dtype not in (np.uint8, np.bool_):
+                    raise ValueError(f"{kind}: make returned {batch.dtype} {batch.shape}, expected uint8 {expected}")
+                data[start : start + batch_size] = np.packbits(batch, axis=-1) if form.bits else batch
+                disk.check()
+                progress(len(batch_ids))
+        disk.check()
+
+
+class _Disk(io.FileIO):
+    """What HDF5 writes to. When HDF5 is told of a full disk it cannot close its file any more, and the process dies of
+    that in the end. So it is told nothing: after the first error nothing is written, and `check` raises the error.
+    """
+
+    error: OSError | None = None
+
+    def write(self, data) -> int:
+        rest = memoryview(data).cast("B")
+        with self._remembering():
+            while rest and not self.error:
+                rest = rest[super().write(rest) :]
+        return len(data)
+
+    def truncate(self, size: int | None = None) -> int:
+        with self._remembering():
+            super().truncate(size)
+        return size
+
+    def check(self) -> None:
+        if self.error:
+            raise self.error
+
+    @contextlib.contextmanager
+    def _remembering(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self.error = self.error or error
 
 
 def _fits(path: Path, sources: Sources) -> bool:

@@ -190,7 +190,7 @@ def _keras(path: Path, layers: dict[str, str]) -> StateDict:
     """Read convolutions from a Keras 3 weights file; `layers` gives our name for each of theirs."""
     state_dict = {}
     try:
-        with h5py.File(path) as file:
+        with h5py.File(path, locking=False) as file:
             for theirs, ours in layers.items():
                 kernel, bias = file[f"{theirs}/vars/0"], file[f"{theirs}/vars/1"]
                 if kernel.ndim != 4 or max(kernel.nbytes, bias.nbytes) > path.stat().st_size:

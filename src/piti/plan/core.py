@@ -8,7 +8,7 @@ wanted it.
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, wraps
+from functools import wraps
 from itertools import chain
 from pathlib import Path
 
@@ -38,9 +38,10 @@ class Artefact:
     inputs: dict[str, tuple[str, ...]] = field(default_factory=dict)  # named files that other steps make
     given: dict[str, str] = field(default_factory=dict)  # named paths of the user's own, which no step makes
 
-    @cached_property
+    @property
     def digest(self) -> str:
-        return digest(self.card)
+        """Of its card, as `Plan.add` has put it into the path."""
+        return self.path.rsplit("/", 2)[-2]
 
     def command(self, more: Mapping[str, Sequence[object]]) -> list[str]:
         """What `python` is to do, but for the output. more: options beside the files, with their values."""
@@ -67,7 +68,7 @@ class Plan:
     def __init__(self, config: Config):
         self.config = config
         self.artefacts: dict[tuple[str, str], Artefact] = {}
-        self.answers: dict[tuple, Artefact | str] = {}  # of the functions that are asked `once`
+        self.answers: dict[tuple, object] = {}  # of what is asked `once`
 
     def add(
         self,

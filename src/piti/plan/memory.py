@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from piti.cards import Card, TrainCard
-from piti.cards.base import digest
 from piti.config import Machine
-from piti.plan.cost import precision_of, sized
+from piti.plan.cost import precision_of, size
 
 GIB = 2**30
 CONTEXT = 1.0  # GiB of CUDA's context and of the libraries' workspaces, besides
@@ -36,7 +35,7 @@ def peak(card: Card, machine: Machine, processes: int = 1, precision: str = "") 
     trains = isinstance(card, TrainCard)
     precision = precision or precision_of(card)
     images = at_once(card, machine, processes) if trains else machine.sample_batch
-    known = PEAKS.get(digest(sized(card)), {}).get(precision)
+    known = PEAKS.get(size(card), {}).get(precision)
     return Peak(precision, images, known and CONTEXT + (known["fixed"] + images * known["image"]) / GIB)
 
 
@@ -48,7 +47,7 @@ def remedies(card: Card, machine: Machine, room: float) -> list[str]:
     found = []
     if precision_of(card) == "fp32" and fits(peak(card, machine, precision="bf16"), room):
         found.append("precision: bf16")
-    known = PEAKS[digest(sized(card))][precision_of(card)]
+    known = PEAKS[size(card)][precision_of(card)]
     most = int(((room - CONTEXT) * GIB - known["fixed"]) // known["image"])
     trains = isinstance(card, TrainCard)
     if most >= 1 and not (trains and (card.baseline or card.estimator or card.training.adversarial)):

@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from piti import cards
-from piti.cards import TrainCard
+from piti.cards import TrainCard, base
 from piti.cards.base import from_dict, to_dict
 from piti.config import Config, Machine
 from piti.plan.core import Artefact, Plan
 from piti.registry import load_plugins
 from piti.store.files import InputError, atomic
 
-JOBS = ("preset", "plugins", "results", "downloads", "machine")  # keys of the configuration that a job reads itself
+JOBS = ("preset", "plugins", "results", "downloads", "machine", "jobs")  # keys that a job reads itself
 BACK = "expected what this checkout knows: go back to the commit that it was submitted from"
 
 
@@ -66,8 +66,8 @@ class Remembered(NamedTuple):
             raise InputError(f"{self.file}: {step}/{digest}: {error}; {BACK}") from None
         inputs = {key: tuple(paths) for key, paths in said["inputs"].items()}
         found = Artefact(step, said["leg"], said["name"], card, said["path"], inputs, said["given"])
-        if found.digest != digest:
-            raise InputError(f"{self.file}: {step}/{digest}: found a card of digest {found.digest}; {BACK}")
+        if (now := base.digest(card)) != digest:
+            raise InputError(f"{self.file}: {step}/{digest}: found a card of digest {now}; {BACK}")
         return found
 
     def needed(self) -> Iterator[Needed]:
@@ -87,7 +87,8 @@ def remember(plan: Plan) -> Path:
     """Write down a plan whose work begins; the same one is written once. Every value, so that no default matters."""
     planned = {f"{step}/{digest}": _said(artefact) for (step, digest), artefact in plan.artefacts.items()}
     about = {"user": os.environ.get("USER", str(os.getuid())), "folder": os.getcwd()}
-    config = {key: getattr(plan.config, key) for key in JOBS} | {"machine": dataclasses.asdict(plan.config.machine)}
+    config = {key: getattr(plan.config, key) for key in JOBS}
+    config |= {key: dataclasses.asdict(config[key]) for key in ("machine", "jobs")}
     text = json.dumps(about | {"config": config, "artefacts": planned}, separators=(",", ":")).encode()
     file = Path(plan.config.results, "runs", f"{hashlib.sha256(text).hexdigest()[:10]}.json.gz").absolute()
     if file.exists():

@@ -88,7 +88,7 @@ def sampling(
         diffusion_steps=training.diffusion_steps,
         void=training.void,
         low_res=low_res,
-        shard_size=config.shard_size,
+        shard_size=config.sample_shard_size,
     )
     return card, {"model": [model], "conditions": [conditions]}
 
@@ -107,7 +107,7 @@ def _generated(plan: Plan, row: str, task: str, fraction: float, seed: int, cond
         resolution=plan.config.networks.image_resolution,
         baseline=network,
         instances=inputs["instances"][0].digest if "instances" in inputs else "",
-        shard_size=plan.config.shard_size,
+        shard_size=plan.config.sample_shard_size,
         **seen,
     )
     return plan.add("generate", model.name, card, inputs)

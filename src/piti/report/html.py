@@ -18,11 +18,19 @@ from PIL import Image
 from piti.cards import ReportCard
 from piti.report import curves
 from piti.report.chain import Link, ancestors, fields, read_chain
+from piti.report.tabular import PAPERS_OWN, papers_own
 from piti.store.files import InputError, read_json, write_text
+from piti.units import span
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 WIDTH = 1600  # px; figures are shown no wider
-FACTS = {"extractor": "measured by", "n": "n =", "seeds": "training seeds", "comparable": "comparable with the paper:"}
+FACTS = {
+    "extractor": "measured by",
+    "n": "n =",
+    "seeds": "trained with seed",
+    "comparable": "comparable with the paper:",
+}
+OF_THE_PAPER = re.compile(r"table\d")  # names of its tables; all others are ours
 
 
 def make_report(
@@ -37,7 +45,10 @@ def make_report(
     links: dict[str, Link] = {}
     shown = {
         "card": card,
-        "tables": [show_table(shown_link(path, links), links) for path in tables],
+        "tables": sorted(
+            (show_table(shown_link(path, links), links) for path in tables), key=lambda t: not t["papers"]
+        ),
+        "papers_own": PAPERS_OWN,
         "claims": read_json(claims, "claims")["claims"],
         "claims_link": shown_link(claims, links),
         "figures": [show_figure(shown_link(path, links)) for path in figures],
@@ -47,6 +58,8 @@ def make_report(
     shown |= {
         "curves": {row: data_uri(curves.draw(group), "png") for row, group in curves.by_row(trainings).items()},
         "links": sorted((link for link in links.values() if link.step), key=lambda link: (link.step, link.name)),
+        "old": [link for link in links.values() if link.step and stale(card, link)],
+        "failed": [link for link in links.values() if link.failed],
         "remarks": remarks(links.values()),
         "given": sorted(link.path for link in links.values() if not link.step),
         "environments": environments(links.values()),
@@ -60,8 +73,14 @@ def make_report(
         "out_of_date": lambda found: any(stale(card, link) for one in found for link in ancestors(one, links)),
     }
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["code"] = code
+    environment.filters |= {"code": code, "label": label, "span": span}
     write_text(output, environment.from_string(TEMPLATE.read_text()).render(shown))
+
+
+def label(name: str) -> str:
+    """A table's or figure's name as people write it: Table 3b, Metric check."""
+    words = re.sub(r"(?<=[a-z])(?=\d)", " ", name).replace("_", " ")
+    return words[:1].upper() + words[1:]
 
 
 def stale(card: ReportCard, link: Link) -> bool:
@@ -92,7 +111,9 @@ def shown_link(path: Path, links: dict[str, Link]) -> Link:
 
 def show_table(link: Link, links: dict[str, Link]) -> dict:
     """A table of scores with its cells in a grid; any other table as its CSV says."""
-    shown = {"link": link, "name": link.card["name"], "title": link.card["title"], "facts": [], "notes": []}
+    name = link.card["name"]
+    shown = {"link": link, "name": name, "title": link.card["title"], "papers": bool(OF_THE_PAPER.match(name))}
+    shown |= {"facts": [], "notes": [], "apart": ([], [])}
     if "cells" not in link.card:
         head, *rows = (row[:-3] for row in csv.reader(io.StringIO(Path(link.path).read_text())))  # preset, note, n
         return shown | {"columns": head, "rows": [(row[0], row[1:]) for row in rows], "plain": True}
@@ -102,6 +123,7 @@ def show_table(link: Link, links: dict[str, Link]) -> dict:
         found = [links[next(files)] for _ in cell.get("scores", [])]
         cells[row["row"], row["column"]] = show_cell(row) | {"scores": found, "trained": trained(found, links)}
     made = [row for row in long if row["value"]]
+    head, apart = papers_own(long)
     notes = [f"{row['row']}: {row['selected']}" for row in long if row.get("selected")]
     notes += [
         f"{row['column']}: other data than the paper's ({row['substitution']})" for row in long if row["substitution"]
@@ -114,18 +136,20 @@ def show_table(link: Link, links: dict[str, Link]) -> dict:
             f"{said} {', '.join(dict.fromkeys(row[key] for row in made))}" for key, said in FACTS.items() if made
         ],
         "notes": list(dict.fromkeys(notes)),
+        "apart": (head, [(row, numbers) for row, *numbers in apart]),
     }
 
 
 def show_cell(row: dict[str, str]) -> dict:
-    """Ours and the paper's number, their difference and our interval, from a line of the long table."""
+    """Our number and its interval, from a line of the long table; the paper's and the difference if they compare."""
+    paper = row["paper"] if row["comparable"] == "yes" else "-"
     if not row["value"]:
-        return {"value": "", "reason": row["reason"] or "-", "paper": row["paper"]}
+        return {"value": "", "reason": row["reason"] or "-", "paper": paper}
     value = float(row["value"])
-    difference = f"{value - float(row['paper']):+.1f}" if re.fullmatch(r"[\d.]+", row["paper"]) else ""
+    difference = f"{value - float(paper):+.1f}" if re.fullmatch(r"[\d.]+", paper) else ""
     interval = f"{float(row['low']):.1f} to {float(row['high']):.1f}"
     kid = f"{float(row['kid']):.3f}" if row["kid"] else ""  # a measure of alignment has none
-    return {"value": f"{value:.1f}", "paper": row["paper"], "difference": difference, "interval": interval, "kid": kid}
+    return {"value": f"{value:.1f}", "paper": paper, "difference": difference, "interval": interval, "kid": kid}
 
 
 def show_figure(link: Link) -> dict:
@@ -216,7 +240,7 @@ def trained(scores: Iterable[Link], links: dict[str, Link]) -> str:
     behind = {one.path: one for score in scores for one in ancestors(score, links) if one.step == "train"}
     models = [one for one in behind.values() if not one.card.get("estimator")]
     hours = sum(map(seconds, models)) / 3600
-    return f"{hours:,.1f} h" if hours >= 1 else f"{60 * hours:.1f} min" if models else ""
+    return span(hours) if models else ""
 
 
 def seconds(link: Link) -> float:
@@ -225,12 +249,12 @@ def seconds(link: Link) -> float:
 
 
 def by_step(links: Iterable[Link]) -> dict[str, tuple[int, float]]:
-    """Step -> number of artefacts and their seconds."""
+    """Step -> number of artefacts and their hours."""
     found = defaultdict(list)
     for link in links:
         if link.step:
             found[link.step].append(seconds(link))
-    return {step: (len(each), sum(each)) for step, each in sorted(found.items())}
+    return {step: (len(each), sum(each) / 3600) for step, each in sorted(found.items())}
 
 
 def code(text: str) -> Markup:

@@ -22,6 +22,11 @@ def rises(heads: Sequence[str], values: Sequence[float]) -> str:
     return f"from {heads[falls[-1]]}" if falls[-1] < len(values) - 1 else "no"
 
 
+def short(value: float) -> str:
+    """Three digits, and no power of ten where there are more: 0.885, 131, 1377."""
+    return f"{value:.3g}" if value < 999.5 else f"{value:.0f}"
+
+
 def write_check(card: MetricCheckCard, output: Path, lines: list[dict]) -> None:
     """Write `output` (table.csv), table.tex and table.md for people, long.csv for programs.
 
@@ -33,11 +38,12 @@ def write_check(card: MetricCheckCard, output: Path, lines: list[dict]) -> None:
     for line in lines:
         values = line.pop("values")
         name = f"{line['distortion']}, {line['metric']} ({line['extractor']})"
-        shown.append([name, *(f"{value:.3g}" for value in values), rises(head[1:-1], values)])
+        shown.append([name, *map(short, values), rises(head[1:-1], values)])
         long += [line | {"strength": s, "value": value} for s, value in zip(strengths, values, strict=True)]
     shown = shown or [[card.reason, *["-"] * (len(head) - 1)]]
     about = About(card.name, card.title, card.preset, card.note, str(lines[0]["n"] if lines else 0))
-    remark = f"Preset {card.preset}; n = {about.n}, seed {card.seed}; floor: real images against others."
-    write_text(output.with_name("long.csv"), pd.DataFrame(long).assign(preset=card.preset).to_csv(index=False))
+    remark = f"n = {about.n}, seed {card.seed}; floor: real images against others."
+    kept = pd.DataFrame(long).assign(preset=card.preset, note=card.note)
+    write_text(output.with_name("long.csv"), kept.to_csv(index=False))
     write_text(output.with_name("table.md"), markdown(about, head, shown, remark))
     write(output, about, head, shown)

@@ -9,7 +9,7 @@ import pandas as pd
 from piti.cards import Cell, TableCard
 from piti.evaluate.intervals import over_trainings
 from piti.evaluate.score import estimate
-from piti.report.tabular import About, markdown, write
+from piti.report.tabular import PAPERS_OWN, About, grid, markdown, papers_own, write
 from piti.store.files import InputError, failure, read_json, write_text
 
 KEYS = ("value", "pseudo_values", "sizes", "extractor")  # of a score
@@ -77,6 +77,7 @@ def _row(card: TableCard, cell: Cell, files: list[Path]) -> dict:
         "reference": one.get("reference"),
         "seeds": " ".join(map(str, cell.seeds)),
         "preset": card.preset,
+        "note": card.note,
         "comparable": "yes" if card.comparable and not cell.substitution else "no",
         "substitution": cell.substitution,
         "selected": f"best of {len(cell.scores) // len(cell.seeds)} on the test set" if cell.selected else "",
@@ -102,12 +103,13 @@ def _check_comparable(card: TableCard, long: pd.DataFrame) -> None:
 
 
 def _beside_the_paper(about: About, long: pd.DataFrame, wide: pd.DataFrame) -> str:
-    """Ours and the paper's in Markdown, with what one must know to read it."""
-    paper = long.pivot(index="row", columns="column", values="paper").loc[wide.index, wide.columns]
-    both = wide + " (" + paper + ")"
+    """The table in Markdown, with what one must know to read it. The paper's number stands beside ours, or apart."""
+    beside = long["comparable"].eq("yes") & long["paper"].ne("-")
+    brackets = long.assign(brackets=(" (" + long["paper"] + ")").where(beside, ""))
+    both = wide + brackets.pivot(index="row", columns="column", values="brackets").loc[wide.index, wide.columns]
     made = long[long["value"].notna()]
-    facts = [f"preset {about.preset}", "the paper's number in brackets"]
-    for key, name in (("extractor", "measured by"), ("n", "n ="), ("seeds", "training seeds")):
+    facts = ["the paper's number in brackets"] if beside.any() else []
+    for key, name in (("extractor", "measured by"), ("n", "n ="), ("seeds", "trained with seed")):
         if len(made):
             facts.append(f"{name} {', '.join(dict.fromkeys(str(v).removesuffix('.0') for v in made[key]))}")
     facts.append("comparable with the paper: " + ", ".join(sorted(set(long["comparable"]))))
@@ -116,4 +118,6 @@ def _beside_the_paper(about: About, long: pd.DataFrame, wide: pd.DataFrame) -> s
         remarks.append(f"{row}: selected on the test set.")
     for column, group in long[long["substitution"] != ""].groupby("column"):
         remarks.append(f"{column}: other data than the paper's ({group['substitution'].iloc[0]}).")
+    head, apart = papers_own(long.to_dict("records"))
+    remarks += [PAPERS_OWN, grid(head, apart)] if apart else []
     return markdown(about, ["Method", *both.columns], [[row, *both.loc[row]] for row in both.index], *remarks)

@@ -2,12 +2,16 @@
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from piti.store.files import write_text
 
+PAPERS_OWN = (
+    "The paper's own numbers: FID, on its data, of its trainings. A heading only says which column of ours "
+    "they are of: do not compare."
+)
 MARKS = {"best": r"\textbf{%s}", "second": r"\underline{%s}"}
 SPELT = {"↓": r"$\downarrow$", "↑": r"$\uparrow$", "°": r"$^\circ$", "\\": r"\textbackslash{}"}
 SPELT |= {sign: f"\\{sign}" for sign in "&%$#_{}"} | {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
@@ -70,15 +74,30 @@ def latex(
     )
 
 
-def markdown(about: About, head: Sequence[str], rows: Sequence[Sequence[object]], *remarks: str) -> str:
-    """The table in Markdown, its columns aligned; each remark is a paragraph below it."""
+def markdown(about: About, head: Sequence[str], rows: Sequence[Sequence[object]], *below: str) -> str:
+    """The table in Markdown; each text of `below` is a paragraph, or another grid, after it."""
+    parts = [f"# {about.name}: {about.title} (preset {about.preset})", *([f"**{about.note}**"] if about.note else [])]
+    return "\n\n".join([*parts, grid(head, rows), *below]) + "\n"
+
+
+def grid(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A table of Markdown, its columns aligned."""
     texts = [[str(value) for value in row] for row in (head, *rows)]
     widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
     texts.insert(1, ["-" * width for width in widths])
-    grid = [" | ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) for row in texts]
-    parts = [f"# {about.name}: {about.title}", *([f"**{about.note}**"] if about.note else [])]
-    parts += ["\n".join(f"| {line} |" for line in grid), *remarks]
-    return "\n\n".join(parts) + "\n"
+    lines = [" | ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) for row in texts]
+    return "\n".join(f"| {line} |" for line in lines)
+
+
+def papers_own(lines: Iterable[Mapping[str, str]]) -> tuple[list[str], list[list[str]]]:
+    """Those of the paper's numbers that may not stand beside ours, from a long table: head and rows of their own."""
+    found = {
+        (line["row"], line["column"]): line["paper"]
+        for line in lines
+        if line["comparable"] == "no" and line["paper"] != "-"
+    }
+    rows, columns = (list(dict.fromkeys(key[place] for key in found)) for place in (0, 1))
+    return ["Method", *columns], [[row, *(found.get((row, column), "-") for column in columns)] for row in rows]
 
 
 def spelt(text: str) -> str:

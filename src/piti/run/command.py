@@ -5,7 +5,7 @@
 
 declares all that there is to know of a step. The plan and the Snakefile read it (piti.plan.steps), and its options
 follow from the parameters: `python -m piti.steps.pack --card … --root … --output …`. `Path` is one file, `Path | None =
-None` one or none, `list[Path]` one or more, `list[Path] = ()` any number; other parameters are numbers with a default.
+None` one or none, `list[Path]` one or more, `list[Path] = ()` any number; others are numbers, or text, with a default.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import contextlib
 import errno
 import inspect
 import json
+import math
 import os
 import sys
 import time
@@ -23,12 +24,23 @@ from typing import Any, get_args, get_origin
 
 from piti.cards.base import digest, from_dict, to_dict
 from piti.registry import load_plugins
-from piti.run.launch import processes_of
-from piti.store.files import InputError, exclusive, file_digest, pass_failure, read_json, write_json
+from piti.run.launch import AGAIN, QUEUED_AGAIN, processes_of
+from piti.store.files import InputError, file_digest, pass_failure, read_json, write_json
+from piti.store.lease import Held, exclusive
 from piti.store.provenance import started_as
+
+BEGAN = time.monotonic()  # this process, but for Python's own start
+PATIENCE = 60  # seconds that GPUs are left idle for another job. With lease.SPAN, less than torch's processes wait: 600
 
 # What a disk may answer. The libraries that write for us wrap it into errors of their own, but keep its words.
 DISK = [os.strerror(n) for n in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO)]
+
+
+def patience() -> float:
+    """Seconds that a step with GPUs waits for another job: not for long where its own job comes back later and
+    somebody else may have them meanwhile, nor where further processes wait for this one.
+    """
+    return PATIENCE if QUEUED_AGAIN in os.environ or processes_of(os.environ)[1] > 1 else math.inf
 
 
 @dataclass(frozen=True)
@@ -80,7 +92,8 @@ class Step:
 
         Beside the output, `card.json` says what was made, from what, by which code and in which environment, with the
         SHA-256 of the files; an input that has such a `card.json` beside it is compared with it first. A second copy of
-        the step waits for the first. Of several processes (torchrun) the first one does all this.
+        the step waits for the first; with GPUs to give back it soon ends, with exit code 75, to be started again. Of
+        several processes (torchrun) the first one does all this.
         Bad input, and a disk that refuses, end with one line on stderr and exit code 2.
         """
         card_type = inspect.signature(self.run).parameters["card"].annotation
@@ -96,7 +109,8 @@ class Step:
             for path in files:
                 _check(path, first)
             outputs = [output, *(output.with_name(name.rstrip("/")) for name in self.beside)]
-            with exclusive(output.parent) if first else contextlib.nullcontext():
+            alone = exclusive(output.parent, patience() if self.computes else math.inf)
+            with alone if first else contextlib.nullcontext():
                 began, started = time.monotonic(), started_as(self.module, *plugins) if first else {}
                 handed_on = self.hands_on_failure and pass_failure(files, outputs)
                 more = {} if handed_on else self.run(card, output, **arguments) or {}
@@ -110,6 +124,9 @@ class Step:
                     about = {"step": self.name, "digest": digest(card), "card": to_dict(card)}
                     about["inputs"] = {key: [str(path) for path in paths] for key, paths in inputs.items()}
                     write_json(output.with_name("card.json"), about | {"made": made})
+        except Held as error:
+            print(f"{error}; to be started again", file=sys.stderr)
+            sys.exit(AGAIN)
         except InputError as error:
             print(f"error: {error}", file=sys.stderr)
             sys.exit(2)

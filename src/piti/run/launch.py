@@ -1,13 +1,15 @@
-"""How the processes of a training are started, and how a SLURM job continues after its own end.
+"""How the processes of a step that computes are started, and how a SLURM job continues after its own end.
 
-On this machine: the command as it is, or torchrun in front of it for several GPUs. In a SLURM job (`--runtime` is its
-limit) the training is one link of a chain:
+The command as it is, or torchrun in front of it for several GPUs; outside SLURM with GPUs that no other job of ours has
+(piti.run.gpus). In a SLURM job (`--runtime` is its limit) a training is one link of a chain:
 
 1. It runs in a step of its own. SLURM's cgroup plugin gives SIGTERM (preemption, time limit, scancel) to the direct
    children of a step only, and in the job's first step that child is Snakemake.
-2. It is told to save and leave before the limit comes: `--minutes`.
+2. It is told to save and leave before the limit comes: `--minutes`. A step without that option has no `--margin`.
 3. When it has left so (exit code 75), the job asks to be queued again: same id, same memory, no retry used. Where that
    is refused or not wanted, code 75 reaches Snakemake, whose `retries` submit a new job.
+
+Other steps leave with 75 too where somebody else is making the same, and come back in the same way.
 """
 
 import argparse
@@ -20,9 +22,11 @@ import sys
 import time
 from collections.abc import Mapping
 
+from piti.run.gpus import take, visible
 from piti.store.files import InputError
 
-AGAIN = 75  # EX_TEMPFAIL: the training has saved a checkpoint and asks to be started again
+AGAIN = 75  # EX_TEMPFAIL: the step has saved what it has and asks to be started again
+QUEUED_AGAIN = "PITI_QUEUED_AGAIN"  # tells a step that its job will be, if it leaves with that code
 SAVING = 600  # s that torchrun leaves its processes to save after SIGTERM; SLURM may leave them less
 TORCHRUN = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # what it tells each of its processes
 
@@ -32,23 +36,27 @@ def main() -> None:
     parser.add_argument("--gpus", type=int, default=1, help="of each node, a process for each; 0: one process")
     parser.add_argument("--nodes", type=int, default=1)
     parser.add_argument("--batch", type=int, default=0, help="images of a step, shared evenly; 0: does not matter")
-    parser.add_argument("--runtime", type=float, default=0, help="minutes that the SLURM job may take; 0: no such job")
-    parser.add_argument("--margin", type=float, default=10, help="minutes before that at which a training leaves")
+    parser.add_argument("--runtime", type=float, default=0, help="minutes that the job may take; 0: nobody ends it")
+    parser.add_argument("--margin", type=float, help="minutes before that at which it leaves; none: when it is done")
     parser.add_argument("--requeue", type=int, choices=(0, 1), default=1, help="whether the job may queue itself again")
-    parser.add_argument("command", nargs=argparse.REMAINDER, help="python -m piti.steps.train …")
+    parser.add_argument("command", nargs=argparse.REMAINDER, help="python -m piti.steps.… --output …")
     asked = parser.parse_args()
     job = os.environ.get("SLURM_JOB_ID") if asked.runtime else None
     nodes, gpus = sharing(asked.batch, asked.nodes, asked.gpus)
     command = processes(asked.command, nodes, gpus, job)
+    if asked.runtime and asked.margin is not None:
+        if (minutes := asked.runtime - asked.margin) <= 0:
+            parser.error(
+                f"machine.margin: found {asked.margin:g}, expected less than the job's runtime, {asked.runtime:g} min"
+            )
+        command += ["--minutes", f"{minutes:g}"]
     if not job:
+        if gpus and (names := visible(os.environ)):
+            os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(take(gpus, names))
         os.execvp(command[0], command)
-    if (minutes := asked.runtime - asked.margin) <= 0:
-        parser.error(
-            f"machine.margin: found {asked.margin:g}, expected less than the job's runtime, {asked.runtime:g} min"
-        )
-    signal.signal(signal.SIGTERM, lambda *_: None)  # the training decides; its own handler is not touched by this one
-    step = [*own_step(nodes), *command, "--minutes", f"{minutes:g}"]
-    code = subprocess.run(step, env=outside_steps(os.environ)).returncode
+    signal.signal(signal.SIGTERM, lambda *_: None)  # the step decides; its own handler is not touched by this one
+    environment = outside_steps(os.environ) | ({QUEUED_AGAIN: job} if asked.requeue else {})
+    code = subprocess.run([*own_step(nodes), *command], env=environment).returncode
     if code == AGAIN and asked.requeue:
         requeue(job)
     sys.exit(code)
@@ -128,7 +136,7 @@ def requeue(job: str) -> None:
     if asked.returncode:
         print(f"job {job} is not queued again: {asked.stderr.strip()}", file=sys.stderr)
         return
-    print(f"job {job} is queued again and goes on from its checkpoint", file=sys.stderr)
+    print(f"job {job} is queued again and goes on from what it has saved", file=sys.stderr)
     time.sleep(600)
 
 

@@ -4,9 +4,7 @@ What is proved is the size and the checksum that the configuration declares. Whe
 digest is pinned on first use: written to a file of pins, and any later change refused.
 """
 
-import contextlib
 import datetime
-import fcntl
 import gzip
 import http.client
 import json
@@ -23,13 +21,13 @@ import urllib.parse
 import urllib.request
 import zipfile
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from piti.progress import progress
 from piti.store.files import InputError, atomic, file_digest, read_json, write_json
+from piti.store.lease import lease
 
 TIMEOUT = 60.0  # seconds without a byte
 RETRIES = 5  # failures in a row, without a new byte between them, before a mirror is given up
@@ -110,8 +108,7 @@ def _verify(file: Path, source: Source, pins: str | Path, origin: str, target: P
 def _pin(pins: Path, name: str, digest: str, size: int, origin: str, where: str) -> None:
     """Remember a digest seen for the first time; refuse another one."""
     pins.parent.mkdir(parents=True, exist_ok=True)
-    with open(pins.parent / f".{pins.name}.lock", "w") as lock:  # downloads run side by side
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with lease(_lease_on(pins)):  # downloads run side by side
         known = read_json(pins) if pins.is_file() else {}
         pin = known.get(name)
         if pin is None:
@@ -126,12 +123,15 @@ def _pin(pins: Path, name: str, digest: str, size: int, origin: str, where: str)
 
 def forget(pins: Path, name: str) -> str:
     """Remove a pin; return the digest that it had."""
-    with open(pins.parent / f".{pins.name}.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with lease(_lease_on(pins)):
         known = read_json(pins)
         digest = known.pop(name)["digest"]
         write_json(pins, known)
     return digest
+
+
+def _lease_on(file: Path) -> Path:
+    return file.with_name(f".{file.name}.lease")
 
 
 def _look(file: Path, name: str, where: str) -> None:
@@ -182,42 +182,33 @@ class _Interrupted(Exception):
 def _from_urls(source: Source, target: Path, pins: str | Path) -> str:
     """Try the mirrors in order until one gives the right file."""
     partial = target.with_name(f".{target.name}.partial")
-    with _exclusive(partial) as handle:
+    with lease(_lease_on(target)):
         if target.is_file():
-            partial.unlink()
+            partial.unlink(missing_ok=True)
             return _verify(target, source, pins, source.url[0])
-        refusals = []
-        for url in source.url:
-            whole = False
-            try:
-                _download(url, handle, source, target)
-                whole = True
-                digest = _verify(partial, source, pins, url, target)
-            except InputError as error:
-                refusals.append(str(error))
-                if whole:  # and wrong; a part is kept for the next mirror, or the next call
-                    handle.truncate(0)
-            else:
-                os.fsync(handle.fileno())
-                os.replace(partial, target)
-                return digest
-        if handle.seek(0, os.SEEK_END) == 0:
-            partial.unlink()
-        raise InputError("; ".join(refusals))
+        with open(partial, "ab") as handle:
+            return _from_mirrors(source, target, partial, handle, pins)
 
 
-@contextlib.contextmanager
-def _exclusive(path: Path) -> Iterator[IO[bytes]]:
-    """Open `path` for appending, alone: a second process waits here until the first has renamed or removed it."""
-    while True:
-        with open(path, "ab") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            ours = False
-            with contextlib.suppress(FileNotFoundError):
-                ours = os.path.samestat(os.fstat(handle.fileno()), path.stat())
-            if ours:
-                yield handle
-                return
+def _from_mirrors(source: Source, target: Path, partial: Path, handle: IO[bytes], pins: str | Path) -> str:
+    refusals = []
+    for url in source.url:
+        whole = False
+        try:
+            _download(url, handle, source, target)
+            whole = True
+            digest = _verify(partial, source, pins, url, target)
+        except InputError as error:
+            refusals.append(str(error))
+            if whole:  # and wrong; a part is kept for the next mirror, or the next call
+                handle.truncate(0)
+        else:
+            os.fsync(handle.fileno())
+            os.replace(partial, target)
+            return digest
+    if handle.seek(0, os.SEEK_END) == 0:
+        partial.unlink()
+    raise InputError("; ".join(refusals))
 
 
 def _download(url: str, handle: IO[bytes], source: Source, target: Path) -> None:

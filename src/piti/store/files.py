@@ -1,16 +1,15 @@
 """Files: written whole or not at all, named by digest, and honest about failure."""
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
-import re
 import shutil
 import sys
+import tempfile
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO
 
 # Names of what is half-written: by `atomic` and `atomic_folder`; by safetensors itself, on the way to those.
 LEFT = r"\..+\.\d+\.partial|\.tmp\w{6}"
@@ -66,54 +65,13 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-@contextlib.contextmanager
-def exclusive(folder: str | Path) -> Iterator[None]:
-    """Lock the folder for this process: of two copies of one job the second waits for the first.
-
-    What a killed process left half-written in the folder is removed. A folder that stays empty is removed too.
-    """
-    folder = Path(folder)
-    handle = _locked(folder / ".lock")
+def clock(folder: str | Path) -> float:
+    """The time by which the file system of a folder dates its files; its server may have another than this machine."""
     try:
-        for name in os.listdir(folder):
-            if re.fullmatch(LEFT, name):
-                left = folder / name
-                shutil.rmtree(left) if left.is_dir() else left.unlink()
-        yield
-    finally:
-        with contextlib.suppress(OSError):
-            (folder / ".lock").unlink()
-            folder.rmdir()
-        handle.close()
-
-
-def _locked(path: Path) -> IO:
-    """The lock file, open and locked. Who had it before us has removed it: then a new one is made."""
-    while True:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(FileNotFoundError):
-            handle = open(path, "w")  # noqa: SIM115
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                print(f"{path.parent}: in use by another process, waiting for it", file=sys.stderr)
-                fcntl.flock(handle, fcntl.LOCK_EX)
-            except OSError as error:  # not every cluster's file system has locks
-                print(f"{path.parent}: cannot be locked ({error.strerror}); two jobs here would meet", file=sys.stderr)
-            if os.path.samestat(os.fstat(handle.fileno()), path.stat()):
-                return handle
-
-
-def in_use(folder: str | Path) -> bool:
-    """Whether a process has the folder alone at this moment; also where nobody can tell."""
-    try:
-        with open(Path(folder, ".lock")) as handle:
-            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return True
-    return False
+        with tempfile.TemporaryFile(dir=folder) as file:
+            return os.fstat(file.fileno()).st_mtime
+    except OSError:  # nobody may write there
+        return time.time()
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.tensorboard import SummaryWriter
 
 from piti.progress import progress
+from piti.run.command import BEGAN
 from piti.train.run import Run
 
 
@@ -33,7 +34,8 @@ def train(
     minutes: float = 0,
     keep_every: int = 0,
 ) -> None:
-    """Train to the last step, then save. `batches[step]` is a batch; `minutes`: stop in time, 0 for no limit.
+    """Train to the last step, then save. `batches[step]` is a batch; `minutes`: stop when this process is so
+    old, 0 for no limit.
 
     Every `log_every` steps a line of the curve is closed and goes to TensorBoard (events/ beside the checkpoint). Every
     `keep_every` steps the EMA weights are kept; 0: never. When a checkpoint is due, `Run.due` says.
@@ -51,7 +53,7 @@ def train(
     )
     events = SummaryWriter(run.path.with_name("events"), purge_step=run.step) if run.place.first else None
     run.note("running")
-    deadline = time.monotonic() + 60 * minutes if minutes else math.inf
+    deadline = BEGAN + 60 * minutes if minutes else math.inf
     with (
         stop_signal() as stopped,
         progress(total=run.steps, initial=run.step, desc="training", unit="step", disable=not run.place.first) as bar,

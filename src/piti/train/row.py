@@ -17,7 +17,10 @@ from piti.cards import TrainCard, TrainingConfig
 from piti.cards.base import dumps
 from piti.cards.train import kind_of
 from piti.devices import Place, compiled, place
-from piti.store.files import atomic, exclusive, write_failure, write_text
+from piti.run.command import patience
+from piti.run.launch import processes_of
+from piti.store.files import atomic, write_failure, write_text
+from piti.store.lease import exclusive
 from piti.train.batches import Files, training_batches
 from piti.train.converge import converged, lengths, looks
 from piti.train.diffusion import DiffusionObjective
@@ -71,7 +74,8 @@ def train_row(
     """
     training = card.training
     folder = card.checkpoint(output)
-    with place(work.gpus) as here, exclusive(folder) if here.first else contextlib.nullcontext():
+    first = processes_of(os.environ)[0] == 0
+    with exclusive(folder, patience()) if first else contextlib.nullcontext(), place(work.gpus) as here:
         here.wait()  # for the first: only now is the checkpoint that of whoever had the folder before
         batches = training_batches(card, files, here)
         run = Run(objective(card, files, work, here), here, folder, card.identity, training.steps, training.ema_rate)

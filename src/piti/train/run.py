@@ -59,10 +59,7 @@ class Run:
         if self.path.exists():
             self._load()
         self.began, self.first, self.saved = time.monotonic(), self.step, self.step
-        self.saved_at, self.last_save = (
-            self.began,
-            0.0,
-        )  # when a checkpoint was last complete, and the seconds it took
+        self.saved_at, self.last_save = self.began, 0.0  # when a checkpoint was complete last, and the seconds it took
         self.save_seconds, self.save_bytes = 0.0, 0  # of all checkpoints that these processes have written
 
     def advance(self, batch: dict) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from piti.cards import PackCard
-from piti.data.packing import reader
+from piti.data import packing
 from piti.datasets.layouts import Record, survey
 
 
@@ -14,4 +14,5 @@ def scan(layout: str, root: Path, split: str, **how) -> list[Record]:
 
 
 def read(kind: str, record: Record, resolution: int, layout: str = "folder", **more) -> np.ndarray:
-    return reader(PackCard(dataset="d", layout=layout, split="train", kind=kind, resolution=resolution, **more))(record)
+    card = PackCard(dataset="d", layout=layout, split="train", kind=kind, resolution=resolution, **more)
+    return packing.read(card, record)

@@ -2,13 +2,17 @@
 
 import json
 import multiprocessing
+import os
 import pickle
+import subprocess
+import sys
 
 import h5py
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.house import ROOT
 
 from piti.conditions import CONDITIONS, STORED, stored
 from piti.data.shards import Shards, write
@@ -120,6 +124,49 @@ def test_a_damaged_shard_is_made_again(tmp_path):
     write(tmp_path, "images", ids(), maker(items("images"), calls), 4, SIDE)
     assert calls == [ids()[4:8]]
     assert index.with_name("shard-00001.h5").read_bytes() == before
+
+
+FULL = """
+import resource, sys
+import numpy
+from piti.data.shards import write
+size, folder = int(sys.argv[1]), sys.argv[2]
+if size:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+write(folder, "images", ["a", "b", "c"], lambda ids: numpy.ones((len(ids), 64, 64, 3), "uint8"), 3, 64, batch_size=1)
+"""
+
+
+def full(folder, size=0) -> tuple[int, str]:
+    """Exit code and last line on stderr of a process that writes a shard of 39 kB where there is less room."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    command = [sys.executable, "-c", FULL, str(size), str(folder)]
+    run = subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    return run.returncode, run.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("share", [0.001, 0.3, 0.6, 0.9999])
+def test_a_disk_that_becomes_full_is_an_error_and_not_a_crash(tmp_path, share):
+    """At the first bytes, between, or when HDF5 closes its file: told of it, HDF5 crashed as the process ended."""
+    write(tmp_path, "images", ["a", "b", "c"], lambda i: np.ones((len(i), 64, 64, 3), "uint8"), 3, 64, batch_size=1)
+    size = (tmp_path / "shard-00000.h5").stat().st_size
+    assert full(tmp_path / "limited", int(share * size)) == (1, "OSError: [Errno 27] File too large")
+    assert not list((tmp_path / "limited").iterdir())
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A folder with room for 24 kB."""
+    (tmp_path / "disk").mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=24k", "tmpfs", tmp_path / "disk"]
+    if os.getuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("no small disk can be mounted")
+    yield tmp_path / "disk"
+    subprocess.run(["umount", tmp_path / "disk"], check=True)
+
+
+def test_a_small_disk(small_disk):
+    assert full(small_disk / "shards") == (1, "OSError: [Errno 28] No space left on device")
 
 
 @pytest.mark.parametrize(("names", "found"), [([], "none"), (["a", "b", "a"], "'a' twice")])

@@ -1,130 +1,81 @@
 """The report: one page that needs nothing else, says what is out of date, and lets no label become markup."""
 
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
+from tests.unit.report.page import DEVIATIONS, made, page
 
-from piti.cards import Cell, ReportCard, TableCard
-from piti.cards.base import digest, to_dict
+from piti.cards import ReportCard
 from piti.report.chain import Link, ancestors, read_chain
-from piti.report.html import Cost, assumed, codes, costs, make_report, show_cell, shown_link, stale, trained
-from piti.report.tables import make_table
-from piti.store.files import InputError, write_failure, write_json
+from piti.report.html import Cost, assumed, codes, costs, label, show_cell, shown_link, stale, trained
+from piti.store.files import InputError
 
 HOSTILE = "<script>alert(1)</script>"
-DEVIATIONS = Path(__file__).parents[3] / "DEVIATIONS.md"
-
-
-def made(path: Path, step: str, card: dict, inputs: dict | None = None, code: str = "new", **more) -> Path:
-    """An artefact's card beside it, as its step leaves it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch()
-    environment = {"python": "3", "platform": "p", "libraries": {"torch": "2"}, "commit": None, "dirty": None}
-    files = {key: [str(p) for p in paths] for key, paths in (inputs or {}).items()}
-    about = {"step": step, "digest": path.parts[-2], "card": card, "inputs": files}
-    write_json(path.with_name("card.json"), about | {"made": {"code": code, "seconds": 1.0, **environment, **more}})
-    return path
-
-
-def score(value: float) -> dict:
-    extractor = {"name": "clip", "layer": "last"}
-    return {
-        "value": value,
-        "pseudo_values": [value] * 20,
-        "sizes": [5] * 20,
-        "kid": 0.0123,
-        "n": 24,
-        "extractor": extractor,
-        "reference": "",
-    }
 
 
 @pytest.fixture
 def report(tmp_path):
-    """report(label=…, code=…, diverged=…) -> text of a page with one table of one trained cell."""
-
-    def build(label: str = "Ours", code: str = "new", diverged: bool = False, remarks: tuple = ()) -> str:
-        packed = made(tmp_path / "shards/a/eeeeeeeeee/index.json", "pack", {})
-        write_json(packed, {"attributes": {"remarks": remarks} if remarks else {}})
-        model = tmp_path / "models/row-task/aaaaaaaaaa/weights.safetensors"
-        made(model, "train", {"seed": 0}, {"images": [packed]}, code=code)
-        model.with_name("curve.csv").write_text("step,mse\n1,0.5\n2,0.25\n")
-        scored = made(tmp_path / "scores/row-task/bbbbbbbbbb/score.json", "score", {"seed": 0}, {"fake": [model]})
-        write_json(scored, score(12.34))
-        if diverged:
-            write_failure([model, scored], "diverged: mse is not finite at step 7")
-        cells = (
-            Cell(row=label, column="A", paper="8.9", scores=("bbbbbbbbbb",), seeds=(0,)),
-            Cell(row=label, column="B", reason="no source configured"),
-        )
-        table = TableCard(
-            name="t",
-            title=label,
-            preset="p",
-            comparable=False,
-            note=label,
-            rows=(label,),
-            columns=("A", "B"),
-            cells=cells,
-        )
-        file = made(
-            tmp_path / f"tables/t/{digest(table)}/table.csv", "make_table", to_dict(table), {"scores": [scored]}
-        )
-        make_table(table, file, [scored])
-        claims = made(tmp_path / "claims/claims/cccccccccc/claims.json", "compare_scores", {})
-        one = {"better": label, "than": "SPADE", "task": "A", "measure": label}
-        one |= {"verdict": "held", "value": -2.0, "interval": [-3, -1]}
-        skipped = {"verdict": "not run", "reason": "left out"}
-        said = {"name": "c", "text": label, "verdict": "held"}
-        said["orderings"] = [one | {"reason": "", "seeds": 1}, one | skipped]
-        write_json(claims, {"claims": [said]})
-        card = ReportCard(
-            title=label,
-            preset="p",
-            note=label,
-            comparable=False,
-            tables=(digest(table),),
-            figures=(),
-            claims="cccccccccc",
-            deviations="dddddddddd",
-            code_now={"train": "new", "score": "new"},
-        )
-        output = tmp_path / "report.html"
-        make_report(card, output, claims, DEVIATIONS, [file], [])
-        return output.read_text()
-
-    return build
+    """report(label=…, code=…, diverged=…) -> text of a page."""
+    return lambda **asked: page(tmp_path, **asked).read_text()
 
 
-def test_numbers_stand_beside_the_papers(report):
-    page = report()
-    score = ("12.3", "paper 8.9, +3.4", "12.3 to 12.3", "KID 0.012", "n = 24", "preset p")
-    for text in (
-        *score,
+def test_numbers_that_compare_stand_beside_the_papers(report):
+    text = report(comparable=True)
+    for said in (
         "12.3",
         "paper 8.9, +3.4",
-        "12.3 to 12.3",
+        "95 %: 12.3 to 12.3",
         "KID 0.012",
         "n = 24",
         "preset p",
-        "no source configured",
-        "-3.00 to -1.00",
+        "trained with seed 0",
     ):
-        assert text in page
-    assert '<span class="held">held</span>: ' in page and "(1 of 2 parts run)" in page
-    assert '<span class="not-run">not run</span>: left out' in page
-    assert "STALE</span>" not in page
+        assert said in text
+    assert "The paper's numbers" not in text
+
+
+def test_numbers_that_do_not_compare_stand_apart_without_a_difference(report):
+    ours, paper, theirs = report().partition("<summary>The paper's numbers</summary>")
+    assert paper
+    assert "12.3" in ours and "95 %: 11.3 to 13.3" in ours
+    assert "8.9" not in ours and "+3.4" not in ours + theirs
+    assert "8.9" in theirs and "do not compare" in theirs
+
+
+def test_claims_say_what_was_run(report):
+    text = report()
+    assert '<span class="verdict held">held</span> ' in text and "(1 of 2 parts run)" in text
+    assert '<span class="verdict not-run">not run</span>: left out' in text
+    assert "-3.00 to -1.00" in text and "no source configured" in text
+    assert "STALE</span>" not in text
+
+
+def test_the_papers_tables_come_first_and_each_has_its_link(report):
+    names = ["table1", "table2", "table3a", "alignment", "guidance"]
+    text = report(tables=sorted(names))
+    for place in ('href="#{}"', 'id="{}"'):
+        where = [text.index(place.format(name)) for name in names]
+        assert where == sorted(where)
+    assert [label(name) for name in ("table3a", "metric_check", "figure12")] == [
+        "Table 3a",
+        "Metric check",
+        "Figure 12",
+    ]
+
+
+def test_times_have_units(report):
+    text = report()
+    assert "made in 1 s by code" in text and "Hours" not in text and "Seconds" not in text
 
 
 def test_what_packing_remarks_is_said(report):
     assert "not as declared" not in report()
-    page = report(remarks=("d (test): found 3 photographs, the full data set has 5", HOSTILE))
-    assert "found 3 photographs, the full data set has 5" in page and "not as declared" in page
+    text = report(remarks=("d (test): found 3 photographs, the full data set has 5", HOSTILE))
+    assert "found 3 photographs, the full data set has 5" in text and "not as declared" in text
 
 
 def test_a_measure_without_kid_is_shown_too():
-    row = {"value": "40.0", "low": "38", "high": "42", "paper": "-", "kid": ""}
+    row = {"value": "40.0", "low": "38", "high": "42", "paper": "-", "kid": "", "comparable": "yes"}
     assert show_cell(row) == {"value": "40.0", "paper": "-", "difference": "", "interval": "38.0 to 42.0", "kid": ""}
 
 
@@ -154,7 +105,7 @@ def test_what_was_trained_for_a_score_is_counted_once(tmp_path):
         for name, inputs in (("ours", files), ("photographs", {"network": [judge]}))
     )
     links = {}
-    assert trained([shown_link(scored, links)] * 2, links) == "11.0 min"
+    assert trained([shown_link(scored, links)] * 2, links) == "11 min"
     assert trained([shown_link(photographs, links)], links) == ""
 
 
@@ -163,9 +114,9 @@ def test_a_failure_is_printed(report):
 
 
 def test_nothing_printed_becomes_markup(report):
-    page = report(label=HOSTILE, remarks=(HOSTILE,))
-    assert "<script" not in page
-    assert page.count("&lt;script&gt;") >= 6
+    text = report(label=HOSTILE, remarks=(HOSTILE,), claims=(HOSTILE,))
+    assert text.count("<script") == 1  # our own
+    assert text.count("&lt;script&gt;") >= 6
 
 
 class Links(HTMLParser):
@@ -181,12 +132,12 @@ class Links(HTMLParser):
 
 
 def test_the_page_needs_nothing_else(report):
-    page = Links()
-    page.feed(report())
-    assert all(link.startswith(("#", "data:image/")) for link in page.links)
-    assert {link[1:] for link in page.links if link.startswith("#")} <= set(page.ids)
-    assert any(link.startswith("data:image/png") for link in page.links)  # the curve
-    assert len(page.ids) == len(set(page.ids))
+    found = Links()
+    found.feed(report(tables=("table1", "alignment"), figures=("figure1",)))
+    assert all(link.startswith(("#", "data:image/")) for link in found.links)
+    assert {link[1:] for link in found.links if link.startswith("#")} <= set(found.ids)
+    assert any(link.startswith("data:image/png") for link in found.links)  # the curve
+    assert len(found.ids) == len(set(found.ids))
 
 
 def test_a_changed_downloader_makes_nothing_stale(tmp_path):

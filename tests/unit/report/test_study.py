@@ -144,6 +144,7 @@ def tally(tmp_path):
         more = tally_study(table2, output, tmp_path / "key.json", folder if files is not None else None)
         table = pd.read_csv(output, index_col=0, dtype=str, keep_default_na=False)
         assert r"\begin{tabular}" in (tmp_path / "table.tex").read_text()
+        assert (tmp_path / "table.md").read_text().startswith("# table2: User study (preset test)\n")
         return table.drop(columns=["preset", "note", "n"]), pd.read_csv(tmp_path / "long.csv"), more["rejected"]
 
     return count
@@ -186,7 +187,7 @@ def test_results_of_mechanical_turk_are_read(tally):
 @pytest.mark.parametrize("files", [None, {"empty.csv": HEAD}])
 def test_without_votes_there_is_no_number(tally, files):
     table, long, _ = tally(files)
-    assert table.drop(columns="Paper (%)").to_numpy().tolist() == [["no votes yet", "-", "-", "-"]] * 2
+    assert table.drop(columns="Paper (%), not comparable").to_numpy().tolist() == [["no votes yet", "-", "-", "-"]] * 2
     assert long["value"].isna().all()
 
 

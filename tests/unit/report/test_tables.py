@@ -66,6 +66,18 @@ def test_a_number_a_reason_and_a_failure(tmp_path):
     assert "12.3 (8.9)" in text and "n = 100" in text
 
 
+def test_the_papers_numbers_stand_apart_where_they_do_not_compare(tmp_path):
+    cells = [cell("Ours", "a", paper="8.9"), cell("SPADE", "b"), cell("OASIS", reason="none", paper="14.8")]
+    _, _, text = made(tmp_path, cells, [score(12.345), score(13)], comparable=False)
+    ours, theirs = text.split("\n\nThe paper's own numbers")
+    assert "12.3" in ours and "8.9" not in text.replace(theirs, "") and "brackets" not in text
+    assert [line.split()[1:-1:2] for line in theirs.splitlines() if "Ours" in line or "OASIS" in line] == [
+        ["Ours", "8.9"],
+        ["OASIS", "14.8"],
+    ]
+    assert "SPADE" not in theirs
+
+
 def test_a_failed_seed_fails_the_cell(tmp_path):
     wide, _, _ = made(tmp_path, [cell("Ours", "a", "b")], [score(10), "diverged: x"])
     assert wide.loc["Ours", "ADE20K"] == "failed: diverged: x"
@@ -167,4 +179,7 @@ def test_the_csv_of_a_smoke_run_says_what_it_is(tmp_path):
     make_table(card, tmp_path / "table.csv", [tmp_path / "0.json"])
     line = pd.read_csv(tmp_path / "table.csv").iloc[0]
     assert line[["preset", "note", "n"]].tolist() == ["smoke", "numbers are meaningless", 24]
-    assert "numbers are meaningless" in (tmp_path / "table.tex").read_text()
+    assert pd.read_csv(tmp_path / "long.csv")["note"].tolist() == ["numbers are meaningless"]
+    for file in ("table.tex", "table.md"):
+        text = (tmp_path / file).read_text()
+        assert "numbers are meaningless" in text and "preset smoke" in text.lower()

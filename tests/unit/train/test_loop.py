@@ -4,6 +4,7 @@ stays good.
 
 import csv
 import json
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -12,6 +13,7 @@ from tests.unit.train import tiny
 
 from piti.store import checkpoint
 from piti.store.files import failure
+from piti.train import loop
 from piti.train.run import Run
 
 
@@ -59,6 +61,15 @@ def test_an_infinite_loss_is_a_record_and_the_last_state_is_finite(shards, tmp_p
     groups, about = checkpoint.load(path)
     assert about["step"] == 1
     assert all(tensor.isfinite().all() for tensors in groups.values() for tensor in tensors.values())
+
+
+def test_time_counts_from_the_start_of_the_process(shards, tmp_path, monkeypatch):
+    """Also what was spent on waiting for a folder."""
+    monkeypatch.setattr(loop, "BEGAN", time.monotonic() - 3600)
+    with pytest.raises(loop.Stopped):
+        tiny.train(tmp_path, tiny.card(steps=6), shards, minutes=59)
+    (path,) = tmp_path.glob("checkpoint-*/checkpoint.safetensors")
+    assert checkpoint.load(path)[1]["step"] == 1
 
 
 def test_the_first_bad_step_is_named_though_it_is_seen_later(shards, tmp_path):

@@ -26,7 +26,8 @@ from piti.data.shards import write
 from piti.devices import place
 from piti.run.launch import TORCHRUN
 from piti.store import checkpoint
-from piti.store.files import InputError, exclusive, failure, read_json, write_json
+from piti.store.files import InputError, failure, read_json, write_json
+from piti.store.lease import exclusive
 from piti.train.batches import Files, training_batches
 from piti.train.initial import initial_model
 from piti.train.row import Work, objective, train_row
@@ -152,7 +153,7 @@ def training(output, card: TrainCard, found: Files, environment) -> None:
 
 
 def test_processes_that_wait_for_another_job_resume_from_what_it_has_saved(shards, tmp_path, children):
-    """The first process alone has the lock of the state's folder; the other must not look into it earlier."""
+    """The first process alone has the lease of the checkpoint's folder; the other must not look into it earlier."""
     card = CARDS["estimator of masks"]
     steps = [replace(card, training=replace(card.training, steps=n)) for n in (2, 4)]
     found, outputs = files(card, shards, tmp_path), [tmp_path / name / "weights.safetensors" for name in "ab"]

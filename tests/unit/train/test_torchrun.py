@@ -5,6 +5,12 @@ import signal
 import subprocess
 import sys
 
+import pytest
+from tests.unit.train import tiny
+
+from piti.cards.base import dumps
+from piti.store.lease import exclusive
+
 SAVES = """
 import signal, sys, time
 def leave(*_):
@@ -14,6 +20,15 @@ def leave(*_):
 signal.signal(signal.SIGTERM, leave)
 print("up\\n", end="", flush=True)
 time.sleep(60)
+"""
+
+
+HELD = """
+import runpy, sys
+from piti.run import command
+command.PATIENCE = 0
+sys.argv[1:] = {}
+runpy.run_module("piti.steps.train", run_name="__main__")
 """
 
 
@@ -42,3 +57,15 @@ def test_after_sigterm_the_processes_save_and_75_comes_out(tmp_path):
     printed, _ = process.communicate(timeout=60)
     assert printed == "saved\n" * 2
     assert process.returncode == 75
+
+
+@pytest.mark.parametrize("whose", ["weights", "checkpoint"])
+def test_a_folder_that_another_job_has_ends_all_processes_with_75(tmp_path, shards, whose):
+    card = tiny.card(steps=2)
+    output = tiny.output(tmp_path, card)
+    arguments = ["--card", dumps(card), "--output", output, "--gpus", 0]
+    for key, path in zip(("images", "conditions"), tiny.inputs(card, shards), strict=True):
+        arguments += [f"--{key}", path]
+    with exclusive(output.parent if whose == "weights" else card.checkpoint(output)):
+        assert start(tmp_path, HELD.format(list(map(str, arguments)))).wait(timeout=120) == 75
+    assert not output.exists()

@@ -38,8 +38,9 @@ def tally_study(card: TallyCard, output: Path, study: Path, votes: Path | None) 
         raise InputError(f"{votes}: found a file, expected a folder of CSV files")
     accepted, rejected = count(votes, key["pairs"])
     long = pd.DataFrame([_row(card, one, accepted, key["left_out"].get(one.over, "")) for one in card.comparisons])
+    paper = "Paper (%)" if long["comparable"].eq("yes").all() else "Paper (%), not comparable"
     wide = long[["opponent", "shown", "interval", "voters", "n", "paper"]].set_axis(
-        [f"{card.ours} over", "Preference (%)", "95% interval", "Voters", "Votes", "Paper (%)"], axis=1
+        [f"{card.ours} over", "Preference (%)", "95 % interval", "Voters", "Votes", paper], axis=1
     )
     write_text(output.with_name("long.csv"), long.drop(columns=["opponent", "shown", "interval"]).to_csv(index=False))
     about = About(card.name, card.title, card.preset, card.note, str(len(accepted)))
@@ -102,6 +103,7 @@ def _row(card: TallyCard, one: Comparison, accepted: Sequence[Vote], left_out: s
         "paper": one.paper,
         **made,
         "preset": card.preset,
+        "note": card.note,
         "comparable": "yes" if card.comparable and not card.substitution else "no",
         "substitution": card.substitution,
         "card": card.study,
@@ -112,6 +114,6 @@ def _row(card: TallyCard, one: Comparison, accepted: Sequence[Vote], left_out: s
 def _remarks(card: TallyCard, rejected: Counter) -> Iterator[str]:
     """What one must know to read the table."""
     refused = ", ".join(f"{number} {reason}" for reason, number in sorted(rejected.items())) or "none"
-    yield f"Preset {card.preset}; Wilson's interval, every vote on its own; votes rejected: {refused}."
+    yield f"Wilson's interval, every vote on its own; votes rejected: {refused}."
     if card.substitution:
         yield f"Other data than the paper's ({card.substitution})."

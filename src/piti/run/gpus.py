@@ -1,0 +1,111 @@
+"""The GPUs of this machine: their names, and whose each is now.
+
+Several jobs on one machine, of one Snakemake or of several people's, each need GPUs of their own. A job holds a GPU by
+a name that the kernel gives to one process at a time (an abstract socket). So there is no file that could lack
+permissions or be cleaned away, and however the job ends, its GPU is free.
+"""
+
+import contextlib
+import errno
+import os
+import re
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from functools import cache
+from glob import glob
+from itertools import pairwise
+from pathlib import Path
+
+
+@cache
+def present() -> list[str]:
+    """The GPUs and parts of GPUs (MIG) that this machine shows: by UUID where nvidia-smi says it, else by number."""
+    devices = glob("/dev/nvidia[0-9]*")
+    listed = ""
+    if devices:
+        with contextlib.suppress(OSError):
+            listed = subprocess.run(["nvidia-smi", "-L"], stdout=subprocess.PIPE, text=True).stdout
+    return parts(listed) or [str(number) for number in range(len(devices))]
+
+
+def parts(listed: str) -> list[str]:
+    """The UUIDs that `nvidia-smi -L` lists. A GPU that is divided (MIG) stands for nothing: its parts do, below it."""
+    uuids = re.findall(r"UUID: ([\w-]+)\)", listed)
+    return [one for one, after in pairwise([*uuids, ""]) if one[:3] == "MIG" or after[:3] != "MIG"]
+
+
+def visible(environment: Mapping[str, str]) -> list[str]:
+    """Those that processes may use: what CUDA_VISIBLE_DEVICES names, up to the first word that names none; else all.
+
+    A number is nvidia-smi's. CUDA itself may count unlike GPUs otherwise; by UUID there is one way.
+    """
+    if (chosen := environment.get("CUDA_VISIBLE_DEVICES")) is None:
+        return present()
+    names = []
+    for word in map(str.strip, chosen.split(",")):
+        if not re.match(r"\d|GPU-|MIG-", word):
+            break
+        names.append(present()[int(word)] if word.isdigit() and int(word) < len(present()) else word)
+    return names
+
+
+def shared(said: int | str) -> int:
+    """How many GPUs of this machine its jobs share; said: `machine.gpus`."""
+    return said if isinstance(said, int) else len(visible(os.environ)) if present() else 0
+
+
+def take(number: int, names: list[str]) -> list[str]:
+    """Make as many of these GPUs this process's own, until it and its children end; wait, and say so, until they are
+    free. All that there are, where they are fewer."""
+    number, waits = min(number, len(names)), False
+    while True:
+        held = {}
+        for name in names:
+            if len(held) < number and (lock := hold(name)):
+                held[name] = lock
+        if len(held) == number:
+            for lock in held.values():
+                lock.set_inheritable(True)
+                lock.detach()
+            return list(held)
+        for lock in held.values():
+            lock.close()
+        if not waits:
+            print(f"waits for {number} of the GPUs {' '.join(names)}: {', '.join(holders(names))}", file=sys.stderr)
+        waits = True
+        time.sleep(1)
+
+
+def hold(name: str) -> socket.socket | None:
+    """The lock of a GPU; None where another process has it."""
+    lock = socket.socket(socket.AF_UNIX)
+    try:
+        lock.bind(_address(name))
+    except OSError as error:
+        lock.close()
+        if error.errno != errno.EADDRINUSE:
+            raise
+        return None
+    lock.listen()  # so that others can ask whose it is
+    return lock
+
+
+def holders(names: Iterable[str]) -> list[str]:
+    """Who has each of these GPUs: the process, and the last word of its command, which is what it makes."""
+    found = []
+    for name in names:
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as asking:
+            asking.settimeout(1)
+            asking.connect(_address(name))
+            process, *_ = struct.unpack("3i", asking.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+            made = Path(f"/proc/{process}/cmdline").read_text().rstrip("\0").split("\0")[-1]
+            found.append(f"process {process} has {name} ({made})")
+    return found
+
+
+def _address(name: str) -> str:
+    return f"\0piti-gpu-{name}"

@@ -1,0 +1,89 @@
+"""What a job asks for: the narrower word counts, and names are checked."""
+
+import pytest
+from tests.house import ROOT
+
+from piti.config import load
+from piti.plan import report, resolve, runs
+from piti.plan.jobs import asked, here
+from piti.plan.steps import STEPS
+from piti.store.files import InputError
+
+JOBS = {
+    "default": {"mem_mb": 1000, "runtime": 10},
+    "computing": {"mem_mb": 2000, "gpu": 1},
+    "steps": {"train": {"mem_mb": 3000, "gpu": 4}, "score": {"mem_mb": 500}},
+    "models": {"spade": {"constraint": "big"}, "oasis": {"gres": "gpu:2"}, "pix2pixhd": {"gpu": 1}},
+}
+
+
+def said(step: str, name: str = "x", jobs: dict = JOBS) -> dict:
+    return asked(load({"jobs": jobs}, ROOT / "config").jobs, step, name)
+
+
+def test_the_narrower_word_counts():
+    assert said("score")["mem_mb"] == 500 and "gpu" not in said("score")
+    assert said("sample")["mem_mb"] == 2000 and said("sample")["gpu"] == 1
+    stage1, spade, pix2pixhd = (said("train", f"{row}-ade20k_mask") for row in ("stage1", "spade", "pix2pixhd"))
+    assert (stage1["mem_mb"], stage1["gpu"], spade["gpu"], pix2pixhd["gpu"]) == (3000, 4, 4, 1)
+    assert spade["constraint"] == "big" and "constraint" not in stage1
+    assert said("generate", "spade-ade20k_mask").get("constraint") is None  # a row's word is for its trainings
+
+
+def test_of_two_ways_to_ask_for_gpus_the_narrower_counts():
+    assert said("train", "oasis-ade20k_mask")["gres"] == "gpu:2"
+    assert "gpu" not in said("train", "oasis-ade20k_mask")
+    site = {"computing": {"gres": "gpu:a100:1"}}  # beside the `gpu` of config/jobs.yaml
+    assert said("sample", jobs=site)["gres"] == "gpu:a100:1" and "gpu" not in said("sample", jobs=site)
+    by_gres = JOBS | {"steps": {"train": {"gres": "gpu:4"}}}
+    assert "gres" not in said("train", "pix2pixhd-ade20k_mask", by_gres)
+
+
+def test_pix2pixhd_takes_one_gpu_whatever_trainings_take():
+    """Its batch is 1. As shipped, and by both ways to ask."""
+    for many in ({"gpu": 4, "cpus_per_task": 16}, {"gres": "gpu:4", "nodes": 2}):
+        found = said("train", "pix2pixhd-ade20k_mask", {"steps": {"train": many}})
+        assert (found["gpu"], found["nodes"], found["cpus_per_task"]) == (1, 1, 4) and "gres" not in found
+
+
+@pytest.mark.parametrize(
+    ("jobs", "line"),
+    [
+        ({"steps": {"trian": {"gpu": 1}}}, "jobs.steps: found 'trian', expected one of .*; nearest: train"),
+        ({"models": {"pix2pixh": {"gpu": 1}}}, "jobs.models: unknown key 'pix2pixh'; nearest valid key: pix2pixhd"),
+        ({"here": ["socre"]}, "jobs.here.0.: found 'socre', expected one of .*; nearest: score"),
+        ({"default": {"mem_bm": 1}}, "jobs.default: unknown key 'mem_bm'; nearest valid key: mem_mb"),
+        (
+            {"steps": {"score": {"runtime": "1 day"}}},
+            "jobs.steps.score.runtime: found '1 day', expected",
+        ),
+        ({"steps": {"score": {"runtime": 0}}}, "jobs.steps.score: runtime: found 0, expected 1 or more"),
+    ],
+)
+def test_a_name_that_nothing_has_is_refused_with_the_nearest(jobs, line):
+    with pytest.raises(InputError, match=line):
+        said("score", jobs=jobs)
+
+
+def test_only_work_on_cpus_is_kept_here():
+    jobs = load({"jobs": {"here": ["score", "pack"]}}, ROOT / "config").jobs
+    assert here(jobs) == {"score", "pack"} | {name for name, step in STEPS.items() if step.local}
+    with pytest.raises(InputError, match=r"jobs\.here: found sample, which computes on a GPU, expected steps on CPUs"):
+        here(load({"jobs": {"here": ["sample"]}}, ROOT / "config").jobs)
+
+
+@pytest.mark.parametrize(
+    ("kept", "submitted"), [([], 304), (["score", "convert_weights"], 243), (["score", "convert_weights", "pack"], 220)]
+)
+def test_how_many_of_the_papers_jobs_are_submitted(kept, submitted):
+    """As docs/cluster.md says it: of 352."""
+    plan, *shown = resolve(config := load({"jobs": {"here": kept}}, ROOT / "config"))
+    report(plan, *shown)
+    assert len(plan.artefacts) == 352
+    assert sum(step not in here(config.jobs) for step, _ in plan.artefacts) == submitted
+
+
+def test_a_job_that_was_submitted_asks_the_same(tmp_path):
+    config = load({"preset": "smoke", "jobs": JOBS, "results": str(tmp_path)}, ROOT / "config")
+    recalled = runs.recall(runs.remember(resolve(config)[0])).config
+    assert recalled.jobs == config.jobs
