@@ -1,9 +1,11 @@
 # The configuration, the plan that follows from it, and what happens before work begins.
 import filecmp
 import os
+import re
 import shlex
 import sys
 import tempfile
+from itertools import takewhile
 from pathlib import Path
 
 # The steps run with this interpreter and this checkout, activated environment or not.
@@ -36,6 +38,15 @@ try:
     LOCAL = here(settings.jobs)
 except InputError as error:
     raise WorkflowError(f"configuration: {error}")
+
+# What this job was to make is whole by now: somebody else's job, for which it gave its GPUs back, has made it. To begin would
+# remove it first.
+if submitted and "PITI_FORCED" not in os.environ and "--target-jobs" in sys.argv:
+    words = takewhile(lambda word: word[:2] != "--", sys.argv[sys.argv.index("--target-jobs") + 1 :])
+    targets = [submitted.artefact(*re.fullmatch(r"(\w+):.*\bdigest=(\w+).*", word).groups()) for word in words]
+    if all(target and target.whole for target in targets):
+        print("already made:", *(target.path for target in targets), file=sys.stderr, flush=True)
+        os._exit(0)  # Snakemake takes an exit for an error of the file
 
 # The user's own files that are no longer what was packed from them are named at once, and no work begins on them.
 FATAL = []
@@ -99,3 +110,6 @@ onstart:  # one block: Snakemake keeps the last
         if FATAL:
             raise WorkflowError(f"no work begins on data that have changed: {FATAL[0]}")
         os.environ["PITI_RUN"] = str(runs.remember(plan))
+        how = workflow.dag_settings
+        if how.forceall or how.forcerun or how.forcetargets:
+            os.environ["PITI_FORCED"] = "1"

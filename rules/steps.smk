@@ -44,7 +44,10 @@ def urgency(step):
 def gpus(resources):
     """How many GPUs a job asks for, of each node: by SLURM's `gres`, or `gpu`. None where nobody says: whatever is there,
     for not every GPU shows in /dev. 0, which forbids it, is the user's word alone: `machine: {gpus: 0}`."""
-    return 0 if machine.gpus == 0 else gpus_of(resources.get("gres", "")) or resources.get("gpu") or None
+    if machine.gpus == 0:
+        return 0
+    said = gpus_of(resources.get("gres", "")) or resources.get("gpu")
+    return said if said or GPUS or elsewhere() else None
 
 
 def command(step):

@@ -61,10 +61,11 @@ class Executor(Slurm):
 
     def run_job(self, job):
         """Submit a job when the controller answers, or follow the one that is there."""
-        while (known := self.ask()) is None:
-            if self.cancelled.wait(self.pause()):
-                return
-        if found := self.same(job, known):
+        known = None
+        while known is None and not self.cancelled.is_set():
+            if (known := self.ask()) is None:
+                self.cancelled.wait(self.pause())
+        if known and (found := self.same(job, known)):
             self.logger.info(f"Job {job.jobid} is SLURM job {found} ({known[found].state}): {makes(job)}")
             super()._report_job_submission_threadsafe(SubmittedJobInfo(job, external_jobid=found))
         elif not self.cancelled.is_set():
@@ -93,9 +94,10 @@ class Executor(Slurm):
         if known is None:
             known = {job.external_jobid: Said("RUNNING", "") for job in active_jobs}
         before, self.doubted = self.doubted, frozenset()
+        accounts = accounted({job.external_jobid for job in active_jobs} & before - known.keys())
         for job in active_jobs:
             number = job.external_jobid
-            state = known[number].state if number in known else GONE
+            state = known[number].state if number in known else accounts.get(number, GONE)
             if state in DOUBTFUL and number not in before:
                 self.doubted |= {number}
                 yield job
@@ -107,7 +109,7 @@ class Executor(Slurm):
     def judge(self, job: SubmittedJobInfo, state: str) -> None:
         """Report a job that is over."""
         number = job.external_jobid
-        if state == GONE and (state := accounted(number)) not in OVER:
+        if state == GONE:
             there = all(os.path.exists(file) for file in job.job.output)
             self.logger.info(f"SLURM knows job {number} no longer. Its files are {'there' if there else 'missing'}.")
             state = "COMPLETED" if there else GONE
@@ -132,7 +134,10 @@ class Executor(Slurm):
         if self.told:
             self.logger.warning(f"SLURM answers again, after {now - self.silent:.0f} s.")
         self.silent, self.told = 0.0, False
-        return {number: Said(*rest) for number, *rest in (line.split("|", 2) for line in answer.splitlines())}
+        lines = (
+            line.split("|", 2) for line in answer.splitlines()
+        )  # a site's banner and a comment's second line are none
+        return {line[0]: Said(*line[1:]) for line in lines if len(line) == 3}
 
     @property
     def polling(self) -> int:
@@ -148,16 +153,22 @@ def makes(job) -> str:
     return " ".join([job.name, *sorted({os.path.realpath(os.path.dirname(file)) for file in job.output})])
 
 
-def accounted(job: str) -> str | None:
-    """A job's state in the accounting database, where there is one that knows."""
-    answer, _ = run("sacct", "--allocations", "--noheader", "--parsable2", "--format=State", f"--jobs={job}")
-    return next(iter((answer or "").split()), None)  # of "CANCELLED by 0" the first word
+def accounted(jobs: set[str]) -> dict[str, str]:
+    """The states of jobs that are over, in the accounting database, where there is one that knows."""
+    if not jobs:
+        return {}
+    asked = ["--allocations", "--noheader", "--parsable2", "--format=JobID,State", f"--jobs={','.join(jobs)}"]
+    lines = (line.split("|") for line in (run("sacct", *asked)[0] or "").splitlines())
+    known = {
+        line[0]: line[1].split()[0] for line in lines if len(line) == 2 and line[1]
+    }  # of "CANCELLED by 0" the first
+    return {number: state for number, state in known.items() if state in OVER}
 
 
 def run(*command: str) -> tuple[str | None, str]:
     """What a command prints, None where it fails; and the last line of what it says about that."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=60)
     except (OSError, subprocess.TimeoutExpired) as error:
         return None, str(error)
     return (None if done.returncode else done.stdout), done.stderr.strip().rpartition("\n")[2]

@@ -36,6 +36,22 @@ def test_a_submitted_job_does_its_work_under_another_configuration(tmp_path):
     assert not (tmp_path / "others").exists()
 
 
+@pytest.mark.parametrize("forced", [False, True])
+def test_what_somebody_else_has_made_meanwhile_is_left_alone(tmp_path, monkeypatch, forced):
+    """A job that gave its GPUs back comes again; its Snakemake would begin by removing what it is to make."""
+    folders = {"results": str(tmp_path / "results"), "downloads": str(tmp_path / "downloads")}
+    plan, _, _ = resolve(load(SUBMITTED | folders, ROOT / "config"))
+    drawn = next(a for a in plan.artefacts.values() if a.step == "draw_scenes" and a.name == "ade20k")
+    assert job(drawn, runs.remember(plan)).returncode == 0
+    made = Path(drawn.path).stat().st_ino, Path(drawn.path).with_name("card.json").stat().st_mtime_ns
+    if forced:
+        monkeypatch.setenv("PITI_FORCED", "1")
+    again = job(drawn, runs.remember(plan))
+    assert again.returncode == 0, again.stdout + again.stderr
+    left = made == (Path(drawn.path).stat().st_ino, Path(drawn.path).with_name("card.json").stat().st_mtime_ns)
+    assert left != forced and (f"already made: {drawn.path}" in again.stderr) != forced
+
+
 def test_code_that_has_changed_since_does_the_work_that_was_submitted(tmp_path):
     """Where the code is part of a card, another checkout plans other digests."""
     folders = {"results": str(tmp_path / "results"), "downloads": str(tmp_path / "downloads")}

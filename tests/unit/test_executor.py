@@ -6,6 +6,7 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -71,9 +72,9 @@ def test_a_job_is_over_when_slurm_says_so_and_twice_where_it_may_be_queued_again
 @pytest.mark.parametrize(
     ("sacct", "file", "outcome"),
     [
-        (("COMPLETED\n", ""), False, "success"),
-        (("CANCELLED by 0\n", ""), True, "SLURM job 7: CANCELLED."),
-        (("RUNNING\n", ""), True, "success"),  # the database was not told of its end
+        (("7|COMPLETED\n", ""), False, "success"),
+        (("7|CANCELLED by 0\n", ""), True, "SLURM job 7: CANCELLED."),
+        (("7|RUNNING\n", ""), True, "success"),  # the database was not told of its end
         (("", ""), True, "success"),
         ((None, "Slurm accounting storage is disabled"), True, "success"),
         ((None, "Slurm accounting storage is disabled"), False, "SLURM job 7: gone."),
@@ -186,3 +187,24 @@ def test_snakemake_follows_what_is_there_and_submits_the_rest(tmp_path):
     assert sorted(submitted) == ["left", "lost", "lost", "new"]
     assert f"is SLURM job 7 (RUNNING): left {tmp_path}/results/left" in done.stderr
     assert [*(tmp_path / "results/logs/slurm/rule_new").glob("*.log")]
+
+
+def test_lines_that_are_no_jobs_are_left_out(executor, monkeypatch):
+    """A banner of the site, a comment of several lines."""
+    executor.said += [("Welcome to the cluster\n7|RUNNING|train /results/x\nand more\n", "")]
+    assert executor.ask() == {"7": plugin.Said("RUNNING", "train /results/x")}
+
+
+def test_after_ctrl_c_nobody_asks_for_a_job_that_waits(executor):
+    executor.cancelled = threading.Event()
+    executor.cancelled.set()
+    executor.run_job(SimpleNamespace(jobid=1))  # `said` is empty: to ask would fail
+
+
+def test_all_that_left_squeue_are_accounted_for_at_once(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        plugin, "run", lambda *command: (asked.append(command), ("8|FAILED\n9|COMPLETED\n10|RUNNING\n", ""))[1]
+    )
+    assert plugin.accounted({"8", "9", "10"}) == {"8": "FAILED", "9": "COMPLETED"}
+    assert len(asked) == 1 and plugin.accounted(set()) == {}

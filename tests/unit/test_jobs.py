@@ -87,3 +87,11 @@ def test_a_job_that_was_submitted_asks_the_same(tmp_path):
     config = load({"preset": "smoke", "jobs": JOBS, "results": str(tmp_path)}, ROOT / "config")
     recalled = runs.recall(runs.remember(resolve(config)[0])).config
     assert recalled.jobs == config.jobs
+
+
+def test_a_row_may_have_hyphens_in_its_name():
+    jobs = load(
+        {"models": {"my-row": {"like": "scratch"}}, "jobs": {"models": {"my-row": {"gpu": 4}}}}, ROOT / "config"
+    ).jobs
+    assert asked(jobs, "train", "my-row-coco_mask")["gpu"] == 4
+    assert asked(jobs, "train", "my-rows-coco_mask")["gpu"] == 1

@@ -315,3 +315,17 @@ def test_of_many_only_one_is_inside(tmp_path, start):
     with exclusive(tmp_path):  # the last one may have been killed
         pass
     assert {path.name for path in tmp_path.iterdir()} == {"number"}
+
+
+def test_a_lease_that_was_taken_although_the_server_said_no_is_ours(tmp_path, monkeypatch):
+    """Over NFS an answer may be lost; the request, sent again, then fails."""
+    rename = os.rename
+
+    def said_twice(source, target):
+        rename(source, target)
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", said_twice)
+    with leases.lease(tmp_path / "made.lease", patience=0):
+        assert (tmp_path / "made.lease").is_dir()
+    assert not (tmp_path / "made.lease").exists()

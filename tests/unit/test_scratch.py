@@ -164,3 +164,12 @@ def test_a_full_disk_is_one_line_that_names_it(archives, place, tmp_path):
 def test_a_place_that_is_none_is_refused(scratch_place):
     with pytest.raises(InputError, match=r"machine.scratch: found .*, expected a folder on "), scratch(scratch_place):
         pass
+
+
+def test_a_folder_that_was_just_made_is_not_taken_from_its_maker(place, monkeypatch):
+    """It has no lease yet when another looks; by when that one would remove it, it has."""
+    with scratch(str(place)) as kept:
+        monkeypatch.setattr("piti.store.scratch.in_use", lambda folder: "")
+        with scratch(str(place)):
+            assert kept.is_dir()
+        (kept / "file").write_text("still ours")

@@ -56,7 +56,7 @@ def write(
 
     An interrupted call is continued by calling again: a shard file appears whole or not at all, and `make` is called
     only for shards that are not there yet, or whose sources have changed since. Two calls for one folder may not run at
-    once (`piti.store.files.exclusive`).
+    once (`piti.store.lease.exclusive`).
     Raises InputError where an id repeats or there is none.
     """
     folder = Path(folder)
@@ -114,7 +114,7 @@ class _Disk(io.FileIO):
     that in the end. So it is told nothing: after the first error nothing is written, and `check` raises the error.
     """
 
-    error: OSError | None = None
+    error: BaseException | None = None  # SIGTERM too may come while HDF5 writes
 
     def write(self, data) -> int:
         rest = memoryview(data).cast("B")
@@ -136,7 +136,7 @@ class _Disk(io.FileIO):
     def _remembering(self) -> Iterator[None]:
         try:
             yield
-        except OSError as error:
+        except BaseException as error:
             self.error = self.error or error
 
 

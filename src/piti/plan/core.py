@@ -43,6 +43,12 @@ class Artefact:
         """Of its card, as `Plan.add` has put it into the path."""
         return self.path.rsplit("/", 2)[-2]
 
+    @property
+    def whole(self) -> bool:
+        """Whether all of it is there. Its card is written last."""
+        beside = (Path(self.path).with_name(name.rstrip("/")) for name in (*STEPS[self.step].beside, "card.json"))
+        return Path(self.path).exists() and all(path.exists() for path in beside)
+
     def command(self, more: Mapping[str, Sequence[object]]) -> list[str]:
         """What `python` is to do, but for the output. more: options beside the files, with their values."""
         named = self.inputs | {key: (path,) for key, path in self.given.items()} | more

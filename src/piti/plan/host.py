@@ -12,6 +12,7 @@ from piti.conditions import stored
 from piti.plan.core import Artefact
 from piti.plan.cost import Costs
 from piti.plan.disk import checkpoint, expected, extracted
+from piti.plan.jobs import asked
 from piti.plan.steps import STEPS
 
 GB = 1e9
@@ -43,8 +44,10 @@ def need(costs: Costs, artefact: Artefact, processes: int = 1) -> Need:
         memory = processes * each + checkpoint(costs, card) + batches + PREFETCHED * batch(card)  # pinned
         return Need(memory, batches, processes * (2 + machine.workers))  # the trainer, and who pins
     memory = PYTHON + PICTURES + (CUDA + 2 * networks(costs, artefact) if step.computes else 0)
+    cpus = machine.threads
     if isinstance(card, PackCard):
-        memory += card.expected * (OF_RECORD + OF_THINGS * (card.kind == "instances"))
+        cpus = asked(costs.config.jobs, artefact.step, artefact.name).get("cpus_per_task", cpus)  # a process each
+        memory += (cpus - 1) * PICTURES + card.expected * (OF_RECORD + OF_THINGS * (card.kind == "instances"))
     if artefact.step == "extract":
         memory += extracted(costs, artefact).files * OF_RECORD
     if isinstance(card, WeightsCard):
@@ -53,7 +56,7 @@ def need(costs: Costs, artefact: Artefact, processes: int = 1) -> Need:
         memory += 2 * (expected(costs, artefact) or 0)
     if isinstance(card, ScoreCard):
         memory += scoring(costs, artefact)
-    return Need(memory, 0, machine.threads)
+    return Need(memory, 0, cpus)
 
 
 def networks(costs: Costs, artefact: Artefact) -> int:

@@ -23,8 +23,8 @@ def asked(jobs: Jobs, step: str, name: str) -> dict[str, int | str]:
         layers.append(jobs.computing)
     if step in jobs.steps:
         layers.append(jobs.steps[step])
-    if step == "train" and (row := name.split("-")[0]) in jobs.models:
-        layers.append(jobs.models[row])
+    if step == "train" and (rows := [row for row in jobs.models if f"{name}-".startswith(f"{row}-")]):
+        layers.append(jobs.models[max(rows, key=len)])
     found: dict[str, int | str] = {}
     for layer in layers:
         said = {key: value for key, value in vars(layer).items() if value is not None}

@@ -128,16 +128,26 @@ def requeue(job: str) -> None:
 
     A job that somebody cancels stays so: SLURM would take it back even then.
     """
-    state = subprocess.run(["squeue", "-h", "-j", job, "-o", "%T"], stdout=subprocess.PIPE, text=True).stdout.strip()
+    state = insist("squeue", "-h", "-j", job, "-o", "%T").stdout.strip()
     if state != "RUNNING":
         print(f"job {job} is {state or 'gone'} and not queued again", file=sys.stderr)
         return
-    asked = subprocess.run(["scontrol", "requeue", job], stderr=subprocess.PIPE, text=True)
+    asked = insist("scontrol", "requeue", job)
     if asked.returncode:
         print(f"job {job} is not queued again: {asked.stderr.strip()}", file=sys.stderr)
         return
     print(f"job {job} is queued again and goes on from what it has saved", file=sys.stderr)
     time.sleep(600)
+
+
+def insist(*command: str) -> subprocess.CompletedProcess:
+    """Ask SLURM, for five minutes while its controller does not answer."""
+    for pause in (15,) * 20:
+        done = subprocess.run(command, capture_output=True, text=True)
+        if not done.returncode or "contact" not in done.stderr:  # "Unable to contact slurm controller"
+            break
+        time.sleep(pause)
+    return done
 
 
 if __name__ == "__main__":

@@ -158,9 +158,10 @@ def _taken(path: Path) -> Path | None:
         os.rename(ready, path)
         return path / number
     except OSError as error:
-        if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT):  # ENOENT: the holder has cleaned up
-            return None
-        raise
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT):  # ENOENT: the holder has cleaned up
+            raise
+        # over NFS it may have been done all the same: its answer was lost, and asked again the server says no
+        return path / number if (path / number).exists() else None
     finally:
         shutil.rmtree(ready, ignore_errors=True)
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from piti.store.archive import extract_all
 from piti.store.files import InputError
-from piti.store.lease import exclusive, in_use
+from piti.store.lease import Held, exclusive, in_use
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -50,9 +50,11 @@ def scratch(place: str) -> Iterator[Path]:
         before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
         work = own / "work"
         try:
-            for folder in (folder for folder in home.iterdir() if not in_use(folder)):
-                print(f"{folder}: a killed job has left it: removed", file=sys.stderr)
-                shutil.rmtree(folder, ignore_errors=True)  # by another job too
+            for folder in (folder for folder in home.iterdir() if folder.is_dir() and not in_use(folder)):
+                # held while it is removed, for it may be one that has just been made and has no lease yet
+                with contextlib.suppress(Held), exclusive(folder, patience=0):
+                    print(f"{folder}: a killed job has left it: removed", file=sys.stderr)
+                    shutil.rmtree(folder / "work", ignore_errors=True)
             work.mkdir()
             yield work
         finally:

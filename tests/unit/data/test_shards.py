@@ -249,3 +249,22 @@ def test_processes_read_for_themselves(tmp_path, method):
         results = pool.starmap(_read, [(shards, row) for row in range(COUNT)])
     assert np.array_equal(results, array)
     assert np.array_equal(pickle.loads(pickle.dumps(shards))[3], array[3])
+
+
+def test_sigterm_while_hdf5_writes_ends_as_sigterm(tmp_path):
+    """HDF5 dies where it is told of an error; a handler's exit may come in the middle of its writing."""
+    script = """
+import sys, numpy as np
+from pathlib import Path
+from piti.data import shards
+class Ended(shards._Disk):
+    def write(self, data):
+        with self._remembering():
+            sys.exit(143)
+        return len(data)
+shards._Disk = Ended
+pictures = lambda ids: np.zeros((len(ids), 8, 8, 3), np.uint8)
+shards.write(Path(sys.argv[1]), "images", ["a", "b"], pictures, 2, 8)
+"""
+    done = subprocess.run([sys.executable, "-c", script, tmp_path], capture_output=True, text=True)
+    assert done.returncode == 143, done.stderr
