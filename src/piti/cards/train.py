@@ -78,6 +78,9 @@ class TrainingConfig:
         check_range(self, converge_from=(0, math.inf), converge_gain=(0, 1))
 
 
+VALIDATION = "validation_"  # before a curve's terms of what looks at validation pairs have seen
+
+
 @dataclass(frozen=True, kw_only=True)
 class ValidationConfig:
     """What a training is looked at with: how far its pictures of other conditions are from real ones."""

@@ -1,9 +1,10 @@
-"""Training curves: for each row of models.yaml one strip of small panels, a panel a loss term, a line a training."""
+"""Training curves: for each row of models.yaml one strip of small panels, a panel a loss term, a line a training; and
+what looks at validation pairs saw, all rows side by side."""
 
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib
@@ -12,7 +13,10 @@ import numpy as np
 matplotlib.use("Agg")
 
 from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
+from piti.cards.train import VALIDATION
 from piti.report.chain import Link
 
 POINTS = 300  # of a line; longer curves are thinned
@@ -43,9 +47,54 @@ def draw(trainings: Sequence[Link]) -> bytes:
         axis.set_title(term.replace("_", " "), fontsize=7)
         axis.tick_params(labelsize=6)
     axes[0, 0].set_xlabel("step", fontsize=6)
-    figure.legend(
-        *axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=6, frameon=False
-    )
+    return png(figure, *axes[0, 0].get_legend_handles_labels())
+
+
+def convergence(trainings: Sequence[Link], links: Mapping[str, Link]) -> bytes | None:
+    """What looks at validation pairs saw against minutes, a panel a task and measure, a colour a row, as a PNG.
+
+    None where no training was looked at.
+    """
+    if not (panels := looks(trainings, links)):
+        return None
+    figure, axes = plt.subplots(1, len(panels), figsize=(3.4 * len(panels), 2.8), squeeze=False, layout="constrained")
+    rows = sorted({row for lines in panels.values() for row, _ in lines})
+    for axis, ((task, measure), lines) in zip(axes[0], sorted(panels.items()), strict=True):
+        for row, line in lines:
+            axis.plot(*line.T, marker=".", markersize=3, linewidth=0.8, color=f"C{rows.index(row)}")
+        axis.set_title(f"{task}, {measure}".replace("_", " "), fontsize=7)
+        axis.set(xscale="log", yscale="log" if measure == "distance" else "linear")
+        axis.tick_params(labelsize=6)
+        axis.set_xlabel("minutes of training", fontsize=6)
+    return png(figure, [Line2D([], [], color=f"C{number}") for number in range(len(rows))], rows)
+
+
+def looks(trainings: Sequence[Link], links: Mapping[str, Link]) -> dict[tuple[str, str], list[tuple[str, np.ndarray]]]:
+    """(task, measure) -> for each training on all pairs its row, and minutes and values, N x 2."""
+    found = {}
+    for link in sorted(trainings, key=lambda link: link.name):
+        if link.failed or link.card.get("fraction", 1) != 1:
+            continue
+        row, _, task = link.name.partition("-")
+        curve = read(Path(link.path).with_name("curve.csv"))
+        for measure in (term for term in curve if term.startswith(VALIDATION)):
+            seen = [(s, v) for s, v in zip(curve["step"], curve[measure], strict=True) if not math.isnan(v)]
+            line = np.array([(minutes(link, links, step), value) for step, value in seen])
+            found.setdefault((task, measure.removeprefix(VALIDATION)), []).append((row, line))
+    return found
+
+
+def minutes(link: Link, links: Mapping[str, Link], step: float = math.inf) -> float:
+    """How long it took to get to a step, with the trainings that it started from."""
+    before = [links[path] for path in link.inputs.get("init", ()) if links[path].step == "train"]
+    pieces = [piece for piece in link.made["history"] if piece["from"] < step]
+    parts = [piece["seconds"] * min(1, (step - piece["from"]) / (piece["to"] - piece["from"])) for piece in pieces]
+    return sum(parts) / 60 + sum(minutes(parent, links) for parent in before)
+
+
+def png(figure: Figure, handles: Sequence, labels: Sequence[str]) -> bytes:
+    """The figure with its legend below it."""
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=6, frameon=False)
     picture = io.BytesIO()
     figure.savefig(picture, format="png", dpi=120, metadata={"Software": None})
     plt.close(figure)

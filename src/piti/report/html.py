@@ -18,6 +18,7 @@ from PIL import Image
 from piti.cards import ReportCard
 from piti.report import curves
 from piti.report.chain import Link, ancestors, fields, read_chain
+from piti.report.tables import DAGGER, NOT_CONVERGED
 from piti.report.tabular import PAPERS_OWN, papers_own
 from piti.store.files import InputError, read_json, write_text
 from piti.units import span
@@ -56,6 +57,7 @@ def make_report(
     }
     trainings = [link for link in links.values() if link.step == "train"]
     shown |= {
+        "convergence": (seen := curves.convergence(trainings, links)) and data_uri(seen, "png"),
         "curves": {row: data_uri(curves.draw(group), "png") for row, group in curves.by_row(trainings).items()},
         "links": sorted((link for link in links.values() if link.step), key=lambda link: (link.step, link.name)),
         "old": [link for link in links.values() if link.step and stale(card, link)],
@@ -125,6 +127,7 @@ def show_table(link: Link, links: dict[str, Link]) -> dict:
     made = [row for row in long if row["value"]]
     head, apart = papers_own(long)
     notes = [f"{row['row']}: {row['selected']}" for row in long if row.get("selected")]
+    notes += [NOT_CONVERGED for row in long if row["converged"]]
     notes += [
         f"{row['column']}: other data than the paper's ({row['substitution']})" for row in long if row["substitution"]
     ]
@@ -149,7 +152,8 @@ def show_cell(row: dict[str, str]) -> dict:
     difference = f"{value - float(paper):+.1f}" if re.fullmatch(r"[\d.]+", paper) else ""
     interval = f"{float(row['low']):.1f} to {float(row['high']):.1f}"
     kid = f"{float(row['kid']):.3f}" if row["kid"] else ""  # a measure of alignment has none
-    return {"value": f"{value:.1f}", "paper": paper, "difference": difference, "interval": interval, "kid": kid}
+    shown = f"{value:.1f}{DAGGER if row['converged'] else ''}"
+    return {"value": shown, "paper": paper, "difference": difference, "interval": interval, "kid": kid}
 
 
 def show_figure(link: Link) -> dict:
@@ -233,7 +237,7 @@ def cost(links: Iterable[Link]) -> Cost:
 
 
 def trained(scores: Iterable[Link], links: dict[str, Link]) -> str:
-    """How long the models behind these scores were trained, each once, the prior too; "" where there are none.
+    """How long the models behind these scores were trained here, each once; "" where there are none.
 
     Without the networks that only measure.
     """

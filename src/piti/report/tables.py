@@ -1,7 +1,7 @@
 """Tables: CSV and LaTeX in the paper's shape, a long CSV of where each number comes from, Markdown for people."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -9,10 +9,13 @@ import pandas as pd
 from piti.cards import Cell, TableCard
 from piti.evaluate.intervals import over_trainings
 from piti.evaluate.score import estimate
+from piti.report.chain import ancestors, read_chain
 from piti.report.tabular import PAPERS_OWN, About, grid, markdown, papers_own, write
 from piti.store.files import InputError, failure, read_json, write_text
 
 KEYS = ("value", "pseudo_values", "sizes", "extractor")  # of a score
+DAGGER = "†"  # behind a number of trainings that did not converge
+NOT_CONVERGED = f"{DAGGER} not converged: a training behind this number still improved at its last step"
 
 
 def make_table(card: TableCard, output: Path, scores: Sequence[Path]) -> None:
@@ -32,7 +35,8 @@ def make_table(card: TableCard, output: Path, scores: Sequence[Path]) -> None:
     wide.index.name = wide.columns.name = None
     write_text(output.with_name("long.csv"), long.to_csv(index=False))
     made = long["n"].dropna().astype(int)
-    about = About(card.name, card.title, card.preset, card.note, ", ".join(map(str, dict.fromkeys(made))))
+    note = "; ".join(filter(None, [card.note, NOT_CONVERGED if "no" in set(long["converged"]) else ""]))
+    about = About(card.name, card.title, card.preset, note, ", ".join(map(str, dict.fromkeys(made))))
     write_text(output.with_name("table.md"), _beside_the_paper(about, long, wide))
     rows = [[row, *wide.loc[row]] for row in wide.index]
     write(output, about, ["Method", *wide.columns], rows, marks(card, long))
@@ -81,15 +85,25 @@ def _row(card: TableCard, cell: Cell, files: list[Path]) -> dict:
         "comparable": "yes" if card.comparable and not cell.substitution else "no",
         "substitution": cell.substitution,
         "selected": f"best of {len(cell.scores) // len(cell.seeds)} on the test set" if cell.selected else "",
+        "converged": "no" if found and unfinished(files) else "",
         "run": cell.run,
         "card": " ".join(cell.scores),
         "reason": reason,
     }
 
 
+def unfinished(scores: Iterable[Path]) -> bool:
+    """Whether a training behind these scores should have converged and did not, as the cards on the way to it say."""
+    links = {}
+    found = [link for file in scores for link in ancestors(read_chain(file, links), links)]
+    return any(link.made.get("converged") is False for link in found)
+
+
 def shown_value(row: dict) -> str:
-    """The cell as people read it: a number, or why there is none."""
-    return row["reason"] or "-" if row["value"] is None else f"{row['value']:.1f}"
+    """The cell as people read it: a number, marked where its training did not converge, or why there is none."""
+    if row["value"] is None:
+        return row["reason"] or "-"
+    return f"{row['value']:.1f}{DAGGER if row['converged'] else ''}"
 
 
 def _check_comparable(card: TableCard, long: pd.DataFrame) -> None:

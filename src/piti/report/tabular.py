@@ -13,7 +13,7 @@ PAPERS_OWN = (
     "they are of: do not compare."
 )
 MARKS = {"best": r"\textbf{%s}", "second": r"\underline{%s}"}
-SPELT = {"↓": r"$\downarrow$", "↑": r"$\uparrow$", "°": r"$^\circ$", "\\": r"\textbackslash{}"}
+SPELT = {"↓": r"$\downarrow$", "↑": r"$\uparrow$", "°": r"$^\circ$", "†": r"\dag{}", "\\": r"\textbackslash{}"}
 SPELT |= {sign: f"\\{sign}" for sign in "&%$#_{}"} | {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 
 

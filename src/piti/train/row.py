@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 from piti.cards import TrainCard, TrainingConfig
 from piti.cards.base import dumps
-from piti.cards.train import kind_of
+from piti.cards.train import VALIDATION, kind_of
 from piti.devices import Place, compiled, place
 from piti.run.command import patience
 from piti.run.launch import processes_of
@@ -113,7 +113,7 @@ def look(run: Run, best: Path, export: Callable[[Path], None], validate: Validat
     Every process looks, and what the first one sees counts.
     """
     line = run.curve[-1]
-    if "validation_distance" not in line:
+    if f"{VALIDATION}distance" not in line:
         candidate = best.with_name("candidate.safetensors")
         if run.place.first:
             export(candidate)
@@ -123,8 +123,8 @@ def look(run: Run, best: Path, export: Callable[[Path], None], validate: Validat
         run.place.all_reduce([seen])
         run.place.wait()
         before = min(run.distances().values(), default=math.inf)
-        line |= {f"validation_{name}": value for name, value in zip(found, seen.tolist(), strict=True)}
-        if run.place.first and line["validation_distance"] < before:
+        line |= {f"{VALIDATION}{name}": value for name, value in zip(found, seen.tolist(), strict=True)}
+        if run.place.first and line[f"{VALIDATION}distance"] < before:
             os.replace(candidate, best)
     ends = lengths(training.converge_from, training.steps)
     return run.step in ends and converged(run.distances(), run.step, training.converge_gain)

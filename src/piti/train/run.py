@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from piti.cards.train import VALIDATION
 from piti.devices import Place, is_compiled
 from piti.store import checkpoint
 from piti.store.files import InputError, atomic, write_json
@@ -84,7 +85,7 @@ class Run:
 
     def distances(self) -> dict[int, float]:
         """Step -> distance on validation pairs, of all looks so far."""
-        return {line["step"]: line["validation_distance"] for line in self.curve if "validation_distance" in line}
+        return {line["step"]: line[key] for line in self.curve if (key := f"{VALIDATION}distance") in line}
 
     def failure(self, whole_line: bool) -> str | None:
         """Why this training cannot go on, if it cannot. Waits for the device.

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
+from tests.unit.report.page import made as trace
 
 from piti.cards import Cell, TableCard
 from piti.report.tables import make_table
@@ -96,6 +97,32 @@ def test_the_best_of_several_says_so(tmp_path):
     wide, long, text = made(tmp_path, [selected], [score(14), score(20), score(16), score(15)])
     assert str(wide.loc["OASIS", "ADE20K"]) == "15.5"
     assert "best of 2 on the test set" in long.loc[0, "selected"] and "OASIS: selected on the test set" in text
+
+
+def test_a_training_that_did_not_converge_marks_its_cells(tmp_path):
+    """However far behind the score it lies, and in every file."""
+    scores = []
+    for name, ended in (("spade", {"converged": True}), ("ours", {"converged": False}), ("scratch", {})):
+        model = trace(tmp_path / f"models/{name}/aaaaaaaaaa/weights.safetensors", "train", {}, **ended)
+        scores.append(trace(tmp_path / f"scores/{name}/bbbbbbbbbb/score.json", "score", {}, {"fake": [model]}))
+        write_json(scores[-1], score(10))
+    cells = [cell(row, row) for row in ("SPADE", "Ours", "Scratch")]
+    card = TableCard(
+        name="t",
+        title="T",
+        preset="p",
+        comparable=False,
+        note="",
+        rows=("SPADE", "Ours", "Scratch"),
+        columns=("ADE20K",),
+        cells=tuple(cells),
+    )
+    make_table(card, tmp_path / "table.csv", scores)
+    wide, long = pd.read_csv(tmp_path / "table.csv", keep_default_na=False), pd.read_csv(tmp_path / "long.csv")
+    assert wide["ADE20K"].tolist() == ["10.0", "10.0†", "10.0"] and wide["note"].str.contains("not converged").all()
+    assert long["converged"].fillna("").tolist() == ["", "no", ""]
+    assert "10.0†" in (tmp_path / "table.md").read_text() and "**† not converged" in (tmp_path / "table.md").read_text()
+    assert r"10.0\dag{}" in (tmp_path / "table.tex").read_text()
 
 
 def test_a_substitution_is_never_comparable(tmp_path):
