@@ -39,7 +39,8 @@ CONFIG = {
         "baselines": {"pix2pixhd": {"ngf": 4, "n_blocks": 1, "ndf": 4}},
     },
     "models": {
-        **dict.fromkeys(("prior_base", "prior_upsampler", "stage1", "continuation", "two_stage"), STEPS),
+        **dict.fromkeys(("prior_base", "prior_upsampler"), STEPS | {"weights": ""}),
+        **dict.fromkeys(("stage1", "continuation", "two_stage"), STEPS),
         "upsampler": STEPS | {"image_losses_from": 2},
         "pix2pixhd": STEPS,
     },

@@ -21,12 +21,17 @@ PLAIN = STEPS | {"degradation": False, "perceptual": "", "adversarial": ""}
 CONFIG = {
     "preset": "smoke",
     "min_images": 8,
-    "datasets": {"ade20k": {"train": 8, "test": 8}, "web": {"train": 8, "test": 1}},
+    "datasets": {
+        "ade20k": {"train": 8, "test": 8},
+        "web": {"scenes": {"seed": 5, "resolution": 64, "style": "near"}, "train": 8, "test": 1},
+    },
     "models": {
-        **dict.fromkeys(("prior_base", "prior_upsampler", "stage1", "continuation", "two_stage", "scratch"), STEPS),
+        "prior_base": STEPS | {"weights": ""},  # trained here; the upsampler's ships
+        **dict.fromkeys(("stage1", "continuation", "two_stage", "scratch"), STEPS),
         "upsampler": PLAIN,
         "scratch_upsampler": PLAIN | {"lr": 0.001},  # not what its row is like
     },
+    "methods": {"scratch": {"upsampler": "scratch_upsampler"}},
     "sampling": {"base_respacing": "2", "upsampler_respacing": "2"},
     "tables": {
         "column": {

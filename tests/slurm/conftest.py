@@ -47,13 +47,14 @@ CONFIG = {
     "min_images": 8,
     "datasets": {
         "ade20k": {"train": 8, "test": 8},
-        "web": {"train": 8, "test": 1},
+        "web": {"scenes": {"seed": 5, "resolution": 64, "style": "near"}, "train": 8, "test": 1},
     },
     "weights": {"inception": {"path": "nowhere"}},
     "extractors": {"fid_gone": "inception"},
     "networks": {"baselines": {"pix2pixhd": {"lambda_vgg": 0.0, "lr_generator": 1.0e30}}},
     "models": {
-        **dict.fromkeys(("prior_base", "prior_upsampler", "continuation", "two_stage"), TRAINING),
+        **dict.fromkeys(("prior_base", "prior_upsampler"), TRAINING | {"weights": ""}),
+        **dict.fromkeys(("continuation", "two_stage"), TRAINING),
         "stage1": LONG,
         "upsampler": TRAINING | {"degradation": False, "perceptual": "", "adversarial": ""},
         "pix2pixhd": {"steps": 10, "batch": 4},

@@ -50,7 +50,12 @@ def test_a_killed_job_draws_minutes_of_work_again_and_no_batch_is_half_full(pape
 
 def test_the_longest_work_is_ahead_of_all_other():
     """A chain's parts come in their order, and a stage that more hangs on before one that ends."""
-    costs, _ = planned(preset="mini")
+    scenes = {"seed": 5, "resolution": 48, "stored": False}
+    costs, _ = planned(
+        preset="mini",
+        datasets={"web": {"scenes": scenes}},
+        models={"prior_base": {"weights": "", "steps": 8000, "batch": 16}},
+    )
     ahead = costs.ahead()
     assert ahead.keys() == costs.by_path.keys()
     for path, artefact in costs.by_path.items():

@@ -195,9 +195,13 @@ def test_a_methods_sampling_moves_its_pictures_and_no_model(paper):
 
 
 def test_one_prior_serves_all_tasks_and_shares():
-    priors = {
-        name: digests for name, digests in costly(plan(preset="smoke")).items() if name.startswith("models/prior")
-    }
+    scenes, row = {"seed": 5, "resolution": 64, "style": "near"}, {"weights": "", "steps": 1}
+    trained = plan(
+        preset="smoke",
+        datasets={"web": {"scenes": scenes, "train": 8}},
+        models={"prior_base": row, "prior_upsampler": row},
+    )
+    priors = {name: digests for name, digests in costly(trained).items() if name.startswith("models/prior")}
     assert priors.keys() == {"models/prior_base", "models/prior_upsampler"}
     assert all(len(digests) == 1 for digests in priors.values())
 

@@ -26,6 +26,8 @@ def trained(plan: Plan, row: str, task: str, fraction: float, seed: int) -> Arte
         task, fraction, data = "", 1.0, (model.dataset, "caption")
     else:
         data = (plan.config.tasks[task].dataset, plan.config.tasks[task].condition)
+    if model.converge_from and not plan.config.datasets[data[0]].validation:
+        model = replace(model, converge_from=0)  # nothing to look at: it makes all its steps
     init = _init(plan, row, task, fraction, seed)
     if init and not model.steps:
         return init  # a released model, used as it is
@@ -136,8 +138,7 @@ OWN = {"diffusion": _diffusion, "estimator": _estimator, "baseline": _baseline}
 def _validation(plan: Plan, model: Model, task: str) -> tuple[ValidationConfig, dict[str, Artefact]]:
     """What a training is looked at with: the test half of the data set that its own names for this."""
     config, condition = plan.config, plan.config.tasks[task].condition
-    if not (dataset := config.datasets[config.tasks[task].dataset].validation):
-        raise Unavailable(f"no validation data set configured for {config.tasks[task].dataset}")
+    dataset = config.datasets[config.tasks[task].dataset].validation
     diffusion = kind_of(model.kind).objective == "diffusion"
     extractor = next(iter(config.extractors.values()))  # that of the tables' first column
     inputs = {
