@@ -5,13 +5,16 @@ READY = .venv/installed
 # One thread a job and two jobs at once beat two threads a job: tests run side by side too.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: reproduce mini prior plan test test-slow test-slurm test-gpu check bench faults gc clean
+.PHONY: reproduce mini claims prior plan test test-slow test-slurm test-gpu check bench faults gc clean
 
 reproduce: $(READY)
 	$(BIN)/python -m piti reproduce --config preset=smoke
 
 mini: $(READY)
 	$(BIN)/python -m piti reproduce --config preset=mini
+
+claims: $(READY) # a night; can be stopped and continued
+	$(BIN)/python -m piti reproduce --config preset=claims
 
 prior: $(READY) # the small prior made again, base model and upsampler: hours; can be stopped and continued
 	$(BIN)/snakemake --quiet rules host --config preset=prior -- prior

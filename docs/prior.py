@@ -13,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import safe_open
 from safetensors.torch import save_file
 
+from piti.cards import TrainCard
+from piti.cards.base import dumps
 from piti.config import load
 from piti.data.synthetic import SyntheticBatches
 from piti.diffusion.gaussian import GaussianDiffusion
@@ -65,10 +66,8 @@ def curve(weights: Path, kept: Path, count: int = 256) -> str:
     """FD of what the EMA weights in `kept` draw under captions of unseen scenes from those scenes' photographs, at
     their resolution; of an upsampler, from the same photographs made small. 25 ancestral steps, of an upsampler 50; no
     guidance."""
-    config = load({"preset": "prior"}, Path("config"))
-    row = kept.parents[1].name
-    card = trained(Plan(config), row, "", 1.0, 0).card
-    upsampler = row == "prior_upsampler"
+    card = card_of(kept.parents[1].name)
+    upsampler = card.training.kind == "prior_upsampler"
     batches = SyntheticBatches(
         card.synthetic,
         seed=0,
@@ -103,13 +102,18 @@ def sample(model: GLIDE, diffusion: GaussianDiffusion, batch: dict, seed: int) -
     return ancestral(lambda x, t: model.denoise(x, t, encoded, small), diffusion, noise(), noise)
 
 
+def card_of(row: str) -> TrainCard:
+    """What the preset trains as this row."""
+    return trained(Plan(load({"preset": "prior"}, Path("config"))), row, "", 1.0, 0).card
+
+
 def ship(weights: Path, output: Path) -> str:
-    """Weights, or EMA weights kept on the way, as the file that ships: without the text part, in bf16. Their digest."""
-    with safe_open(weights, "pt") as file:
-        said = file.metadata()
+    """Weights, or EMA weights kept on the way, as the file that ships: without the text part, in bf16, with the card of
+    the row that the file is named after. Its digest."""
     tensors = read(weights)
     if any(name.startswith(TEXT_PART) for name in tensors):
         tensors = strip_text(tensors, str(weights))
+    said = {"card": dumps(card_of(output.stem))}
     with atomic(output) as temporary:
         save_file({name: tensor.bfloat16() for name, tensor in tensors.items()}, temporary, said)
     return f"{output}: sha256:{file_digest(output)}, {output.stat().st_size:,} bytes"

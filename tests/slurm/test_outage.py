@@ -18,7 +18,8 @@ from tests.slurm.conftest import CONFIG, TRAINING, cloned, running, started, wei
 from tests.slurm.test_storm import folder_of
 
 NAMES = ("prior_base", "prior_upsampler")
-THEIRS = {"models": CONFIG["models"] | {"prior_upsampler": TRAINING | {"weights": "", "lr": 1.0e-3}}}  # the other is the same
+OTHER = TRAINING | {"weights": "", "lr": 1.0e-3}
+THEIRS = {"models": CONFIG["models"] | {"prior_upsampler": OTHER}}  # the other training is the same
 
 
 @dataclass

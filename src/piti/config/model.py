@@ -88,7 +88,8 @@ class Dataset(Entry):
     version: str = ""  # another one says that the data are others on purpose
     exclude: tuple[str, ...] = ()  # ids left out
     depth_unit: Literal["m", "cm", "mm"] = "m"  # of the depth files
-    validation: DatasetName = ""  # whose test half says when a training on this one has converged; without, it makes all its steps
+    # whose test half says when a training on this one has converged; without, it makes all its steps
+    validation: DatasetName = ""
     substitution: str = ""  # why this is not the paper's data, if it is not
     licence: str = ""
 
