@@ -1,14 +1,16 @@
 """The small prior's numbers: how far the drawn worlds lie from the task's, and how good the prior became by when.
 
     python -m docs.prior worlds WEIGHTS
-    python -m docs.prior curve WEIGHTS results/prior/models/prior_base/checkpoint-DIGEST/ema
-    python -m docs.prior ship results/prior/models/prior_base/DIGEST/weights.safetensors weights/prior_base.safetensors
+    python -m docs.prior curve WEIGHTS KEPT
+    python -m docs.prior ship KEPT/STEP.safetensors weights/prior_base.safetensors
 
 from the root of the repository, with src/ on the path. WEIGHTS: those of EfficientNet-Lite0, as `convert_weights`
-leaves them (results/mini/weights/efficientnet_lite0/DIGEST/weights.safetensors). Prints tables in Markdown.
+leaves them (results/mini/weights/efficientnet_lite0/DIGEST/weights.safetensors). KEPT: the EMA weights
+that `make prior` leaves on the way, results/prior/models/prior_base/checkpoint-DIGEST/ema. Prints tables in Markdown.
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +25,8 @@ from piti.diffusion.gaussian import GaussianDiffusion
 from piti.diffusion.samplers import ancestral
 from piti.evaluate import extract, frechet
 from piti.networks.glide import GLIDE
-from piti.networks.weights import TEXT_PART, read, strip_text
 from piti.networks.weights import load as load_weights
+from piti.networks.weights import read, strip_text
 from piti.plan import Plan
 from piti.plan.models import trained
 from piti.scenes import render
@@ -108,14 +110,13 @@ def card_of(row: str) -> TrainCard:
 
 
 def ship(weights: Path, output: Path) -> str:
-    """Weights, or EMA weights kept on the way, as the file that ships: without the text part, in bf16, with the card of
-    the row that the file is named after. Its digest."""
-    tensors = read(weights)
-    if any(name.startswith(TEXT_PART) for name in tensors):
-        tensors = strip_text(tensors, str(weights))
-    said = {"card": dumps(card_of(output.stem))}
+    """EMA weights kept on the way as the file that ships: without the text part, in bf16, with the card of the row that
+    the output is named after, its steps those of the file. The digest."""
+    card, tensors = card_of(output.stem), read(weights)
+    said = {"card": dumps(replace(card, training=replace(card.training, steps=int(weights.stem))))}
+    tensors = {name: tensor.bfloat16() for name, tensor in strip_text(tensors, str(weights)).items()}
     with atomic(output) as temporary:
-        save_file({name: tensor.bfloat16() for name, tensor in tensors.items()}, temporary, said)
+        save_file(tensors, temporary, said)
     return f"{output}: sha256:{file_digest(output)}, {output.stat().st_size:,} bytes"
 
 
