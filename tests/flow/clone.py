@@ -12,7 +12,7 @@ from tests.house import ROOT
 
 def clone(folder: Path) -> Path:
     """A copy of what a fresh clone has, and of nothing that was made here."""
-    for name in ("Snakefile", "DEVIATIONS.md", "rules", "config", "profiles", "envs", "src"):
+    for name in ("Snakefile", "DEVIATIONS.md", "rules", "config", "profiles", "envs", "src", "weights"):
         source = ROOT / name
         copy = shutil.copytree if source.is_dir() else shutil.copy
         copy(source, folder / name)

@@ -15,6 +15,9 @@ from pathlib import Path
 import pytest
 from tests.flow.clone import clone, snakemake
 
+from piti.report.tables import DAGGER
+from piti.store.files import read_json
+
 RESULTS = "all results"  # a space in a name must not matter
 STEPS = {"steps": 2, "batch": 4}
 PLAIN = STEPS | {"degradation": False, "perceptual": "", "adversarial": ""}
@@ -22,12 +25,14 @@ CONFIG = {
     "preset": "smoke",
     "min_images": 8,
     "datasets": {
-        "ade20k": {"train": 8, "test": 8},
+        "ade20k": {"train": 8, "test": 8, "validation": "unseen"},
+        "unseen": {"like": "ade20k", "scenes": {"seed": 11}, "train": 0, "validation": ""},
         "web": {"scenes": {"seed": 5, "resolution": 64, "style": "near"}, "train": 8, "test": 1},
     },
     "models": {
         "prior_base": STEPS | {"weights": ""},  # trained here; the upsampler's ships
-        **dict.fromkeys(("stage1", "continuation", "two_stage", "scratch"), STEPS),
+        **dict.fromkeys(("stage1", "continuation", "scratch", "estimator"), STEPS),
+        "two_stage": STEPS | {"converge_from": 3, "steps": 4},
         "upsampler": PLAIN,
         "scratch_upsampler": PLAIN | {"lr": 0.001},  # not what its row is like
     },
@@ -69,7 +74,7 @@ def numbers(folder: Path) -> dict[str, float]:
     """Row -> its one number."""
     with open(folder / RESULTS / "column.csv", newline="") as file:
         _, *rows = csv.reader(file)
-    return {row[0]: float(row[1].split()[0]) for row in rows}
+    return {row[0]: float(row[1].rstrip(DAGGER)) for row in rows}
 
 
 def written(folder: Path) -> dict[Path, int]:
@@ -77,6 +82,16 @@ def written(folder: Path) -> dict[Path, int]:
     legs = ("data", "shards", "models", "weights", "sampled", "upsampled", "features", "scores", "tables")
     files = (file for leg in legs for file in (folder / RESULTS / leg).rglob("*") if file.is_file())
     return {file: file.stat().st_mtime_ns for file in files}
+
+
+def looked_at(folder: Path) -> None:
+    """Ours was looked at on validation pairs until it ended, and its cell says whether it had converged."""
+    (curve,) = (folder / RESULTS / "models" / "two_stage-ade20k_mask").glob("*/curve.csv")
+    lines = list(csv.DictReader(curve.read_text().splitlines()))
+    assert all(float(line["validation_distance"]) > 0 and line["validation_mean_iou"] for line in lines)
+    converged = read_json(curve.with_name("card.json"))["made"]["converged"]
+    assert len(lines) >= 3
+    assert (DAGGER in (folder / RESULTS / "column.csv").read_text()) == (not converged)
 
 
 @pytest.mark.skipif(not ALONE, reason="this kernel gives no network namespace: the chain runs with the network there")
@@ -93,6 +108,7 @@ def test_one_column_from_nothing_and_again(folder):
     first, made = numbers(folder), written(folder)
     assert first.keys() == {"Ours", "Ours (from scratch)"}
     assert all(number > 0 for number in first.values())
+    looked_at(folder)
     logs = [log.read_bytes() for log in (folder / RESULTS / "logs").rglob("*.log")]
     assert logs and not any(b"\r" in log for log in logs)  # no bar
 

@@ -19,8 +19,7 @@ class BaselineConfig:
     name: ClassVar[str]  # also the `kind` of its rows of models.yaml
     network: ClassVar[str]  # its `piti.baselines.contract.Baseline`, "module:class"
     conditions: ClassVar[tuple[str, ...]] = ()  # kinds that it can take; empty: all
-    # what costs the same whatever it says
-    of_no_size: ClassVar[tuple[str, ...]] = ("lr_generator", "lr_discriminator", "betas", "decay", "classes")
+    of_no_size: ClassVar[tuple[str, ...]] = ("lr_generator", "lr_discriminator", "betas", "decay")  # cost the same
 
     condition_channels: int = 151  # all that it sees of the condition: a channel a class and one for boundaries
     resolution: int = 256  # px

@@ -79,7 +79,7 @@ def train_row(
         here.wait()  # for the first: only now is the checkpoint that of whoever had the folder before
         batches = training_batches(card, files, here)
         run = Run(objective(card, files, work, here), here, folder, card.identity, training.steps, training.ema_rate)
-        best, end = folder / "best.safetensors", True
+        best, done = folder / "best.safetensors", True
 
         def export(path: Path) -> None:
             alone = Place(here.device)  # the whole batches, however many processes shared them
@@ -89,9 +89,11 @@ def train_row(
 
         try:
             validate = validation(here.device) if validation else None
-            for run.steps in looks(training.converge_from, training.steps) if validate else [training.steps]:
+            stops = looks(training.converge_from, training.steps) if validate else [training.steps]
+            for stop in (stop for stop in stops if stop >= run.step):  # what lies behind was looked at
+                run.steps = stop
                 train(run, batches, work.workers, work.log_every, work.save_minutes, work.minutes, work.keep_every)
-                if validate and (end := look(run, best, export, validate, training)):
+                if validate and (done := look(run, best, export, validate, training)):
                     break
         except Diverged as reason:
             if here.first:
@@ -104,7 +106,7 @@ def train_row(
                     shutil.copyfile(best, temporary)
             else:
                 export(output)
-        return run.made() | ({"converged": end} if validate else {})
+        return run.made() | ({"converged": done} if validate else {})
 
 
 def look(run: Run, best: Path, export: Callable[[Path], None], validate: Validate, training: TrainingConfig) -> bool:

@@ -18,6 +18,7 @@ from piti.sample.validation import Files as Looked
 from piti.sample.validation import Validation
 from piti.train.batches import Files
 from piti.train.row import Work, train_row
+from piti.train.run import Run
 
 WORK = Work(micro_batch=16, workers=0, compile=False, log_every=100, save_minutes=60, minutes=0)
 VALIDATION = ValidationConfig(
@@ -31,10 +32,12 @@ def shards(tmp_path_factory) -> dict[str, Path]:
     return tiny.data(tmp_path_factory.mktemp("shards"), 6)
 
 
-def train(folder: Path, shards: dict[str, Path], validate, card: TrainCard = CARD) -> tuple[dict, Path]:
+def train(
+    folder: Path, shards: dict[str, Path], validate, card: TrainCard = CARD, work: Work = WORK
+) -> tuple[dict, Path]:
     """What the training says of itself, and its weights."""
     output = tiny.output(folder, card)
-    return train_row(card, output, Files(*tiny.inputs(card, shards)), WORK, lambda device: validate), output
+    return train_row(card, output, Files(*tiny.inputs(card, shards)), work, lambda device: validate), output
 
 
 def lines(weights: Path) -> list[dict[str, str]]:
@@ -93,6 +96,29 @@ def test_killed_while_it_is_looked_at_it_ends_in_the_same_bytes(tmp_path, shards
     with pytest.raises(Killed):
         train(tmp_path / "killed", shards, dies)
     said, weights = train(tmp_path / "killed", shards, by_weights)
+    assert said["converged"] == whole["converged"]
+    for name in ("weights.safetensors", "curve.csv"):
+        assert weights.with_name(name).read_bytes() == undisturbed.with_name(name).read_bytes()
+
+
+@pytest.mark.parametrize("killed", [2, 4, 5, 7])
+def test_killed_between_two_looks_it_is_not_looked_at_once_more(tmp_path, shards, monkeypatch, killed):
+    """Though it was saved there, at the end of a line of the curve."""
+    often = WORK._replace(log_every=1, save_minutes=0)
+    card = replace(CARD, training=replace(CARD.training, converge_gain=0))  # it has all its steps
+    whole, undisturbed = train(tmp_path / "whole", shards, by_weights, card, often)
+    advance = Run.advance
+
+    def dies(run: Run, batch: dict) -> None:
+        if run.step == killed:
+            raise KeyboardInterrupt
+        advance(run, batch)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Run, "advance", dies)
+        with pytest.raises(KeyboardInterrupt):
+            train(tmp_path / "killed", shards, by_weights, card, often)
+    said, weights = train(tmp_path / "killed", shards, by_weights, card, often)
     assert said["converged"] == whole["converged"]
     for name in ("weights.safetensors", "curve.csv"):
         assert weights.with_name(name).read_bytes() == undisturbed.with_name(name).read_bytes()
