@@ -173,7 +173,7 @@ def test_the_recipe_of_a_data_set(preset):
     assert [cell.reason for cell in tables["mine"].card.cells] == ["", ""]
     spade, *_ = [a.card for a in plan.artefacts.values() if a.step == "train" and a.name == "spade-mine_mask"]
     row = plan.config.models["spade"]
-    assert (spade.epochs, spade.baseline.decay) == (0 if row.steps else 200, 0.5)
+    assert (spade.epochs, spade.baseline.decay) == (0 if row.steps else 200, row.decay["default"])
     assert spade.training.steps == (row.steps or math.ceil(200 * 5000 / 32))
 
 

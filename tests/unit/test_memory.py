@@ -72,11 +72,11 @@ def test_plan_prints_the_largest_peak_of_each_row(piti, monkeypatch):  # noqa: F
             entries[digest(sized(artefact.card))] = {"fp32": {"fixed": size * GIB, "image": GIB}}
     monkeypatch.setattr(memory, "PEAKS", entries)
     printed = piti("plan", "table1", "--gpu", "RTX-3090")
-    assert columns(printed, "train spade")[-4:] == ["fp32", "4", "14.0", "fits"]
+    assert columns(printed, "train spade")[-4:] == ["fp32", "8", "18.0", "fits"]
     assert columns(printed, "train oasis")[-2:] == ["?", "unknown"]
     for entry in entries.values():
         entry["fp32"]["image"] = 8 * GIB
-    assert "42.0  too much; enough: 4 GPUs" in piti("plan", "table1", "--gpu", "RTX-3090")
+    assert "74.0  too much; enough: 8 GPUs" in piti("plan", "table1", "--gpu", "RTX-3090")
 
 
 def test_everything_of_the_paper_preset_is_counted():

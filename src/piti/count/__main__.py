@@ -32,6 +32,7 @@ from piti.networks.perceptual import VGGFeatures
 from piti.networks.piti import PITI
 from piti.plan import resolve
 from piti.plan.cost import release_card, sized
+from piti.plan.models import trained
 from piti.progress import progress
 from piti.store.files import write_text
 from piti.train.diffusion import DiffusionObjective
@@ -60,6 +61,8 @@ def cards(preset: str) -> dict[str, tuple[str, Card]]:
     """What a preset's plan needs counted: digest -> what a person calls it, and the card."""
     # a data set without a source hides its column; any path shows it
     plan, _, _ = resolve(load({"preset": preset, "datasets": {"flickr": {"path": "/data/flickr"}}}, CONFIG))
+    for row in ("prior_base", "prior_upsampler"):  # the target `prior`
+        trained(plan, row, "", 1.0, 0)
     found = {}
     for artefact in plan.artefacts.values():
         for card in (artefact.card, release_card(artefact.card)):
