@@ -257,6 +257,23 @@ def test_seeds_stand_in_paths_and_share_the_data(paper):
     assert len(set(cell.scores)) == 2
 
 
+def test_a_table_and_a_claim_may_have_more_trainings_than_the_others():
+    """Two cells of the same method are then of different trainings; a claim compares all of its own in pairs."""
+    more = {"seeds": [0, 1, 2]}
+    user = {"preset": "smoke", "tables": {"table3a": {"run": more}}, "claims": {"finetuning": more}}
+    of, tables, figures = resolve(load(user, SHIPPED))
+    ours = {
+        name: next(cell for cell in tables[name].card.cells if cell.run == "ours/ade20k_mask/100%")
+        for name in ("table1", "table3a")
+    }
+    assert {name: cell.seeds for name, cell in ours.items()} == {"table1": (0,), "table3a": (0, 1, 2)}
+    assert set(ours["table1"].scores) < set(ours["table3a"].scores)
+    report(of, tables, figures)
+    (compared,) = (a.card for a in of.artefacts.values() if a.step == "compare_scores")
+    pairs = {claim.name: {len(one.better_scores) for one in claim.orderings} for claim in compared.claims}
+    assert pairs["finetuning"] == {3} and pairs["ours_below_spade"] == {1}
+
+
 def test_a_share_of_the_pairs_stands_in_the_name_of_what_it_trains(paper):
     share = {"method": "ours", "task": TASK, "fraction": 0.125}
     part = plan(tables={"table1": {"rows": {"part": share}}})

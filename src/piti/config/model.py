@@ -187,6 +187,7 @@ class Run:
     fraction: float | None = None
     metric: Metric = ""
     label: str = ""
+    seeds: tuple[int, ...] = ()  # of its trainings, where these are others than the configuration's
 
     def __post_init__(self):
         check_range(self, fraction=(0.001, 1))
@@ -252,6 +253,7 @@ class Claim(Entry):
     order: tuple[Run, ...]
     tasks: tuple[TaskName, ...]
     metric: Metric = "fid_c"
+    seeds: tuple[int, ...] = ()  # as a run's
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ def ordering(
     )
     scores = []
     for run, name in ((better, found.better), (than, found.than)):
-        measured, made = cell(plan, join(run, Run(task=task, metric=claim.metric)))
+        measured, made = cell(plan, join(run, Run(task=task, metric=claim.metric, seeds=claim.seeds)))
         if measured.reason or measured.selected:
             return replace(found, reason=f"{name}: {measured.reason or 'selected on the test set'}")
         scores.append(made)

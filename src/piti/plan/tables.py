@@ -48,14 +48,14 @@ def cell(plan: Plan, run: Run) -> tuple[Cell, list[Artefact]]:
         ceiling=config.methods[run.method].real,
         substitution="" if dataset.scenes and not dataset.path else dataset.substitution,
     )
+    entry, seeds = config.methods[run.method], run.seeds or config.seeds
     try:
-        best_of = config.methods[run.method].best_of
-        if best_of:
-            runs = [replace(run, method=method) for method in best_of]
-            made = [plan.present(score_of(plan, each, seed)) for each in runs for seed in config.seeds]
-            return replace(found, scores=tuple(s.digest for s in made), seeds=config.seeds, selected=True), made
-        entry = config.methods[run.method]
-        seeds = config.seeds[:1] if entry.real or entry.pictures else config.seeds
+        if entry.best_of:
+            runs = [replace(run, method=method) for method in entry.best_of]
+            made = [plan.present(score_of(plan, each, seed)) for each in runs for seed in seeds]
+            return replace(found, scores=tuple(s.digest for s in made), seeds=seeds, selected=True), made
+        if entry.real or entry.pictures:
+            seeds = seeds[:1]
         made = [plan.present(score_of(plan, run, seed)) for seed in seeds]
     except Unavailable as reason:
         return replace(found, reason=str(reason)), []
@@ -115,5 +115,5 @@ def join(*runs: Run) -> Run:
     """Later runs fill in and override earlier ones."""
     values = {}
     for run in runs:
-        values |= {key: value for key, value in vars(run).items() if value not in ("", None)}
+        values |= {key: value for key, value in vars(run).items() if value not in ("", None, ())}
     return Run(**values)
