@@ -13,7 +13,7 @@ from piti.cards.base import from_dict
 from piti.config import load
 from piti.networks.glide import GLIDE
 from piti.networks.weights import TEXT_PART
-from piti.plan import Plan
+from piti.plan import Plan, resolve
 from piti.plan.models import trained
 from piti.store.files import file_digest
 
@@ -52,6 +52,11 @@ def test_all_small_presets_start_from_it(preset):
         assert config.models[row].weights == row and not prior.models[row].weights
     for key in ("base", "upsampler"):
         assert getattr(config.networks, key) == getattr(prior.networks, key)
+
+
+def test_mini_trains_once():
+    plan, *_ = resolve(load({"preset": "mini"}, CONFIG))
+    assert {a.card.seed for a in plan.artefacts.values() if a.step == "train"} == {0}
 
 
 def test_no_table_sees_the_scenes_that_trainings_are_looked_at_with():
