@@ -14,7 +14,7 @@ from piti.cards.base import to_dict
 from piti.config import Config
 from piti.plan import Artefact, Plan, resolve
 from piti.registry import unknown_key
-from piti.report.chain import fields
+from piti.store.chain import fields
 from piti.store.files import InputError, failure, read_json
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from piti.cards import ClaimsCard, Ordering
 from piti.evaluate.intervals import over_trainings
 from piti.evaluate.score import KEYS, difference
+from piti.store.chain import not_converged
 from piti.store.files import InputError, failure, read_json, write_json
 
 HELD, NOT_HELD, UNDECIDED, UNCHECKED = "held", "not held", "undecided", "cannot be checked"
@@ -25,7 +26,10 @@ def check_claims(card: ClaimsCard, output: Path, better: Sequence[Path], than: S
 
 
 def check(ordering: Ordering, first: Iterator[Path], second: Iterator[Path]) -> dict:
-    """One ordering: verdict, and value and 95 % interval of the difference better - than, or the reason for none."""
+    """One ordering: verdict, and value and 95 % interval of the difference better - than, or the reason for none.
+
+    Nobody has lost whose training still improved at its last step: that is undecided, with a remark.
+    """
     pairs = [(next(first), next(second)) for _ in ordering.better_scores]
     found = {"better": ordering.better, "than": ordering.than, "task": ordering.task, "measure": ordering.measure}
     failed = [reason for pair in pairs for file in pair if (reason := failure(file))]
@@ -41,7 +45,12 @@ def check(ordering: Ordering, first: Iterator[Path], second: Iterator[Path]) -> 
     value, (low, high) = statistics.mean(d.value for d in differences), over_trainings(differences)
     below, above = (NOT_HELD, HELD) if scores[0][0]["higher_is_better"] else (HELD, NOT_HELD)
     verdict = below if high < 0 else above if low > 0 else UNDECIDED
-    return found | {"verdict": verdict, "reason": "", "value": value, "interval": [low, high], "seeds": len(pairs)}
+    loser = {HELD: 1, NOT_HELD: 0}.get(verdict)  # trained longer it might win
+    remark = ""
+    if loser is not None and not_converged(pair[loser] for pair in pairs):
+        verdict, remark = UNDECIDED, f"{(ordering.better, ordering.than)[loser]} has not converged"
+    found |= {"verdict": verdict, "reason": "", "remark": remark}
+    return found | {"value": value, "interval": [low, high], "seeds": len(pairs)}
 
 
 def conclude(verdicts: Sequence[str]) -> str:

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from piti.cards.train import VALIDATION
-from piti.report.chain import Link
+from piti.store.chain import Link
 
 POINTS = 300  # of a line; longer curves are thinned
 FEW = 30  # points that are seen as such: looks at validation pairs

@@ -17,9 +17,9 @@ from PIL import Image
 
 from piti.cards import ReportCard
 from piti.report import curves
-from piti.report.chain import Link, ancestors, fields, read_chain
 from piti.report.tables import DAGGER, NOT_CONVERGED
 from piti.report.tabular import PAPERS_OWN, papers_own
+from piti.store.chain import Link, ancestors, fields, read_chain
 from piti.store.files import InputError, read_json, write_text
 from piti.units import span
 

@@ -1,7 +1,7 @@
 """Tables: CSV and LaTeX in the paper's shape, a long CSV of where each number comes from, Markdown for people."""
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -9,8 +9,8 @@ import pandas as pd
 from piti.cards import Cell, TableCard
 from piti.evaluate.intervals import over_trainings
 from piti.evaluate.score import estimate
-from piti.report.chain import ancestors, read_chain
 from piti.report.tabular import PAPERS_OWN, About, grid, markdown, papers_own, write
+from piti.store.chain import not_converged
 from piti.store.files import InputError, failure, read_json, write_text
 
 KEYS = ("value", "pseudo_values", "sizes", "extractor")  # of a score
@@ -85,18 +85,11 @@ def _row(card: TableCard, cell: Cell, files: list[Path]) -> dict:
         "comparable": "yes" if card.comparable and not cell.substitution else "no",
         "substitution": cell.substitution,
         "selected": f"best of {len(cell.scores) // len(cell.seeds)} on the test set" if cell.selected else "",
-        "converged": "no" if found and unfinished(files) else "",
+        "converged": "no" if found and not_converged(files) else "",
         "run": cell.run,
         "card": " ".join(cell.scores),
         "reason": reason,
     }
-
-
-def unfinished(scores: Iterable[Path]) -> bool:
-    """Whether a training behind these scores should have converged and did not, as the cards on the way to it say."""
-    links = {}
-    found = [link for file in scores for link in ancestors(read_chain(file, links), links)]
-    return any(link.made.get("converged") is False for link in found)
 
 
 def shown_value(row: dict) -> str:

@@ -3,9 +3,10 @@
 from itertools import chain
 
 import pytest
+from tests.unit.report.page import made
 
 from piti.cards import ClaimCard, ClaimsCard, Ordering
-from piti.evaluate.claims import check_claims, conclude
+from piti.evaluate.claims import check, check_claims, conclude
 from piti.store.files import read_json, write_failure, write_json
 
 NOISE = [-1.0, 1.0, -0.5, 0.5]
@@ -47,6 +48,30 @@ def test_verdicts(tmp_path, pairs, verdict):
     found = verdicts(tmp_path, pairs)
     assert found["verdict"] == verdict
     assert found["interval"][0] < found["value"] < found["interval"][1]
+
+
+@pytest.mark.parametrize(
+    ("better", "than", "verdict", "remark"),
+    [
+        ((10, True), (20, True), "held", ""),
+        ((10, False), (20, True), "held", ""),
+        ((10, True), (20, False), "undecided", "b has not converged"),
+        ((20, False), (10, True), "undecided", "a has not converged"),
+        ((20, True), (10, False), "not held", ""),
+        ((10, None), (20, None), "held", ""),  # trainings of a stated length
+    ],
+)
+def test_nobody_has_lost_whose_training_did_not_converge(tmp_path, better, than, verdict, remark):
+    files = []
+    for name, (value, converged) in (("a", better), ("b", than)):
+        ended = {} if converged is None else {"converged": converged}
+        model = made(tmp_path / f"models/{name}/0000000000/weights.safetensors", "train", {}, **ended)
+        files.append(made(tmp_path / f"scores/{name}/1111111111/score.json", "score", {}, {"fake": [model]}))
+        score = {"value": value, "pseudo_values": [value + noise for noise in NOISE], "sizes": [6] * 4, "n": 24}
+        write_json(files[-1], score | {"extractor": {}, "reference": "r", "seed": 0, "higher_is_better": False})
+    one = Ordering(better="a", than="b", task="t", measure="FID", better_scores=("d",), than_scores=("d",))
+    found = check(one, iter(files[:1]), iter(files[1:]))
+    assert (found["verdict"], found["remark"]) == (verdict, remark) and found["value"] == better[0] - than[0]
 
 
 def test_more_is_better_where_the_score_says_so(tmp_path):

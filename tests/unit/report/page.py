@@ -65,7 +65,15 @@ def page(
         table(folder, TableCard(name=name, rows=(label,), columns=("A", "B"), cells=cells(label), **about), scored)
         for name in tables
     ]
-    one = {"better": label, "than": "SPADE", "task": "A", "measure": label, "verdict": "held", "value": -2.0}
+    one = {
+        "better": label,
+        "than": "SPADE",
+        "task": "A",
+        "measure": label,
+        "verdict": "held",
+        "remark": "",
+        "value": -2.0,
+    }
     one |= {"interval": [-3, -1], "reason": "", "seeds": 1}
     orderings = [one, one | {"verdict": "not run", "reason": "left out"}]
     compared = made(folder / "claims/claims/cccccccccc/claims.json", "compare_scores", {})

@@ -3,8 +3,8 @@
 import pytest
 from tests.unit.report.page import made
 
-from piti.report.chain import read_chain
 from piti.report.curves import convergence, looks, minutes
+from piti.store.chain import read_chain
 
 
 def piece(start, end, seconds):

@@ -6,8 +6,8 @@ import pytest
 from tests.unit.report.page import DEVIATIONS, made, page
 
 from piti.cards import ReportCard
-from piti.report.chain import Link, ancestors, read_chain
 from piti.report.html import Cost, assumed, codes, costs, label, show_cell, shown_link, stale, trained
+from piti.store.chain import Link, ancestors, read_chain
 from piti.store.files import InputError
 
 HOSTILE = "<script>alert(1)</script>"

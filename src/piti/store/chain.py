@@ -1,5 +1,6 @@
 """The chain behind a number: every artefact on the way to it, read from the cards that lie beside each."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -56,6 +57,13 @@ def ancestors(link: Link, links: dict[str, Link]) -> list[Link]:
             found[link.path] = link
             todo += [links[parent] for parent in link.parents]
     return list(found.values())
+
+
+def not_converged(files: Iterable[Path]) -> bool:
+    """Whether a training behind these, which was to end when it had converged, still improved at its last step."""
+    links = {}
+    behind = [link for file in files for link in ancestors(read_chain(file, links), links)]
+    return any(link.made.get("converged") is False for link in behind)
 
 
 def fields(card: dict, under: str = "") -> dict[str, object]:
