@@ -21,11 +21,10 @@ from piti.cli.check import said_at_start, too_long
 from piti.config import load
 from piti.store.files import InputError
 from piti.run.gpus import shared
-from piti.run.launch import gpus_of
 from piti.plan import report as plan_report, resolve, runs  # `report` is Snakemake's own word
 from piti.plan.cost import CPU, Costs
 from piti.plan.gpu import DEFAULT
-from piti.plan.jobs import asked, here
+from piti.plan.jobs import asked, gpus_of, here
 from piti.plan.models import trained
 from piti.plan.steps import STEPS
 

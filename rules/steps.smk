@@ -46,7 +46,7 @@ def gpus(resources):
     for not every GPU shows in /dev. 0, which forbids it, is the user's word alone: `machine: {gpus: 0}`."""
     if machine.gpus == 0:
         return 0
-    said = gpus_of(resources.get("gres", "")) or resources.get("gpu")
+    said = gpus_of(resources)
     return said if said or GPUS or elsewhere() else None
 
 
@@ -95,7 +95,7 @@ def resources(step):
         def value(wildcards):
             said = asked(settings.jobs, step.name, wildcards.name)
             if not elsewhere() and key == "gpu":
-                return min(gpus_of(said.get("gres", "")) or said.get("gpu", 0), GPUS)
+                return min(gpus_of(said) or 0, GPUS)
             return said.get(key) if elsewhere() or key == "mem_mb" else None
 
         return value

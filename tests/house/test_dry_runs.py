@@ -137,6 +137,18 @@ def test_here_jobs_take_the_gpus_that_there_are_and_memory(here, asked, takes):
     assert sampling == ("4" if "gres" in asked else str(min(here, 1)))
 
 
+def test_a_row_that_asks_for_no_gpu_gets_none_and_computes_without(tmp_path):
+    """Where jobs are submitted, and here on a machine with GPUs; of a site that names its kind of GPU."""
+    (tmp_path / "config.yaml").write_text("executor: piti-slurm\njobs: 1\n")
+    asks = "jobs={computing: {gpu_model: a100}, models: {spade: {gpu: 0}}}"
+    for how in (["--profile", str(tmp_path)], []):
+        printed = dry_run("-p", *how, "table1", "--config", "machine={gpus: 8}", asks)
+        spade, stage1 = (asked_for(printed, "gpu", "gpu_model")[row] for row in ("spade", "stage1"))
+        assert spade == {"gpu": "0"} and stage1 == {"gpu": "1"} | ({"gpu_model": "a100"} if how else {})
+        lines = re.findall(r"launch --gpus (\d) .*?steps.train .*? --gpus (\d) .*?/models/(\w+)-", printed)
+        assert {(row, *gpus) for *gpus, row in lines} >= {("spade", "0", "0"), ("stage1", "1", "1")}
+
+
 LIMIT = """
 from snakemake.api import SnakemakeApi
 from snakemake.resources import Resources

@@ -21,11 +21,10 @@ from piti.plan.cost import CPU, Costs, sized
 from piti.plan.disk import ENDLESS, expected, extracted, file_systems, folders, free
 from piti.plan.gpu import GPUS
 from piti.plan.host import need
-from piti.plan.jobs import asked
+from piti.plan.jobs import asked, gpus_of, row_of
 from piti.plan.memory import fits, peak, remedies
 from piti.plan.steps import STEPS
 from piti.registry import unknown_key
-from piti.run.launch import gpus_of
 from piti.store.files import InputError
 from piti.units import span
 
@@ -87,9 +86,10 @@ def hours(costs: Costs, targets: dict[str, Artefact], tables: dict[str, Artefact
         yield f"without {names}: networks that nobody has counted (python -m piti.count)"
 
 
-def work(artefact: Artefact) -> str:
+def work(costs: Costs, artefact: Artefact) -> str:
     """The kind of work that it is: its step, of a training its row of models.yaml too."""
-    return f"{artefact.step} {artefact.name.split('-')[0]}" if isinstance(artefact.card, TrainCard) else artefact.step
+    row = row_of(costs.config.models, artefact.name) if isinstance(artefact.card, TrainCard) else None
+    return f"{artefact.step} {row}" if row else artefact.step
 
 
 def works(costs: Costs, wanted: dict[str, Artefact]) -> Iterator[str]:
@@ -97,7 +97,7 @@ def works(costs: Costs, wanted: dict[str, Artefact]) -> Iterator[str]:
     groups = defaultdict(list)
     for artefact in wanted.values():
         if sized(artefact.card):
-            groups[work(artefact)].append(artefact)
+            groups[work(costs, artefact)].append(artefact)
     room = costs.gpu.memory if costs.gpu else None
     of_gpu = f"  {'precision':<11}{'at once':>7}{'GiB':>7}  of {room} on {costs.device}" if room else ""
     yield f"{'work':<30}{'jobs':>6}{'time':>10}{of_gpu}"
@@ -113,7 +113,7 @@ def hosts(costs: Costs, wanted: dict[str, Artefact]) -> Iterator[str]:
     groups = defaultdict(list)
     for artefact in wanted.values():
         if not STEPS[artefact.step].local:
-            groups[work(artefact)].append(artefact)
+            groups[work(costs, artefact)].append(artefact)
     yield f"{'':<30}{'estimated, with one GPU':>30}  {'asked for (`jobs`)':>34}"
     taken, wants = f"{'CPUs':>6}{'memory':>12}{'/dev/shm':>12}", f"{'CPUs':>6}{'memory':>12}{'GPUs':>6}{'time':>10}"
     yield f"{'of a node, a job':<30}{taken}  {wants}"
@@ -122,7 +122,7 @@ def hosts(costs: Costs, wanted: dict[str, Artefact]) -> Iterator[str]:
         memory, shm, cpus = (max(getattr(one, part) for one in needs) for part in ("memory", "shm", "cpus"))
         asks = [asked(costs.config.jobs, artefact.step, artefact.name) for artefact in artefacts]
         most = {key: max(one.get(key, 0) for one in asks) for key in ("cpus_per_task", "mem_mb", "runtime")}
-        gpus = max(gpus_of(one["gres"]) if "gres" in one else one.get("gpu", 0) for one in asks)
+        gpus = max(gpus_of(one) or 0 for one in asks)
         line = f"{kind:<30}{cpus:>6}{memory / 1e9:>9,.1f} GB{shm / 1e9:>9,.1f} GB"
         line += (
             f"  {most['cpus_per_task']:>6}{most['mem_mb'] / 1000:>9,.1f} GB{gpus:>6}{span(most['runtime'] / 60):>10}"
