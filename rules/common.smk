@@ -5,6 +5,7 @@ import re
 import shlex
 import sys
 import tempfile
+from functools import cache
 from itertools import takewhile
 from pathlib import Path
 
@@ -65,7 +66,6 @@ if FATAL and "--no-hooks" in sys.argv:  # then `onstart` does not run
 machine = settings.machine
 RESULTS = settings.results
 DOWNLOADS = settings.downloads
-AHEAD = Costs(plan, DEFAULT).ahead()
 NOW = tempfile.NamedTemporaryFile(prefix="piti-")  # goes with this process; see `outdated`
 
 # Jobs on this machine share its GPUs: no more are started than it has GPUs for. `--jobs` may be for another machine.
@@ -74,6 +74,12 @@ if workflow.is_main_process:
     GPUS = shared(machine.gpus)
     if GPUS and workflow.resource_settings.nodes is None:
         workflow.global_resources.setdefault("gpu", GPUS)
+
+
+@cache
+def costs():
+    """Of the plan, on GPUs where there are any: here, or where jobs are submitted. Reckoned once, when they are asked for."""
+    return Costs(plan, DEFAULT if GPUS or elsewhere() else CPU)
 
 
 def with_tails(record):
@@ -103,8 +109,8 @@ wildcard_constraints:
 
 onstart:  # one block: Snakemake keeps the last
     if workflow.is_main_process:
-        said_at_start(plan)
-        if not elsewhere() and (reason := too_long(Costs(plan, DEFAULT if GPUS else CPU), jobs_of_steps(), GPUS)):
+        said_at_start(plan, costs())
+        if not (elsewhere() or workflow.touch) and (reason := too_long(costs(), jobs_of_steps(), GPUS)):
             raise WorkflowError(f"this run: {reason}")
         if FATAL:
             raise WorkflowError(f"no work begins on data that have changed: {FATAL[0]}")

@@ -38,7 +38,7 @@ def files(step):
 
 def urgency(step):
     """Priority of a step's jobs: what the longest work waits for is made first, above all the priors."""
-    return lambda wildcards: AHEAD.get(artefact(step.name, wildcards).path, 0)
+    return lambda wildcards: costs().ahead.get(artefact(step.name, wildcards).path, 0)
 
 
 def gpus(resources):

@@ -49,14 +49,37 @@ def test_short_names_and_files_are_targets():
     assert "all" not in found
 
 
+COUNTING = """
+import atexit, sys
+from snakemake.cli import main
+from piti.plan.cost import Costs
+built, init = [], Costs.__init__
+Costs.__init__ = lambda costs, *given: built.append(init(costs, *given))
+atexit.register(lambda: print("times that work was reckoned:", len(built)))
+main(sys.argv[1:])
+"""
+
+
+def starts(folder: Path, *arguments: str):
+    """What comes of it where Snakemake is to make Table 1 of the paper preset on a machine without GPUs."""
+    settings = [f"results={folder}/results", f"downloads={folder}/downloads", "machine={gpus: 0}"]
+    return run("-c", COUNTING, f"{folder}/results/table1.csv", "--cores", "1", *arguments, "--config", *settings)
+
+
 def test_what_would_take_this_machine_more_than_a_week_does_not_begin(tmp_path):
-    here = [f"results={tmp_path}/results", f"downloads={tmp_path}/downloads", "machine={gpus: 0}"]
-    asked = run("-m", "snakemake", f"{tmp_path}/results/table1.csv", "--cores", "1", "--config", *here)
+    asked = starts(tmp_path)
     assert asked.returncode == 1
     assert re.search(
         r"this run: found about [\d,]+ days of work for this machine \(GPUs: 0;", asked.stdout + asked.stderr
     )
     assert not Path(tmp_path, "downloads").exists()
+    assert "times that work was reckoned: 1\n" in asked.stdout
+
+
+def test_touching_files_takes_no_time_and_is_not_refused(tmp_path):
+    asked = starts(tmp_path, "--touch")
+    assert asked.returncode == 0, asked.stderr
+    assert "days of work" not in asked.stdout + asked.stderr
 
 
 def test_typed_settings_beat_a_configfile_beats_the_preset(tmp_path):

@@ -51,7 +51,7 @@ def test_a_killed_job_draws_minutes_of_work_again_and_no_batch_is_half_full(pape
 def test_the_longest_work_is_ahead_of_all_other():
     """A chain's parts come in their order, and a stage that more hangs on before one that ends."""
     costs, _ = planned(preset="mini")
-    ahead = costs.ahead()
+    ahead = costs.ahead
     assert ahead.keys() == costs.by_path.keys()
     for path, artefact in costs.by_path.items():
         for below in (below for paths in artefact.inputs.values() for below in paths):

@@ -27,7 +27,7 @@ def everything(seeds: int) -> int:
     plan, tables, figures = resolve(load({"seeds": list(range(seeds))}, CONFIG))
     ends = [target.path for target in (tables | figures).values()]
     costs = Costs(plan, "A100-80")
-    costs.ahead()
+    assert costs.ahead
     wanted, todo = costs.chain(ends), costs.todo(ends)
     parts = [command.jobs(wanted, todo), command.hours(costs, tables | figures, tables, ends)]
     parts += [command.works(costs, wanted), command.hosts(costs, wanted), command.disk(costs, wanted)]
@@ -61,10 +61,11 @@ def test_no_card_is_digested_again_for_another_question(monkeypatch):
     costs, ends = Costs(plan, "A100-80"), [target.path for target in (tables | figures).values()]
     command_parts = [lambda: list(command.hours(costs, tables, tables, ends))]
     command_parts.append(lambda: list(command.works(costs, costs.chain(ends))))
-    for part in (*command_parts, costs.ahead):
+    command_parts.append(lambda: list(map(costs.hours, costs.by_path.values())))
+    for part in command_parts:
         part()
     monkeypatch.setattr(base, "to_dict", counting)
-    for part in (*command_parts, costs.ahead):
+    for part in command_parts:
         part()
     [artefact.digest for artefact in plan.artefacts.values()]
     assert not asked.total()
@@ -89,7 +90,7 @@ def test_a_folder_of_the_users_own_is_looked_through_once(tmp_path, monkeypatch)
                     about.with_name(name).write_text("{}")
         list(drifts(plan))
         with contextlib.suppress(SystemExit):
-            said_at_start(plan)
+            said_at_start(plan, Costs(plan))
         assert set(seen.values()) == {1}, seen
         assert set(seen) == {("flickr", "train"), ("flickr", "test")}
         seen.clear()
