@@ -1,5 +1,4 @@
 # The configuration, the plan that follows from it, and what happens before work begins.
-import filecmp
 import os
 import re
 import shlex
@@ -22,7 +21,8 @@ from piti.cli.check import said_at_start, too_long
 from piti.config import load
 from piti.store.files import InputError
 from piti.run.gpus import shared
-from piti.plan import report as plan_report, resolve, runs  # `report` is Snakemake's own word
+from piti.plan import resolve, runs
+from piti.plan.copies import copies, same
 from piti.plan.cost import CPU, Costs
 from piti.plan.gpu import DEFAULT
 from piti.plan.jobs import asked, gpus_of, here
@@ -35,6 +35,7 @@ try:
     submitted = runs.recall(Path(SUBMITTED)) if SUBMITTED else None
     settings = submitted.config if submitted else load(config, Path(workflow.basedir) / "config")
     plan, planned_tables, planned_figures = resolve(settings)
+    COPIES = {} if submitted else copies(plan, planned_tables, planned_figures)
     LOCAL = here(settings.jobs)
 except InputError as error:
     raise WorkflowError(f"configuration: {error}")

@@ -5,6 +5,7 @@ Each dry run is forced (-F), so that it plans everything whatever has been made 
 
 import json
 import re
+from argparse import Namespace
 from collections import Counter
 from glob import glob
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from piti.cli import plan as command
 from piti.config import load
 from piti.data.packing import pack
 from piti.plan import resolve
@@ -33,14 +35,21 @@ def jobs(printed: str) -> dict[str, int]:
     return {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", printed, re.M)}
 
 
+def counted(capsys, target: str | None, **user) -> tuple[int, int]:
+    """How many jobs `piti plan` counts, and how many of them are to do."""
+    command.run(Namespace(target=target, gpu=None), load(user, ROOT / "config"))
+    return tuple(map(int, re.search(r"^sum +(\d+) +(\d+)$", capsys.readouterr().out, re.M).groups()))
+
+
 @pytest.mark.parametrize("preset", ["paper", "smoke"])
-def test_all_makes_what_the_plan_holds(preset):
+def test_all_makes_what_the_plan_holds(preset, capsys):
     printed = dry_run("all", "--config", f"preset={preset}")
     config = load({"preset": preset}, ROOT / "config")
     plan, _, _ = resolve(config)
     planned = Counter(step for step, _ in plan.artefacts)
     assert {rule: count for rule, count in jobs(printed).items() if rule in planned} == planned
     assert f" {config.results}/table1.csv" in printed
+    assert counted(capsys, None, preset=preset)[0] == jobs(printed)["total"]
 
 
 def test_short_names_and_files_are_targets():
@@ -307,9 +316,11 @@ def test_somebodys_models_are_not_trained_again(tmp_path, change):
     assert "-test-mask256" in printed and "-train-" not in printed
 
 
-def test_what_is_finished_is_not_asked_for_its_inputs(tmp_path):
+def test_what_is_finished_is_not_asked_for_its_inputs(tmp_path, capsys):
     brought(tmp_path, "extract_features")
-    assert jobs(plans(tmp_path, "table5")).keys() == {"score", "make_table", "publish_table", "table5", "total"}
+    found = jobs(plans(tmp_path, "table5"))
+    assert found.keys() == {"score", "make_table", "publish_table", "table5", "total"}
+    assert counted(capsys, "table5", results=str(tmp_path))[1] == found["total"]
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ from piti.cli.drift import drifts
 from piti.config import load
 from piti.data import packing
 from piti.plan import resolve
+from piti.plan.copies import copies
 from piti.plan.cost import Costs
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -25,11 +26,12 @@ CALLS = 2_500  # for each artefact, of everything that `piti plan` prints
 def everything(seeds: int) -> int:
     """Everything that `piti plan` prints, of so many seeds; the number of artefacts."""
     plan, tables, figures = resolve(load({"seeds": list(range(seeds))}, CONFIG))
+    shown = copies(plan, tables, figures)
     ends = [target.path for target in (tables | figures).values()]
     costs = Costs(plan, "A100-80")
     assert costs.ahead
     wanted, todo = costs.chain(ends), costs.todo(ends)
-    parts = [command.jobs(wanted, todo), command.hours(costs, tables | figures, tables, ends)]
+    parts = [command.jobs(wanted, todo, shown, "all"), command.hours(costs, tables | figures, tables, ends)]
     parts += [command.works(costs, wanted), command.hosts(costs, wanted), command.disk(costs, wanted)]
     for part in (*parts, command.highest(costs, wanted, todo), command.missing(costs, tables, todo)):
         assert list(part)

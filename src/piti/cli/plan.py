@@ -16,7 +16,8 @@ from pathlib import Path
 
 from piti.cards import Card, DownloadCard, TrainCard
 from piti.config import Config
-from piti.plan import Artefact, report, resolve
+from piti.plan import Artefact, resolve
+from piti.plan.copies import copies, same
 from piti.plan.cost import CPU, Costs, sized
 from piti.plan.disk import ENDLESS, expected, extracted, file_systems, folders, free
 from piti.plan.gpu import GPUS
@@ -40,29 +41,33 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace, config: Config) -> None:
     plan, tables, figures = resolve(config)
-    page = report(plan, tables, figures)
-    targets = tables | figures
+    shown, targets = copies(plan, tables, figures), tables | figures
     if arguments.target is not None:
         if arguments.target not in targets:
             raise InputError(unknown_key(arguments.target, targets, "plan").replace("key", "name"))
         targets = {arguments.target: targets[arguments.target]}
         tables = {name: table for name, table in tables.items() if name in targets}
+        shown = {plain: path for plain, path in shown.items() if path == targets[arguments.target].path}
     costs = Costs(plan, arguments.gpu)
-    ends = [target.path for target in targets.values()] + ([] if arguments.target else [page.path])
+    ends = [path for path in shown.values() if path in costs.by_path]  # the study's page is beside what Table 2 counts
     wanted, todo = costs.chain(ends), costs.todo(ends)
     print(f"{config.preset} preset, {arguments.target or 'everything'}; results in {config.results}")
-    parts = [jobs(wanted, todo), hours(costs, targets, tables, ends), works(costs, wanted), hosts(costs, wanted)]
-    parts += [disk(costs, wanted), highest(costs, wanted, todo), missing(costs, tables, todo)]
-    for part in parts:
+    parts = [jobs(wanted, todo, shown, arguments.target or "all"), hours(costs, targets, tables, ends)]
+    parts += [works(costs, wanted), hosts(costs, wanted), disk(costs, wanted), highest(costs, wanted, todo)]
+    for part in (*parts, missing(costs, tables, todo)):
         print("", *part, sep="\n")
 
 
-def jobs(wanted: dict[str, Artefact], todo: dict[str, Artefact]) -> Iterator[str]:
-    """How many artefacts each rule makes."""
+def jobs(wanted: dict[str, Artefact], todo: dict[str, Artefact], shown: dict[str, str], target: str) -> Iterator[str]:
+    """Jobs of each rule, as Snakemake counts them: what is shown is copied, and the target itself is a job too."""
     every, left = (Counter(artefact.step for artefact in some.values()) for some in (wanted, todo))
+    old = sum(not same(path, plain) for plain, path in shown.items())
+    every |= {"copy": len(shown), target: 1}
+    left |= {"copy": old, target: min(old, 1)}
     yield f"{'rule':<18}{'jobs':>8}{'to do':>8}"
     for rule, number in every.items():
-        yield f"{rule:<18}{number:>8,}{left[rule]:>8,}"
+        more = f"  to a plain name, such as {min(shown)}" if rule == "copy" else ""
+        yield f"{rule:<18}{number:>8,}{left[rule]:>8,}{more}"
     yield f"{'sum':<18}{every.total():>8,}{left.total():>8,}"
 
 
