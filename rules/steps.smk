@@ -42,8 +42,8 @@ def urgency(step):
 
 
 def gpus(resources):
-    """How many GPUs a job asks for, of each node: by SLURM's `gres`, or `gpu`. None where nobody says: whatever is there,
-    for not every GPU shows in /dev. 0, which forbids it, is the user's word alone: `machine: {gpus: 0}`."""
+    """How many GPUs a job asks for, of each node. 0 forbids it any: `machine: {gpus: 0}`, or its own `gpu: 0`. None where
+    nobody says: whatever is there, for not every GPU shows in /dev."""
     if machine.gpus == 0:
         return 0
     said = gpus_of(resources)
