@@ -59,7 +59,7 @@ rule publish_figure:
 
 rule publish_study:
     input:
-        page=COPIES[f"{RESULTS}/study"],
+        page=COPIES.get(f"{RESULTS}/study", []),  # none without a study
         outdated=lambda w: outdated("study"),
     output:
         directory(f"{RESULTS}/study"),

@@ -92,8 +92,9 @@ def test_touching_files_takes_no_time_and_is_not_refused(tmp_path):
 
 
 def test_typed_settings_beat_a_configfile_beats_the_preset(tmp_path):
+    """And what a preset has may be taken out."""
     file = tmp_path / "mine.yaml"
-    file.write_text("{preset: smoke, results: results/file, downloads: results/elsewhere}")
+    file.write_text("{preset: smoke, study: null, results: results/file, downloads: results/elsewhere}")
     printed = dry_run("table1", "--configfile", str(file), "--config", "results=results/typed")
     assert " results/typed/table1.csv" in printed
     assert " results/elsewhere/" in printed
