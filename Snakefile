@@ -28,10 +28,9 @@ localrules:
 rule all:
     default_target: True
     input:
+        list(COPIES),
         tables=[f"{RESULTS}/{table}.csv" for table in planned_tables],
         figures=[f"{RESULTS}/{figure}.{form}" for figure in planned_figures for form in ("png", "pdf")],
-        study=f"{RESULTS}/study",
-        report=f"{RESULTS}/report.html",
 
 
 rule tables:
@@ -46,7 +45,7 @@ rule figures:
 
 rule report:
     input:
-        rules.all.input.report,
+        f"{RESULTS}/report.html",
 
 
 rule prior:  # both files of the generative prior

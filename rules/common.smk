@@ -1,10 +1,10 @@
 # The configuration, the plan that follows from it, and what happens before work begins.
-import filecmp
 import os
 import re
 import shlex
 import sys
 import tempfile
+from functools import cache
 from itertools import takewhile
 from pathlib import Path
 
@@ -21,11 +21,11 @@ from piti.cli.check import said_at_start, too_long
 from piti.config import load
 from piti.store.files import InputError
 from piti.run.gpus import shared
-from piti.run.launch import gpus_of
-from piti.plan import report as plan_report, resolve, runs  # `report` is Snakemake's own word
+from piti.plan import resolve, runs
+from piti.plan.copies import copies, same
 from piti.plan.cost import CPU, Costs
 from piti.plan.gpu import DEFAULT
-from piti.plan.jobs import asked, here
+from piti.plan.jobs import asked, gpus_of, here
 from piti.plan.models import trained
 from piti.plan.steps import STEPS
 
@@ -35,6 +35,7 @@ try:
     submitted = runs.recall(Path(SUBMITTED)) if SUBMITTED else None
     settings = submitted.config if submitted else load(config, Path(workflow.basedir) / "config")
     plan, planned_tables, planned_figures = resolve(settings)
+    COPIES = {} if submitted else copies(plan, planned_tables, planned_figures)
     LOCAL = here(settings.jobs)
 except InputError as error:
     raise WorkflowError(f"configuration: {error}")
@@ -66,7 +67,6 @@ if FATAL and "--no-hooks" in sys.argv:  # then `onstart` does not run
 machine = settings.machine
 RESULTS = settings.results
 DOWNLOADS = settings.downloads
-AHEAD = Costs(plan, DEFAULT).ahead()
 NOW = tempfile.NamedTemporaryFile(prefix="piti-")  # goes with this process; see `outdated`
 
 # Jobs on this machine share its GPUs: no more are started than it has GPUs for. `--jobs` may be for another machine.
@@ -75,6 +75,12 @@ if workflow.is_main_process:
     GPUS = shared(machine.gpus)
     if GPUS and workflow.resource_settings.nodes is None:
         workflow.global_resources.setdefault("gpu", GPUS)
+
+
+@cache
+def costs():
+    """Of the plan, on GPUs where there are any: here, or where jobs are submitted. Reckoned once, when they are asked for."""
+    return Costs(plan, DEFAULT if GPUS or elsewhere() else CPU)
 
 
 def with_tails(record):
@@ -104,8 +110,8 @@ wildcard_constraints:
 
 onstart:  # one block: Snakemake keeps the last
     if workflow.is_main_process:
-        said_at_start(plan)
-        if not elsewhere() and (reason := too_long(Costs(plan, DEFAULT if GPUS else CPU), jobs_of_steps(), GPUS)):
+        said_at_start(plan, costs())
+        if not (elsewhere() or workflow.touch) and (reason := too_long(costs(), jobs_of_steps(), GPUS)):
             raise WorkflowError(f"this run: {reason}")
         if FATAL:
             raise WorkflowError(f"no work begins on data that have changed: {FATAL[0]}")

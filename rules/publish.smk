@@ -2,28 +2,21 @@
 # plain names.
 
 
-def outdated(current, plain):
-    """Nothing, where `plain` is a copy of what is current, or not there. Else a file of this moment: as one more input it
-    makes Snakemake copy again, whoever put the other copy there, and for whichever configuration."""
-    if not os.path.exists(plain) or (os.path.exists(current) and same(current, plain)):
+def outdated(name):
+    """Nothing, where it is a copy of what is current, or not there. Else a file of this moment: as one more input it makes
+    Snakemake copy again, whoever put the other copy there, and for whichever configuration."""
+    plain = f"{RESULTS}/{name}"
+    if not os.path.exists(plain) or same(COPIES[plain], plain):
         return []
     Path(NOW.name).touch()
     return [NOW.name]
-
-
-def same(one, other):
-    if not os.path.isdir(one):
-        return filecmp.cmp(one, other)
-    found = filecmp.dircmp(one, other, ignore=[".snakemake_timestamp"])
-    alike = not (found.left_only or found.right_only or found.diff_files or found.funny_files)
-    return alike and all(same(folder.left, folder.right) for folder in found.subdirs.values())
 
 
 def beside(wildcards):
     table = Path(planned_tables[wildcards.table].path)
     names = {"long": "long.csv", "markdown": "table.md", "latex": "table.tex"}
     found = {"table": table} | {key: table.with_name(name) for key, name in names.items()}
-    return found | {"outdated": outdated(table, f"{RESULTS}/{wildcards.table}.csv")}
+    return found | {"outdated": outdated(f"{wildcards.table}.csv")}
 
 
 rule publish_table:
@@ -51,7 +44,7 @@ rule publish_figure:
     input:
         png=lambda w: planned_figures[w.figure].path,
         pdf=lambda w: Path(planned_figures[w.figure].path).with_suffix(".pdf"),
-        outdated=lambda w: outdated(planned_figures[w.figure].path, f"{RESULTS}/{w.figure}.png"),
+        outdated=lambda w: outdated(f"{w.figure}.png"),
     output:
         png=report(f"{RESULTS}/{{figure}}.png", "captions/figure.rst", "Figures", labels={"figure": "{figure}"}),
         pdf=f"{RESULTS}/{{figure}}.pdf",
@@ -64,14 +57,10 @@ rule publish_figure:
         "cp {input.png:q} {output.png:q} && cp {input.pdf:q} {output.pdf:q}"
 
 
-# The page alone is published: the key stays where it was made.
-PAGE = Path(planned_tables["table2"].inputs["study"][0]).with_name("page")
-
-
 rule publish_study:
     input:
-        page=PAGE,
-        outdated=lambda w: outdated(PAGE, f"{RESULTS}/study"),
+        page=COPIES.get(f"{RESULTS}/study", []),  # none without a study
+        outdated=lambda w: outdated("study"),
     output:
         directory(f"{RESULTS}/study"),
     localrule: True
@@ -79,13 +68,10 @@ rule publish_study:
         "cp -r {input.page:q} {output:q}"
 
 
-planned_report = plan_report(plan, planned_tables, planned_figures)
-
-
 rule publish_report:
     input:
-        page=planned_report.path,
-        outdated=lambda w: outdated(planned_report.path, f"{RESULTS}/report.html"),
+        page=COPIES[f"{RESULTS}/report.html"],
+        outdated=lambda w: outdated("report.html"),
     output:
         report(f"{RESULTS}/report.html", "captions/report.rst", "Report"),
     localrule: True

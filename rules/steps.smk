@@ -38,15 +38,15 @@ def files(step):
 
 def urgency(step):
     """Priority of a step's jobs: what the longest work waits for is made first, above all the priors."""
-    return lambda wildcards: AHEAD.get(artefact(step.name, wildcards).path, 0)
+    return lambda wildcards: costs().ahead.get(artefact(step.name, wildcards).path, 0)
 
 
 def gpus(resources):
-    """How many GPUs a job asks for, of each node: by SLURM's `gres`, or `gpu`. None where nobody says: whatever is there,
-    for not every GPU shows in /dev. 0, which forbids it, is the user's word alone: `machine: {gpus: 0}`."""
+    """How many GPUs a job asks for, of each node. 0 forbids it any: `machine: {gpus: 0}`, or its own `gpu: 0`. None where
+    nobody says: whatever is there, for not every GPU shows in /dev."""
     if machine.gpus == 0:
         return 0
-    said = gpus_of(resources.get("gres", "")) or resources.get("gpu")
+    said = gpus_of(resources)
     return said if said or GPUS or elsewhere() else None
 
 
@@ -95,7 +95,7 @@ def resources(step):
         def value(wildcards):
             said = asked(settings.jobs, step.name, wildcards.name)
             if not elsewhere() and key == "gpu":
-                return min(gpus_of(said.get("gres", "")) or said.get("gpu", 0), GPUS)
+                return min(gpus_of(said) or 0, GPUS)
             return said.get(key) if elsewhere() or key == "mem_mb" else None
 
         return value

@@ -5,6 +5,7 @@ Each dry run is forced (-F), so that it plans everything whatever has been made 
 
 import json
 import re
+from argparse import Namespace
 from collections import Counter
 from glob import glob
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from piti.cli import plan as command
 from piti.config import load
 from piti.data.packing import pack
 from piti.plan import resolve
@@ -33,14 +35,21 @@ def jobs(printed: str) -> dict[str, int]:
     return {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", printed, re.M)}
 
 
-@pytest.mark.parametrize("preset", ["paper", "smoke"])
-def test_all_makes_what_the_plan_holds(preset):
-    printed = dry_run("all", "--config", f"preset={preset}")
+def counted(capsys, target: str | None, **user) -> tuple[int, int]:
+    """How many jobs `piti plan` counts, and how many of them are to do."""
+    command.run(Namespace(target=target, gpu=None), load(user, ROOT / "config"))
+    return tuple(map(int, re.search(r"^sum +(\d+) +(\d+)$", capsys.readouterr().out, re.M).groups()))
+
+
+@pytest.mark.parametrize(("preset", "profile"), [("paper", ["--profile", "slurm"]), ("smoke", [])])
+def test_all_makes_what_the_plan_holds(preset, profile, capsys):
+    printed = dry_run(*profile, "all", "--config", f"preset={preset}")
     config = load({"preset": preset}, ROOT / "config")
     plan, _, _ = resolve(config)
     planned = Counter(step for step, _ in plan.artefacts)
     assert {rule: count for rule, count in jobs(printed).items() if rule in planned} == planned
     assert f" {config.results}/table1.csv" in printed
+    assert counted(capsys, None, preset=preset)[0] == jobs(printed)["total"]
 
 
 def test_short_names_and_files_are_targets():
@@ -49,19 +58,43 @@ def test_short_names_and_files_are_targets():
     assert "all" not in found
 
 
+COUNTING = """
+import atexit, sys
+from snakemake.cli import main
+from piti.plan.cost import Costs
+built, init = [], Costs.__init__
+Costs.__init__ = lambda costs, *given: built.append(init(costs, *given))
+atexit.register(lambda: print("times that work was reckoned:", len(built)))
+main(sys.argv[1:])
+"""
+
+
+def starts(folder: Path, *arguments: str):
+    """What comes of it where Snakemake is to make Table 1 of the paper preset on a machine without GPUs."""
+    settings = [f"results={folder}/results", f"downloads={folder}/downloads", "machine={gpus: 0}"]
+    return run("-c", COUNTING, f"{folder}/results/table1.csv", "--cores", "1", *arguments, "--config", *settings)
+
+
 def test_what_would_take_this_machine_more_than_a_week_does_not_begin(tmp_path):
-    here = [f"results={tmp_path}/results", f"downloads={tmp_path}/downloads", "machine={gpus: 0}"]
-    asked = run("-m", "snakemake", f"{tmp_path}/results/table1.csv", "--cores", "1", "--config", *here)
+    asked = starts(tmp_path)
     assert asked.returncode == 1
     assert re.search(
         r"this run: found about [\d,]+ days of work for this machine \(GPUs: 0;", asked.stdout + asked.stderr
     )
     assert not Path(tmp_path, "downloads").exists()
+    assert "times that work was reckoned: 1\n" in asked.stdout
+
+
+def test_touching_files_takes_no_time_and_is_not_refused(tmp_path):
+    asked = starts(tmp_path, "--touch")
+    assert asked.returncode == 0, asked.stderr
+    assert "days of work" not in asked.stdout + asked.stderr
 
 
 def test_typed_settings_beat_a_configfile_beats_the_preset(tmp_path):
+    """And what a preset has may be taken out."""
     file = tmp_path / "mine.yaml"
-    file.write_text("{preset: smoke, results: results/file, downloads: results/elsewhere}")
+    file.write_text("{preset: smoke, study: null, results: results/file, downloads: results/elsewhere}")
     printed = dry_run("table1", "--configfile", str(file), "--config", "results=results/typed")
     assert " results/typed/table1.csv" in printed
     assert " results/elsewhere/" in printed
@@ -87,14 +120,17 @@ def test_snakemake_shows_what_there_is_without_running_anything(how):
     assert asked.returncode == 0 and "train" in asked.stdout, asked.stderr
 
 
-def test_slurm_profile():
-    assert jobs(dry_run("--profile", "slurm", "all"))["train"]
-
-
 def asked_for(printed: str, *keys: str) -> dict[str, dict[str, str]]:
     """Row -> what its training asks for, of these resources, from what a dry run prints."""
     trainings = re.findall(r"output: \S*/models/(\w+)-.*?resources: (.*?)\n", printed, re.S)
     return {row: dict(re.findall(rf"\b({'|'.join(keys)})=([^,]*)", text)) for row, text in trainings}
+
+
+def told(printed: str, step: str, row: str = "") -> tuple[int | None, int]:
+    """How many GPUs a step is told of, and its launcher, in what a dry run prints. None: it takes what is there."""
+    lines = re.findall(rf"launch --gpus (\d) .*?piti\.steps\.{step} (.*) --output \S*/{row}", printed)
+    (found,) = {(*map(int, re.findall(r" --gpus (\d)", options)), int(launched)) for launched, options in lines}
+    return found if len(found) == 2 else (None, *found)
 
 
 def test_rows_ask_for_what_the_examples_say(tmp_path):
@@ -123,18 +159,31 @@ def test_set_resources_win():
     ("here", "asked", "takes"),
     [
         (0, "steps: {train: {gpu: 4}}", "0"),
-        (2, "steps: {train: {gpu: 4}}", "2"),
+        (2, "steps: {train: {gpu: 4}}, models: {spade: {gpu: 0}}", "2"),
         (8, "computing: {gres: 'gpu:4'}", "4"),
     ],
 )
 def test_here_jobs_take_the_gpus_that_there_are_and_memory(here, asked, takes):
     """Nothing that a queue alone knows: with a limit of time, the allocation around a shell would be requeued."""
-    printed = dry_run("table1", "--config", f"machine={{gpus: {here}}}", f"jobs={{{asked}}}")
+    printed = dry_run("-p", "table1", "--config", f"machine={{gpus: {here}}}", f"jobs={{{asked}}}")
     found = asked_for(printed, r"\w+")["stage1"]
     assert found["gpu"] == takes
     assert found.keys() == {"tmpdir", "gpu", "mem_mb", "mem_mib", "mem"}
+    assert told(printed, "train", "stage1") == (int(takes), int(takes))
+    if "spade" in asked:
+        assert asked_for(printed, "gpu")["spade"] == {"gpu": "0"} and told(printed, "train", "spade") == (0, 0)
     (sampling,) = set(re.findall(r"^rule sample:.*?resources: .*?\bgpu=(\d)", printed, re.M | re.S))
     assert sampling == ("4" if "gres" in asked else str(min(here, 1)))
+
+
+def test_a_row_that_asks_for_no_gpu_gets_none_and_computes_without(tmp_path):
+    """Nor its kind, where a site names one. Here, on a machine with GPUs: the test above."""
+    (tmp_path / "config.yaml").write_text("executor: piti-slurm\njobs: 1\n")
+    asks = "jobs={computing: {gpu_model: a100}, models: {spade: {gpu: 0}}}"
+    printed = dry_run("-p", "--profile", str(tmp_path), "table1", "--config", asks)
+    found = asked_for(printed, "gpu", "gpu_model")
+    assert found["spade"] == {"gpu": "0"} and found["stage1"] == {"gpu": "1", "gpu_model": "a100"}
+    assert told(printed, "train", "spade") == (0, 0) and told(printed, "train", "stage1") == (1, 1)
 
 
 LIMIT = """
@@ -158,10 +207,14 @@ def test_here_no_more_jobs_start_than_there_are_gpus_for():
     assert asked.stdout.split() == ["2", "1", "None", "None"], asked.stderr
 
 
-def test_the_steps_hear_of_plugins():
-    printed = dry_run("-p", "table1", "--config", "preset=smoke", "plugins=[colorsys]")  # any module will do
+def test_the_steps_hear_of_plugins_and_of_the_machine():
+    """Any module will do. A number need not be whole."""
+    machine = "machine={save_minutes: 0.5, compile: true}"
+    printed = dry_run("-p", "table1", "--config", "preset=smoke", "plugins=[colorsys]", machine)
     lines = re.findall(r"python -m piti\.steps\.\w+ .*", printed)
     assert lines and all(" --plugins colorsys " in line for line in lines)
+    assert set(re.findall(r"piti\.steps\.train .* --save-minutes (\S+)", printed)) == {"0.5"}
+    assert set(re.findall(r"piti\.steps\.train .* --compile (\S+)", printed)) == {"1"}
 
 
 def test_what_computes_is_launched_and_told_when_to_leave_if_it_can():
@@ -177,58 +230,33 @@ NO_GPU = not glob("/dev/nvidia[0-9]*")
 
 
 @pytest.mark.parametrize(
-    ("resources", "setting", "launched", "trained", "sampled"),
+    ("setting", "expected"),
     [
-        ({"gpu": 4}, "auto", "4", "4", "4"),
-        ({"gpu": 0, "gres": "gpu:a100:2"}, "auto", "2", "2", "2"),
-        ({"gpu": 4, "gres": "gpu:2g.20gb"}, 8, "1", "1", "1"),
-        ({"gpu": 4}, 0, "0", "0", "0"),
-        ({"gpu": 0, "gres": "gpu:4"}, 0, "0", "0", "0"),
-        ({}, 0, "0", "0", "0"),
-        ({}, 8, "1", "1", "1"),
-        pytest.param({}, "auto", "0", None, None, marks=pytest.mark.skipif(not NO_GPU, reason="there is a GPU")),
+        ("auto", {"train": (4, 4), "generate": (2, 1)} | ({"upsample": (None, 0)} if NO_GPU else {})),
+        (8, {"train": (4, 4), "generate": (2, 1), "sample": (1, 1), "upsample": (1, 1)}),
+        (0, {"train": (0, 0), "generate": (0, 0), "sample": (0, 0), "upsample": (0, 0)}),
     ],
 )
-def test_the_steps_hear_how_many_gpus_their_job_has(resources, setting, launched, trained, sampled, tmp_path):
-    """None of `--gpus`: they take what is there. A launcher's 0 is one process, and forbids nothing."""
-    profile = {"set-resources": {rule: resources for rule in ("train", "sample")}} if resources else {}
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(profile))
+def test_the_steps_hear_what_their_jobs_have(setting, expected, tmp_path):
+    """A launcher's 0 is one process, which all work is but trainings, and forbids nothing."""
+    asks = {
+        "train": {"gpu": 4},
+        "generate": {"gpu": 0, "gres": "gpu:a100:2"},
+        "sample": {"gpu": 4, "gres": "gpu:2g.20gb"},
+    } | ({"pack": {"cpus_per_task": 3}} if setting else {})
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({"set-resources": asks}))
     settings = ["preset=smoke", f"machine={{gpus: {setting}}}"]
     printed = dry_run("-p", "--profile", str(tmp_path), "table1", "--config", *settings)
-    said = {step: re.findall(rf"python -m piti.steps.{step} --card .*", printed) for step in ("train", "sample")}
-    assert all(said.values())
-    assert set(re.findall(r"piti\.run\.launch .*?--gpus (\d+) .*?piti\.steps\.train", printed)) == {launched}
-    one = str(min(int(launched), 1))  # other work is one process, however many GPUs its job has
-    assert set(re.findall(r"piti\.run\.launch .*?--gpus (\d+) .*?piti\.steps\.sample", printed)) == {one}
-    for step, expected in (("train", trained), ("sample", sampled)):
-        assert {n for line in said[step] for n in re.findall(r" --gpus (\d+)", line) or [None]} == {expected}
+    assert {step: told(printed, step) for step in expected} == expected
+    assert set(re.findall(r"piti\.steps\.pack .* --threads (\d+)", printed)) == {"3" if setting else "1"}
 
 
-@pytest.mark.parametrize(("profile", "expected"), [({"set-resources": {"pack": {"cpus_per_task": 3}}}, "3"), ({}, "1")])
-def test_packing_hears_how_many_cpus_its_job_has(profile, expected, tmp_path):
-    """On this machine `machine.threads`, which is 1 as shipped."""
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(profile))
-    printed = dry_run("-p", "--profile", str(tmp_path), "table1", "--config", "preset=smoke")
-    assert set(re.findall(r"piti\.steps\.pack .* --threads (\d+)", printed)) == {expected}
-
-
-def test_a_number_need_not_be_whole():
-    printed = dry_run("-p", "table1", "--config", "preset=smoke", "machine={save_minutes: 0.5, compile: true}")
-    assert set(re.findall(r"piti\.steps\.train .* --save-minutes (\S+)", printed)) == {"0.5"}
-    assert set(re.findall(r"piti\.steps\.train .* --compile (\S+)", printed)) == {"1"}
-
-
-@pytest.mark.parametrize(
-    ("setting", "line"),
-    [
-        ("presett=smoke", "config: unknown key 'presett'; nearest valid key: preset"),
-        ("models={stage1: {setps: 3}}", "models.stage1: unknown key 'setps'; nearest valid key: steps"),
-    ],
-)
-def test_mistyped_settings_are_refused(setting, line):
-    asked = run("-m", "snakemake", "-n", "--config", setting)
+def test_mistyped_settings_are_refused():
+    """More of them: tests/unit/test_config.py."""
+    asked = run("-m", "snakemake", "-n", "--config", "models={stage1: {setps: 3}}")
     assert asked.returncode != 0
-    assert f"configuration: {line}" in asked.stdout + asked.stderr
+    line = "configuration: models.stage1: unknown key 'setps'; nearest valid key: steps"
+    assert line in asked.stdout + asked.stderr
     assert "Traceback" not in asked.stderr
 
 
@@ -258,9 +286,11 @@ def brought(folder: Path, *steps: str, **user) -> list[Path]:
     "change",
     [
         {},
-        {"shard_size": 100},
-        {"datasets": {"ade20k": {"path": "/data/ade20k/"}, "coco": {"train": 118286}}},
-        {"weights": {"glide_base": {"path": "/data/glide.pt", "licence": "Expat"}}},
+        {
+            "shard_size": 100,
+            "datasets": {"ade20k": {"path": "/data/ade20k/"}, "coco": {"train": 118286}},
+            "weights": {"glide_base": {"path": "/data/glide.pt", "licence": "Expat"}},
+        },
     ],
 )
 def test_somebodys_models_are_not_trained_again(tmp_path, change):
@@ -272,9 +302,11 @@ def test_somebodys_models_are_not_trained_again(tmp_path, change):
     assert "-test-mask256" in printed and "-train-" not in printed
 
 
-def test_what_is_finished_is_not_asked_for_its_inputs(tmp_path):
+def test_what_is_finished_is_not_asked_for_its_inputs(tmp_path, capsys):
     brought(tmp_path, "extract_features")
-    assert jobs(plans(tmp_path, "table5")).keys() == {"score", "make_table", "publish_table", "table5", "total"}
+    found = jobs(plans(tmp_path, "table5"))
+    assert found.keys() == {"score", "make_table", "publish_table", "table5", "total"}
+    assert counted(capsys, "table5", results=str(tmp_path))[1] == found["total"]
 
 
 @pytest.mark.slow
@@ -289,7 +321,7 @@ def test_what_is_gone_or_forced_is_made_again_with_all_that_it_takes(tmp_path):
     assert "-train-mask256" in plans(tmp_path, "table4")
 
 
-@pytest.mark.parametrize("asked", [("-R", "score"), ("-R", "make_table"), ("-f",)])
+@pytest.mark.parametrize("asked", [("-R", "score", "make_table"), ("-f",)])
 def test_who_forces_one_step_trains_nothing(tmp_path, asked):
     brought(tmp_path, "train")
     assert "train" not in jobs(plans(tmp_path, "table4", *asked))

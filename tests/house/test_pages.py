@@ -41,10 +41,12 @@ def test_the_readme_is_short():
     assert len((ROOT / "README.md").read_text().split()) <= 1000
 
 
-def test_one_version_is_said():
+def test_one_version_is_said_and_its_day():
     said = {name: (ROOT / name).read_text() for name in ("pyproject.toml", "CITATION.cff", "CHANGELOG.md")}
     patterns = (r'^version = "(.+)"', r"^version: (.+)", r"^## \[(?!Unreleased)(.+)\]")
     assert len({re.search(pattern, said[name], re.M)[1] for name, pattern in zip(said, patterns, strict=True)}) == 1
+    released = re.search(r"^## \[\d.*\] - (.+)", said["CHANGELOG.md"], re.M)[1]
+    assert f"\ndate-released: {released}\n" in said["CITATION.cff"]
 
 
 def test_the_index_names_every_page():

@@ -12,6 +12,7 @@ from piti import __main__ as cli
 from piti.cli.check import remarks, said_at_start, unreadable
 from piti.config import load
 from piti.plan import resolve
+from piti.plan.cost import Costs
 
 CONFIG = Path(__file__).parents[2] / "config"
 RNG = np.random.default_rng(0)
@@ -52,7 +53,7 @@ def test_a_small_folder_is_said_before_any_training(tmp_path, capsys):
     assert f"{tmp_path} (test): found 10 photographs, the full data set has 2000" in found
     assert f"{tmp_path} (train): found 10 photographs, the full data set has 50000" in found
     assert f"{tmp_path} (test): found 10 photographs: every score will be refused below 16 (min_images)" in found
-    said_at_start(plan(datasets=flickr(tmp_path, train=50000, test=2000)))
+    said_at_start(made := plan(datasets=flickr(tmp_path, train=50000, test=2000)), Costs(made))
     assert capsys.readouterr().err.count("note: ") == 3
 
 

@@ -16,6 +16,7 @@ from tests.unit.train import tiny
 
 from piti import __main__ as cli
 from piti import scenes
+from piti.cli.score import spelt
 from piti.conditions import CONDITIONS
 from piti.config import Method, load
 from piti.data.shards import write
@@ -241,6 +242,12 @@ def test_score_says_each_metric_in_one_line(piti, scored, capsys):
     lines = piti("score", "--pictures", "mine", "--task", "ade20k_mask").splitlines()
     assert [line.split(":")[0] for line in lines] == ["fid_c", "fid_i"]
     assert all("95 % interval" in line and "n = 20" in line and "reference " in line for line in lines)
+
+
+def test_nothing_is_said_to_be_below_zero_by_rounding():
+    said = {"value": 0.0, "interval": [-1e-13, -0.0], "n": 20, "reference": "r", "kid": -1e-9}
+    line = spelt("fid_c", "FID ↓", said | {"extractor": {"name": "clip", "layer": "last"}})
+    assert line.startswith("fid_c: FID ↓ 0.00 (95 % interval 0.00 to 0.00), n = 20, KID 0.0000;")
 
 
 def test_score_takes_and_gives_references(piti, scored, capsys):

@@ -56,7 +56,7 @@ def test_the_longest_work_is_ahead_of_all_other():
         datasets={"web": {"scenes": scenes}},
         models={"prior_base": {"weights": "", "steps": 62500, "batch": 16}},
     )
-    ahead = costs.ahead()
+    ahead = costs.ahead
     assert ahead.keys() == costs.by_path.keys()
     for path, artefact in costs.by_path.items():
         for below in (below for paths in artefact.inputs.values() for below in paths):

@@ -3,9 +3,12 @@
 import pytest
 from tests.house import ROOT
 
+from piti.cli.plan import work
 from piti.config import load
-from piti.plan import report, resolve, runs
-from piti.plan.jobs import asked, here
+from piti.plan import resolve, runs
+from piti.plan.copies import copies
+from piti.plan.cost import Costs
+from piti.plan.jobs import asked, gpus_of, here
 from piti.plan.steps import STEPS
 from piti.store.files import InputError
 
@@ -47,6 +50,52 @@ def test_pix2pixhd_takes_one_gpu_whatever_trainings_take():
 
 
 @pytest.mark.parametrize(
+    ("said", "gpus"),
+    [
+        ({"gres": "gpu"}, 1),
+        ({"gres": "gpu:4"}, 4),
+        ({"gres": "gpu:a100"}, 1),
+        ({"gres": "gpu:a100:2"}, 2),
+        ({"gres": "gpu:a100:2(S:0-1)"}, 2),
+        ({"gres": "gpu:4(S:0,1)"}, 4),
+        ({"gres": "gpu:2g.20gb"}, 1),
+        ({"gres": "gpu:2g.20gb:3", "gpu": 8}, 3),
+        ({"gres": "shard:8,gpu:2"}, 2),
+        ({"gres": "gpu:a100:1,gpu:h100:2"}, 3),
+        ({"gres": "shard:8"}, None),
+        ({"gres": "", "gpu": 2}, 2),
+        ({"gpu": 0}, 0),
+        ({}, None),
+    ],
+)
+def test_how_many_gpus_a_request_means(said, gpus):
+    assert gpus_of(said) == gpus
+
+
+@pytest.mark.parametrize("site", [{"gpu_model": "a100"}, {"gres": "gpu:a100:1"}])
+def test_who_asks_for_no_gpu_asks_for_no_kind_of_gpu_either(site):
+    found = said("train", "pix2pixhd-ade20k_mask", {"computing": site, "models": {"pix2pixhd": {"gpu": 0}}})
+    assert found["gpu"] == 0 and not {"gpu_model", "gres"} & found.keys()
+    assert "gpu_model" not in said("score", jobs={"default": {"gpu_model": "a100"}})
+    assert "gpu_model" not in said("sample", jobs={"default": {"gpu_model": "a100"}, "computing": {"gres": "gpu:1"}})
+
+
+@pytest.mark.parametrize(
+    ("jobs", "found"),
+    [
+        ({"models": {"one_stage": {"nodes": 2, "gpu": 8}}}, 'gpu: 8 on nodes: 2 for train one_stage-.* "gpu:4"'),
+        ({"models": {"one_stage": {"nodes": 2}}}, 'gpu: 1 on nodes: 2 for train one_stage-.* "gpu:1"'),
+        ({"steps": {"train": {"nodes": 3}}}, 'gpu: 1 on nodes: 3 for train .* "gpu:1"'),
+    ],
+)
+def test_gpus_over_several_nodes_are_asked_for_by_gres(jobs, found):
+    with pytest.raises(InputError, match=f"^jobs: found {found}$"):
+        resolve(load({"jobs": jobs}, ROOT / "config"))
+    for gpus in ({"gpu": 0}, {"gres": "gpu:4"}):
+        resolve(load({"jobs": {"models": {"one_stage": {"nodes": 2} | gpus}}}, ROOT / "config"))
+
+
+@pytest.mark.parametrize(
     ("jobs", "line"),
     [
         ({"steps": {"trian": {"gpu": 1}}}, "jobs.steps: found 'trian', expected one of .*; nearest: train"),
@@ -76,10 +125,10 @@ def test_only_work_on_cpus_is_kept_here():
     ("kept", "submitted"), [([], 304), (["score", "convert_weights"], 243), (["score", "convert_weights", "pack"], 220)]
 )
 def test_how_many_of_the_papers_jobs_are_submitted(kept, submitted):
-    """As docs/cluster.md says it: of 352."""
+    """As docs/cluster.md says it: of 385."""
     plan, *shown = resolve(config := load({"jobs": {"here": kept}}, ROOT / "config"))
-    report(plan, *shown)
-    assert len(plan.artefacts) == 352
+    shown = copies(plan, *shown)
+    assert len(plan.artefacts) + len(shown) + 1 == 385  # and `all`
     assert sum(step not in here(config.jobs) for step, _ in plan.artefacts) == submitted
 
 
@@ -90,8 +139,16 @@ def test_a_job_that_was_submitted_asks_the_same(tmp_path):
 
 
 def test_a_row_may_have_hyphens_in_its_name():
-    jobs = load(
-        {"models": {"my-row": {"like": "scratch"}}, "jobs": {"models": {"my-row": {"gpu": 4}}}}, ROOT / "config"
-    ).jobs
-    assert asked(jobs, "train", "my-row-coco_mask")["gpu"] == 4
-    assert asked(jobs, "train", "my-rows-coco_mask")["gpu"] == 1
+    config = load(
+        {
+            "models": {"my-row": {"like": "scratch", "steps": 10}},
+            "methods": {"ours": {"base": "my-row"}},
+            "jobs": {"models": {"my-row": {"gpu": 4}}},
+        },
+        ROOT / "config",
+    )
+    assert asked(config.jobs, "train", "my-row-coco_mask")["gpu"] == 4
+    assert asked(config.jobs, "train", "my-rows-coco_mask")["gpu"] == 1
+    costs = Costs(resolve(config)[0])
+    trainings = [a for a in costs.by_path.values() if a.step == "train" and a.name.startswith("my-row-")]
+    assert {work(costs, training) for training in trainings} == {"train my-row"}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from piti.run.launch import QUEUED_AGAIN, gpus_of, processes, sharing
+from piti.run.launch import QUEUED_AGAIN, processes, sharing
 
 TRAIN = ["python", "-m", "piti.steps.train", "--card", "{}"]
 
@@ -50,27 +50,6 @@ def test_no_more_processes_than_share_the_batch_evenly(batch, nodes, gpus, used,
     assert sharing(batch, nodes, gpus) == used
     fewer = used[0] * max(used[1], 1) < nodes * max(gpus, 1)
     assert ("expected a divisor of the batch" in capsys.readouterr().err) == fewer
-
-
-@pytest.mark.parametrize(
-    ("gres", "gpus"),
-    [
-        ("gpu", 1),
-        ("gpu:4", 4),
-        ("gpu:a100", 1),
-        ("gpu:a100:2", 2),
-        ("gpu:a100:2(S:0-1)", 2),
-        ("gpu:4(S:0,1)", 4),
-        ("gpu:2g.20gb", 1),
-        ("gpu:2g.20gb:3", 3),
-        ("shard:8,gpu:2", 2),
-        ("gpu:a100:1,gpu:h100:2", 3),
-        ("shard:8", 0),
-        ("", 0),
-    ],
-)
-def test_how_many_gpus_a_gres_asks_for(gres, gpus):
-    assert gpus_of(gres) == gpus
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from piti.cli.drift import drifts
 from piti.config import load
 from piti.data import packing
 from piti.plan import resolve
+from piti.plan.copies import copies
 from piti.plan.cost import Costs
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -25,11 +26,12 @@ CALLS = 2_500  # for each artefact, of everything that `piti plan` prints
 def everything(seeds: int) -> int:
     """Everything that `piti plan` prints, of so many seeds; the number of artefacts."""
     plan, tables, figures = resolve(load({"seeds": list(range(seeds))}, CONFIG))
+    shown = copies(plan, tables, figures)
     ends = [target.path for target in (tables | figures).values()]
     costs = Costs(plan, "A100-80")
-    costs.ahead()
+    assert costs.ahead
     wanted, todo = costs.chain(ends), costs.todo(ends)
-    parts = [command.jobs(wanted, todo), command.hours(costs, tables | figures, tables, ends)]
+    parts = [command.jobs(wanted, todo, shown, "all"), command.hours(costs, tables | figures, tables, ends)]
     parts += [command.works(costs, wanted), command.hosts(costs, wanted), command.disk(costs, wanted)]
     for part in (*parts, command.highest(costs, wanted, todo), command.missing(costs, tables, todo)):
         assert list(part)
@@ -61,10 +63,11 @@ def test_no_card_is_digested_again_for_another_question(monkeypatch):
     costs, ends = Costs(plan, "A100-80"), [target.path for target in (tables | figures).values()]
     command_parts = [lambda: list(command.hours(costs, tables, tables, ends))]
     command_parts.append(lambda: list(command.works(costs, costs.chain(ends))))
-    for part in (*command_parts, costs.ahead):
+    command_parts.append(lambda: list(map(costs.hours, costs.by_path.values())))
+    for part in command_parts:
         part()
     monkeypatch.setattr(base, "to_dict", counting)
-    for part in (*command_parts, costs.ahead):
+    for part in command_parts:
         part()
     [artefact.digest for artefact in plan.artefacts.values()]
     assert not asked.total()
@@ -89,7 +92,7 @@ def test_a_folder_of_the_users_own_is_looked_through_once(tmp_path, monkeypatch)
                     about.with_name(name).write_text("{}")
         list(drifts(plan))
         with contextlib.suppress(SystemExit):
-            said_at_start(plan)
+            said_at_start(plan, Costs(plan))
         assert set(seen.values()) == {1}, seen
         assert set(seen) == {("flickr", "train"), ("flickr", "test")}
         seen.clear()

@@ -12,7 +12,6 @@ from tests.unit.test_cli import piti, refused  # noqa: F401 (a fixture)
 from tests.unit.train import tiny
 
 from piti.cards.base import to_dict
-from piti.cli.status import duration
 from piti.store.files import write_failure, write_json
 from piti.train.loop import Stopped
 from piti.train.run import Run
@@ -87,11 +86,11 @@ def test_status_tells_each_state(piti, shards):  # noqa: F811
     assert "mse" in found["done-task"]
     assert "2 of 2" in found["failed-task"] and "failed: diverged: mse" in found["failed-task"]
     assert "unreadable: " in found["odd-task"]
-    for part in ("300 of 14,700", " 4 ", "1 h 0 min", "mse 0.25, vb 0.5", "node2", "running"):
+    for part in ("300 of 14,700", " 4 ", "1.0 h", "mse 0.25, vb 0.5", "node2", "running"):
         assert part in found["running-task"]
     assert "100 of 14,700" in found["new-task"] and found["new-task"].endswith("running")
     assert found["stopped-task"].endswith("stopped, step 200 saved")
-    assert found["killed-task"].endswith("silent for 2 h 0 min, step 200 saved")
+    assert found["killed-task"].endswith("silent for 2.0 h, step 200 saved")
     *_, counts, left = printed.splitlines()
     summary = set(counts.partition(": ")[2].split(", "))
     assert summary >= {"1 done", "1 failed", "1 unreadable", "2 running", "1 stopped", "1 silent"}
@@ -105,7 +104,7 @@ def test_a_living_training_is_not_silent_where_the_file_server_has_another_time(
     write_json("results/smoke/models/running-task/checkpoint-aaaaaaaaaa/progress.json", said)
     here = time.time
     monkeypatch.setattr(time, "time", lambda: here() + ahead)
-    assert re.search(r" 1 h 0 min .* node2 +running$", rows(piti("status"))["running-task"])
+    assert re.search(r" 1\.0 h .* node2 +running$", rows(piti("status"))["running-task"])
 
 
 def test_status_of_nothing(piti):  # noqa: F811
@@ -124,10 +123,6 @@ def test_status_counts_shards_of_samples(piti):  # noqa: F811
     assert f"sample {drawn.name}: 1 of 1 shards" in piti("status")
     Path(drawn.path).touch()
     assert drawn.name + ":" not in piti("status")
-
-
-def test_durations():
-    assert [duration(s) for s in (0, 59, 3600, 90000, -5)] == ["0 min", "1 min", "1 h 0 min", "1 d 1 h", "0 min"]
 
 
 def test_times_have_the_unit_that_a_person_would_choose():
@@ -154,12 +149,20 @@ def test_plan_works_with_nothing_there(piti):  # noqa: F811
     assert not Path("results").exists()
 
 
+def test_plan_and_status_say_the_same_hours(piti):  # noqa: F811
+    Path("config/config.yaml").write_text("models: {scratch: {steps: 20_000_000}}")
+    *_, hours, unit = columns(piti("plan"), "shared, once")
+    assert unit == "h" and f"left: {hours} h of one device" in piti("status")
+
+
 def test_plan_of_one_table(piti):  # noqa: F811
     printed = piti("plan", "table3a", "--gpu", "2 CPU cores")
-    assert columns(printed, "make_table") == ["1", "1"]
+    jobs, _, times = printed.partition("\ntime ")
+    assert columns(jobs, "make_table") == columns(jobs, "table3a") == ["1", "1"]
+    assert columns(jobs, "copy")[:2] == ["1", "1"] and "such as results/smoke/table3a.csv\n" in jobs
     assert "make_figure" not in printed
     assert "table1" not in printed
-    assert columns(printed, "table3a") == columns(printed, "shared, once")
+    assert columns(times, "table3a") == columns(times, "shared, once")
     assert "of one device (2 CPU cores, assumed)" in printed
 
 

@@ -26,14 +26,14 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace, config: Config) -> None:
     plan, *_ = resolve(config)
-    for line in (*remarks(plan), *full(plan)):
+    for line in (*remarks(plan), *full(Costs(plan, DEFAULT))):
         print(line)
     refuse(list(unreadable(plan, arguments.read)), "data sets")
 
 
-def said_at_start(plan: Plan) -> None:
+def said_at_start(plan: Plan, costs: Costs) -> None:
     """Print remarks, what packing will refuse later, and which disk will be full."""
-    for line in (*remarks(plan), *unreadable(plan, read=False), *full(plan)):
+    for line in (*remarks(plan), *unreadable(plan, read=False), *full(costs)):
         print(f"note: {line}", file=sys.stderr)
 
 
@@ -54,10 +54,9 @@ def remarks(plan: Plan) -> Iterator[str]:
             yield f"{root} (test): found {count} photographs: every score will be refused below {least} (min_images)"
 
 
-def full(plan: Plan) -> Iterator[str]:
+def full(costs: Costs) -> Iterator[str]:
     """The file systems that have too little room for what is to be made yet."""
-    used = {path for artefact in plan.artefacts.values() for paths in artefact.inputs.values() for path in paths}
-    costs = Costs(plan, DEFAULT)
+    used = {path for artefact in costs.by_path.values() for paths in artefact.inputs.values() for path in paths}
     todo = costs.todo(path for path in costs.by_path if path not in used)
     for found in file_systems(costs, (), todo.values()):
         yield from filter(None, [found.short and f"the disk will be full: {found.short}"])

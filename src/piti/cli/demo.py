@@ -125,7 +125,7 @@ def scored(config: Config, method: str, task: str) -> str:
     except (Unavailable, InputError):
         return "Not scored yet"
     low, high = score["interval"]
-    return f"{head(plan, metric)} {score['value']:.1f} ({low:.1f} to {high:.1f}), n = {score['n']}"
+    return f"{head(plan, metric)} {score['value']:.1f} ({low:z.1f} to {high:z.1f}), n = {score['n']}"
 
 
 def palette(config: Config, task: str) -> dict[str, int]:

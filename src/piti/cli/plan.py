@@ -16,16 +16,16 @@ from pathlib import Path
 
 from piti.cards import Card, DownloadCard, TrainCard
 from piti.config import Config
-from piti.plan import Artefact, report, resolve
+from piti.plan import Artefact, resolve
+from piti.plan.copies import copies, same
 from piti.plan.cost import CPU, Costs, sized
 from piti.plan.disk import ENDLESS, expected, extracted, file_systems, folders, free
 from piti.plan.gpu import GPUS
 from piti.plan.host import need
-from piti.plan.jobs import asked
+from piti.plan.jobs import asked, gpus_of, row_of
 from piti.plan.memory import fits, peak, remedies
 from piti.plan.steps import STEPS
 from piti.registry import unknown_key
-from piti.run.launch import gpus_of
 from piti.store.files import InputError
 from piti.units import span
 
@@ -41,29 +41,33 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace, config: Config) -> None:
     plan, tables, figures = resolve(config)
-    page = report(plan, tables, figures)
-    targets = tables | figures
+    shown, targets = copies(plan, tables, figures), tables | figures
     if arguments.target is not None:
         if arguments.target not in targets:
             raise InputError(unknown_key(arguments.target, targets, "plan").replace("key", "name"))
         targets = {arguments.target: targets[arguments.target]}
         tables = {name: table for name, table in tables.items() if name in targets}
+        shown = {plain: path for plain, path in shown.items() if path == targets[arguments.target].path}
     costs = Costs(plan, arguments.gpu)
-    ends = [target.path for target in targets.values()] + ([] if arguments.target else [page.path])
+    ends = [path for path in shown.values() if path in costs.by_path]  # the study's page is beside what Table 2 counts
     wanted, todo = costs.chain(ends), costs.todo(ends)
     print(f"{config.preset} preset, {arguments.target or 'everything'}; results in {config.results}")
-    parts = [jobs(wanted, todo), hours(costs, targets, tables, ends), works(costs, wanted), hosts(costs, wanted)]
-    parts += [disk(costs, wanted), highest(costs, wanted, todo), missing(costs, tables, todo)]
-    for part in parts:
+    parts = [jobs(wanted, todo, shown, arguments.target or "all"), hours(costs, targets, tables, ends)]
+    parts += [works(costs, wanted), hosts(costs, wanted), disk(costs, wanted), highest(costs, wanted, todo)]
+    for part in (*parts, missing(costs, tables, todo)):
         print("", *part, sep="\n")
 
 
-def jobs(wanted: dict[str, Artefact], todo: dict[str, Artefact]) -> Iterator[str]:
-    """How many artefacts each rule makes."""
+def jobs(wanted: dict[str, Artefact], todo: dict[str, Artefact], shown: dict[str, str], target: str) -> Iterator[str]:
+    """Jobs of each rule, as Snakemake counts them: what is shown is copied, and the target itself is a job too."""
     every, left = (Counter(artefact.step for artefact in some.values()) for some in (wanted, todo))
+    old = sum(not same(path, plain) for plain, path in shown.items())
+    every |= {"copy": len(shown), target: 1}
+    left |= {"copy": old, target: min(old, 1)}
     yield f"{'rule':<18}{'jobs':>8}{'to do':>8}"
     for rule, number in every.items():
-        yield f"{rule:<18}{number:>8,}{left[rule]:>8,}"
+        more = f"  to a plain name, such as {min(shown)}" if rule == "copy" else ""
+        yield f"{rule:<18}{number:>8,}{left[rule]:>8,}{more}"
     yield f"{'sum':<18}{every.total():>8,}{left.total():>8,}"
 
 
@@ -87,9 +91,10 @@ def hours(costs: Costs, targets: dict[str, Artefact], tables: dict[str, Artefact
         yield f"without {names}: networks that nobody has counted (python -m piti.count)"
 
 
-def work(artefact: Artefact) -> str:
+def work(costs: Costs, artefact: Artefact) -> str:
     """The kind of work that it is: its step, of a training its row of models.yaml too."""
-    return f"{artefact.step} {artefact.name.split('-')[0]}" if isinstance(artefact.card, TrainCard) else artefact.step
+    row = row_of(costs.config.models, artefact.name) if isinstance(artefact.card, TrainCard) else None
+    return f"{artefact.step} {row}" if row else artefact.step
 
 
 def works(costs: Costs, wanted: dict[str, Artefact]) -> Iterator[str]:
@@ -97,7 +102,7 @@ def works(costs: Costs, wanted: dict[str, Artefact]) -> Iterator[str]:
     groups = defaultdict(list)
     for artefact in wanted.values():
         if sized(artefact.card):
-            groups[work(artefact)].append(artefact)
+            groups[work(costs, artefact)].append(artefact)
     room = costs.gpu.memory if costs.gpu else None
     of_gpu = f"  {'precision':<11}{'at once':>7}{'GiB':>7}  of {room} on {costs.device}" if room else ""
     yield f"{'work':<30}{'jobs':>6}{'time':>10}{of_gpu}"
@@ -113,7 +118,7 @@ def hosts(costs: Costs, wanted: dict[str, Artefact]) -> Iterator[str]:
     groups = defaultdict(list)
     for artefact in wanted.values():
         if not STEPS[artefact.step].local:
-            groups[work(artefact)].append(artefact)
+            groups[work(costs, artefact)].append(artefact)
     yield f"{'':<30}{'estimated, with one GPU':>30}  {'asked for (`jobs`)':>34}"
     taken, wants = f"{'CPUs':>6}{'memory':>12}{'/dev/shm':>12}", f"{'CPUs':>6}{'memory':>12}{'GPUs':>6}{'time':>10}"
     yield f"{'of a node, a job':<30}{taken}  {wants}"
@@ -122,7 +127,7 @@ def hosts(costs: Costs, wanted: dict[str, Artefact]) -> Iterator[str]:
         memory, shm, cpus = (max(getattr(one, part) for one in needs) for part in ("memory", "shm", "cpus"))
         asks = [asked(costs.config.jobs, artefact.step, artefact.name) for artefact in artefacts]
         most = {key: max(one.get(key, 0) for one in asks) for key in ("cpus_per_task", "mem_mb", "runtime")}
-        gpus = max(gpus_of(one["gres"]) if "gres" in one else one.get("gpu", 0) for one in asks)
+        gpus = max(gpus_of(one) or 0 for one in asks)
         line = f"{kind:<30}{cpus:>6}{memory / 1e9:>9,.1f} GB{shm / 1e9:>9,.1f} GB"
         line += (
             f"  {most['cpus_per_task']:>6}{most['mem_mb'] / 1000:>9,.1f} GB{gpus:>6}{span(most['runtime'] / 60):>10}"

@@ -18,11 +18,13 @@ from pathlib import Path
 
 from piti.config import Config
 from piti.plan import Artefact, resolve
+from piti.plan.copies import copies
 from piti.plan.cost import CPU, Costs
 from piti.plan.gpu import DEFAULT
 from piti.run.gpus import shared
 from piti.store.files import InputError, clock
 from piti.store.lease import lease
+from piti.units import span
 
 PATIENCE = 60  # seconds between two words on how long it takes
 STARTING = 2  # seconds that a job takes besides its operations, on two cores: Python, torch, its files
@@ -40,6 +42,7 @@ def run(arguments: argparse.Namespace, config: Config) -> None:
         shutil.rmtree(".snakemake/locks", ignore_errors=True)  # ours is held, so theirs is a dead run's
         began, started = time.monotonic(), clock(results)
         plan, tables, figures = resolve(config)
+        shown = copies(plan, tables, figures)
         file = ["--configfile", str(arguments.configfile)] if arguments.configfile else []
         command = [snakemake, "--quiet", "rules", "host", *file, "--config", *arguments.config, "--", "all"]
         for again in (True, False):
@@ -50,17 +53,11 @@ def run(arguments: argparse.Namespace, config: Config) -> None:
             if code:
                 sys.exit(code)
             # A job that was killed as it ended is done again, and of what waits for it Snakemake then plans nothing.
-            if not (missing := unpublished(results, tables, figures)):
+            if not (missing := [name for name in shown if not Path(name).exists()]):
                 break
             if not again:
-                raise InputError(f"{results}: found no {missing[0]} after all jobs, expected all tables and figures")
+                raise InputError(f"{missing[0]}: not there after all jobs")
     print_cost(results, began, started)
-
-
-def unpublished(results: Path, tables: Iterable[str], figures: Iterable[str]) -> list[str]:
-    """The tables and figures that are not there."""
-    names = [*(f"{table}.csv" for table in tables), *(f"{figure}.png" for figure in figures), "report.html"]
-    return [name for name in names if not (results / name).exists()]
 
 
 def watch(process: subprocess.Popen, costs: Costs, targets: Iterable[Artefact]) -> int:
@@ -92,4 +89,4 @@ def print_cost(results: Path, began: float, started: float) -> None:
     for rule, rows in sorted(jobs.items(), key=lambda item: -sum(row["s"] for row in item[1])):
         wall, cpu = (sum(float(row[key]) for row in rows if row[key] != "NA") for key in ("s", "cpu_time"))
         print(f"{rule:<18}{len(rows):>6}{wall:>10.1f}{cpu:>13.1f}")
-    print(f"{results}: everything is there; {time.monotonic() - began:.0f} s for {sum(map(len, jobs.values()))} jobs.")
+    print(f"{results}: everything is there, after {span((time.monotonic() - began) / 3600)}.")

@@ -105,10 +105,10 @@ def write_reference(config: Config, task: str, metric: str, file: Path) -> None:
 
 
 def spelt(metric: str, head: str, score: dict) -> str:
-    """A score as one line."""
+    """A score as one line. z: what rounds to zero has no sign."""
     low, high = score["interval"]
-    kid = f", KID {score['kid']:.4f}" if "kid" in score else ""
+    kid = f", KID {score['kid']:z.4f}" if "kid" in score else ""
     return (
-        f"{metric}: {head} {score['value']:.2f} (95 % interval {low:.2f} to {high:.2f}), n = {score['n']}{kid}; "
+        f"{metric}: {head} {score['value']:.2f} (95 % interval {low:z.2f} to {high:z.2f}), n = {score['n']}{kid}; "
         f"reference {score['reference']}, measured by {score['extractor']['name']} ({score['extractor']['layer']})"
     )

@@ -19,6 +19,7 @@ from piti.config import Config
 from piti.plan import Artefact, resolve
 from piti.plan.cost import Costs
 from piti.store.files import InputError, clock, failure, read_json
+from piti.units import span
 
 PATIENCE = 3  # lines of the curve that a living training may be late
 GRACE = 120  # seconds more: starting, saving, a slow file system
@@ -64,7 +65,7 @@ def run(arguments: Namespace, config: Config) -> None:
     states["waiting"] = len(trainings - {(row.training, row.identity) for row in rows})
     print(f"{config.preset} preset, trainings in {results}:", ", ".join(f"{n} {state}" for state, n in states.items()))
     hours = costs.left(costs.todo(target.path for target in (tables | figures).values()))
-    print(f"left: {duration(3600 * hours)} of one device ({costs.source})")
+    print(f"left: {span(hours)} of one device ({costs.source})")
 
 
 def read(file: Path, how) -> Row | None:
@@ -112,9 +113,11 @@ def under_way(file: Path, log_every: int, now: float) -> Row:
     if said["doing"] != "running":
         return row._replace(state=f"{said['doing']}, step {said['saved']:,} saved")
     if did and age > PATIENCE * log_every * piece["seconds"] / did + GRACE:
-        return row._replace(state=f"silent for {duration(age)}, step {said['saved']:,} saved")
-    left = duration((steps - piece["to"]) * piece["seconds"] / did - age) if did else ""
-    return row._replace(left=left)
+        return row._replace(state=f"silent for {span(age / 3600)}, step {said['saved']:,} saved")
+    if not did:
+        return row
+    left = (steps - piece["to"]) * piece["seconds"] / did - age
+    return row._replace(left=span(max(left, 0) / 3600))
 
 
 def drawing(costs: Costs, artefacts: list[Artefact]) -> Iterator[str]:
@@ -147,13 +150,6 @@ def where(piece: dict) -> str:
     """Host and job, and how many processes if several."""
     several = f" x{piece['processes']}" if piece["processes"] > 1 else ""
     return f"{piece['host']}{several}" + (f" job {piece['job']}" if piece["job"] else "")
-
-
-def duration(seconds: float) -> str:
-    """Days, hours, minutes: the largest two."""
-    minutes = max(0, round(seconds / 60))
-    days, hours = minutes // 1440, minutes // 60 % 24
-    return f"{days} d {hours} h" if days else f"{hours} h {minutes % 60} min" if hours else f"{minutes} min"
 
 
 def table(rows: list[tuple[str, ...]]) -> Iterator[str]:

@@ -260,7 +260,7 @@ class Claim(Entry):
 class Asked:
     """What a job asks for, by the names that Snakemake and its executors have for it. None: not said here."""
 
-    gpu: int | None = None  # GPUs, over all nodes
+    gpu: int | None = None  # GPUs of its one node; 0: it computes on CPUs
     gpu_model: str | None = None  # of this kind
     gres: str | None = None  # SLURM's other way to ask for GPUs, "gpu:a100:2", of each node
     nodes: int | None = None  # of a training

@@ -52,4 +52,4 @@ def _centred(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _assemble(shift: np.ndarray, trace1: float, trace2: float, root: float) -> float:
-    return float(shift @ shift + trace1 + trace2 - 2 * root)
+    return max(float(shift @ shift + trace1 + trace2 - 2 * root), 0.0)  # of like sets, rounding would make it negative

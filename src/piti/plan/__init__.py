@@ -7,6 +7,7 @@ plan what a path needs.
 from piti.config import Config
 from piti.plan.core import Artefact, Plan, Unavailable
 from piti.plan.figures import figure
+from piti.plan.jobs import refuse_impossible
 from piti.plan.report import report
 from piti.plan.study import tally
 from piti.plan.tables import metric_check, table
@@ -21,4 +22,5 @@ def resolve(config: Config) -> tuple[Plan, dict[str, Artefact], dict[str, Artefa
     tables |= {"table2": tally(plan)} if config.study else {}
     tables |= {"metric_check": metric_check(plan)} if config.metric_check else {}
     figures = {name: figure(plan, name) for name in config.figures}
+    refuse_impossible(config.jobs, plan.artefacts.values())
     return plan, dict(sorted(tables.items())), figures

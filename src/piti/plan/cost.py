@@ -9,7 +9,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -199,6 +199,7 @@ class Costs:
                 todo += [below for inputs in found[path].inputs.values() for below in inputs]
         return found
 
+    @cached_property
     def ahead(self) -> dict[str, float]:
         """By path, hours of the longest chain of work that begins with each artefact: the longest is to begin first."""
         found, after = {}, defaultdict(float)

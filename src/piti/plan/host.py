@@ -50,9 +50,7 @@ def need(costs: Costs, artefact: Artefact, processes: int = 1) -> Need:
         memory += (cpus - 1) * PICTURES + card.expected * (OF_RECORD + OF_THINGS * (card.kind == "instances"))
     if artefact.step == "extract":
         memory += extracted(costs, artefact).files * OF_RECORD
-    if isinstance(card, WeightsCard):
-        memory += 2 * (expected(costs, artefact) or 0)
-    if isinstance(card, FeaturesCard):
+    if isinstance(card, WeightsCard | FeaturesCard):
         memory += 2 * (expected(costs, artefact) or 0)
     if isinstance(card, ScoreCard):
         memory += scoring(costs, artefact)

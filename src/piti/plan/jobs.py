@@ -3,7 +3,11 @@
 The rules ask here, and so may whoever says it beforehand.
 """
 
+import re
+from collections.abc import Iterable, Mapping
+
 from piti.config import Jobs
+from piti.plan.core import Artefact
 from piti.plan.steps import STEPS
 from piti.store.files import InputError
 
@@ -17,14 +21,14 @@ def here(jobs: Jobs) -> set[str]:
 
 
 def asked(jobs: Jobs, step: str, name: str) -> dict[str, int | str]:
-    """By resource. name: the artefact's, whose first word is a training's row of models.yaml."""
+    """By resource. name: the artefact's."""
     layers = [jobs.default]
     if STEPS[step].computes:
         layers.append(jobs.computing)
     if step in jobs.steps:
         layers.append(jobs.steps[step])
-    if step == "train" and (rows := [row for row in jobs.models if f"{name}-".startswith(f"{row}-")]):
-        layers.append(jobs.models[max(rows, key=len)])
+    if step == "train" and (row := row_of(jobs.models, name)):
+        layers.append(jobs.models[row])
     found: dict[str, int | str] = {}
     for layer in layers:
         said = {key: value for key, value in vars(layer).items() if value is not None}
@@ -32,4 +36,31 @@ def asked(jobs: Jobs, step: str, name: str) -> dict[str, int | str]:
             found = {key: value for key, value in found.items() if key not in ("gpu", "gres")}
             said.pop("gpu" if layer.gres else "gres", None)
         found |= said
+    if not found.get("gpu"):  # by itself the model would ask for one
+        found.pop("gpu_model", None)
     return found
+
+
+def refuse_impossible(jobs: Jobs, artefacts: Iterable[Artefact]) -> None:
+    """Raise InputError for `gpu` on several nodes: it counts over all, so a job's first step, on one, cannot start."""
+    for artefact in artefacts:
+        said = asked(jobs, artefact.step, artefact.name)
+        gpus, nodes = said.get("gpu", 0), said.get("nodes", 1)
+        if gpus and nodes > 1:
+            found = f"gpu: {gpus} on nodes: {nodes} for {artefact.step} {artefact.name}"
+            raise InputError(f'jobs: found {found}, expected GPUs of each node, gres: "gpu:{max(gpus // nodes, 1)}"')
+
+
+def row_of(rows: Iterable[str], name: str) -> str | None:
+    """The row of models.yaml that a training of this name is of: the longest of these with which it begins."""
+    return max((row for row in rows if f"{name}-".startswith(f"{row}-")), key=len, default=None)
+
+
+def gpus_of(said: Mapping[str, int | str]) -> int | None:
+    """How many GPUs that means: by SLURM's `gres`, else `gpu`. None: it does not say.
+
+    "gpu", "gpu:4", "gpu:a100", "gpu:2g.20gb:1(S:0-1)": the count is last.
+    """
+    kinds = [re.sub(r"\(.*", "", each).split(":") for each in said.get("gres", "").split(",")]
+    by_gres = sum(int(last[-1]) if last and last[-1].isdigit() else 1 for kind, *last in kinds if kind == "gpu")
+    return by_gres or said.get("gpu")

@@ -149,8 +149,8 @@ def show_cell(row: dict[str, str]) -> dict:
     if not row["value"]:
         return {"value": "", "reason": row["reason"] or "-", "paper": paper}
     value = float(row["value"])
-    difference = f"{value - float(paper):+.1f}" if re.fullmatch(r"[\d.]+", paper) else ""
-    interval = f"{float(row['low']):.1f} to {float(row['high']):.1f}"
+    difference = f"{value - float(paper):+z.1f}" if re.fullmatch(r"[\d.]+", paper) else ""
+    interval = f"{float(row['low']):z.1f} to {float(row['high']):z.1f}"
     kid = f"{float(row['kid']):.3f}" if row["kid"] else ""  # a measure of alignment has none
     shown = f"{value:.1f}{DAGGER if row['converged'] else ''}"
     return {"value": shown, "paper": paper, "difference": difference, "interval": interval, "kid": kid}

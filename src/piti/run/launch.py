@@ -14,7 +14,6 @@ Other steps leave with 75 too where somebody else is making the same, and come b
 
 import argparse
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -72,12 +71,6 @@ def sharing(batch: int, nodes: int, gpus: int) -> tuple[int, int]:
             f"gpus: found {nodes * asked}, expected a divisor of the batch, {batch}: {n * g} are used", file=sys.stderr
         )
     return n, min(g, gpus)
-
-
-def gpus_of(gres: str) -> int:
-    """How many GPUs SLURM's `gres` asks for: "gpu", "gpu:4", "gpu:a100", "gpu:2g.20gb:1(S:0-1)"; the count is last."""
-    asked = [re.sub(r"\(.*", "", each).split(":") for each in gres.split(",")]
-    return sum(int(last[-1]) if last and last[-1].isdigit() else 1 for name, *last in asked if name == "gpu")
 
 
 def processes_of(environment: Mapping[str, str]) -> tuple[int, int]:

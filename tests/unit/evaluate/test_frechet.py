@@ -49,6 +49,12 @@ def test_identities(n):
     assert frechet.distance(x @ rotation - 1, y @ rotation - 1) == pytest.approx(d)
 
 
+def test_a_distance_is_never_below_zero():
+    """By rounding it was -7e-14 for a set and itself, and printed as -0.00."""
+    same = [sets(n, n, 40, seed)[1] for n in (20, 80) for seed in range(10)]
+    assert all(0 <= frechet.distance(x, x) < 1e-9 for x in same)
+
+
 def test_moments_are_unbiased_and_float64():
     x = (np.random.default_rng(3).standard_normal((50, 4)) + 1e4).astype(np.float32)
     mean, covariance = frechet.moments(x)
