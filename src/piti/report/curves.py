@@ -15,6 +15,7 @@ matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from piti.cards.train import VALIDATION
 from piti.store.chain import Link
@@ -64,6 +65,10 @@ def convergence(trainings: Sequence[Link], links: Mapping[str, Link]) -> bytes |
             axis.plot(*line.T, marker=".", markersize=3, linewidth=0.8, color=f"C{rows.index(row)}")
         axis.set_title(f"{task}, {measure}".replace("_", " "), fontsize=7)
         axis.set(xscale="log", yscale="log" if measure == "distance" else "linear")
+        for scale in (axis.xaxis, axis.yaxis) if measure == "distance" else (axis.xaxis,):
+            scale.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            scale.set_major_formatter("{x:g}")
+            scale.set_minor_formatter(NullFormatter())
         axis.tick_params(labelsize=6)
         axis.set_xlabel("minutes of training", fontsize=6)
     return png(figure, [Line2D([], [], color=f"C{number}") for number in range(len(rows))], rows)
