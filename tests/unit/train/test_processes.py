@@ -221,6 +221,7 @@ def test_micro_batches_are_the_whole_batch(kind, micro_batch, shards, tmp_path):
     assert_same(tmp_path / "whole", tmp_path / "parts")
 
 
+@pytest.mark.slow  # the compiler's own time
 @tiny.needs_compiler
 def test_a_compiled_step_of_spade_is_the_uncompiled_one(shards, tmp_path):
     card = CARDS["spade"]
