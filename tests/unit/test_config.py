@@ -315,7 +315,7 @@ def test_a_method_has_the_sampling_of_all_but_for_its_own_keys():
     user = {"sampling": {"eta": 0.5}, "methods": {"scratch": {"sampling": {"guidance": 4}}}}
     config = load(user | {"preset": "smoke"}, SHIPPED)
     assert config.methods["scratch"].sampling == replace(config.sampling, guidance=4.0)
-    assert (config.sampling.eta, config.sampling.guidance, config.sampling.base_respacing) == (0.5, 2.0, "25")
+    assert (config.sampling.eta, config.sampling.guidance, config.sampling.base_respacing) == (0.5, 2.0, "20")
     assert config.methods["ours"].sampling == config.sampling
 
 
