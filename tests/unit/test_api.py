@@ -67,7 +67,7 @@ def test_the_documented_lines_run(here, capsys):
     (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/python.md").read_text(), re.S)
     found = {}
     exec(code, found)
-    assert len(found["pictures"]) == 16 and found["pictures"]["0"].shape == (64, 64, 3)
+    assert len(found["pictures"]) == 16 and found["pictures"]["0"].shape == (32, 32, 3)
     low, high = found["score"]["interval"]
     assert low < found["score"]["value"] < high and found["score"]["n"] == 16
     assert found["table"].loc[0, ["value", "low", "high"]].tolist() == [1.5, 1, 2]
@@ -101,7 +101,7 @@ def test_what_cannot_be_done_is_refused_in_one_line(here):
     with pytest.raises(InputError, match="expected either --method and --task, or --model"):
         api.translator(preset="smoke")
     model = api.translator(method="ours", task=TASK, preset="smoke", **FEW)
-    with pytest.raises(InputError, match=r"a: found float64 of shape \(64, 64\), expected uint8 of shape \(64, 64\)"):
+    with pytest.raises(InputError, match=r"a: found float64 of shape \(64, 64\), expected uint8 of shape \(32, 32\)"):
         api.draw(model, {"a": np.zeros((64, 64))})
     with pytest.raises(InputError, match="metric: found 'fid', expected fid_c, fid_i"):
         api.score({}, {}, "fid", preset="smoke")

@@ -48,7 +48,7 @@ def test_it_is_configured_and_planned_as_the_others():
     assert [cell.reason for cell in cells.values()] == ["", "", "", "", "", "-"]  # the last is DIODE's geometry
     cards = {a.name: a.card for a in plan.artefacts.values() if a.step in ("train", "generate") and "toy" in a.name}
     assert cards["toy-coco_mask"].baseline == replace(
-        ToyConfig(condition_channels=19, resolution=64, width=5), classes=cards["toy-coco_mask"].baseline.classes
+        ToyConfig(condition_channels=19, resolution=32, width=5), classes=cards["toy-coco_mask"].baseline.classes
     )
     for card in cards.values():
         again = from_dict(type(card), json.loads(dumps(card)))
