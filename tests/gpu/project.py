@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import open_clip
+import timm
 import torch
 import torchvision
 from matplotlib import colormaps
@@ -48,6 +49,11 @@ class Task:
     inputs: dict[str, str]  # name -> path, as the plan has it
     output: str  # the name of its main file
     preset: str
+
+    def without_looks(self) -> "Task":
+        """A training that ends after its steps, not when it has converged."""
+        inputs = {name: path for name, path in self.inputs.items() if not name.startswith("validation")}
+        return replace(self, card=replace(self.card, validation=None), inputs=inputs)
 
     def run(self, folder: Path, card: Card | None = None, **options: int) -> Path:
         """Do the step, with stand-ins for its inputs; into a folder below `folder`, which is returned."""
@@ -184,6 +190,7 @@ def _clip(_: Card) -> dict[str, torch.Tensor]:
 PUBLISHED = {  # format -> the tensors that `convert_weights` makes, for the card that reads them
     "vgg19_torchvision": _vgg19,
     "openai_clip": _clip,
+    "efficientnet_lite0": lambda _: timm.create_model("tf_efficientnet_lite0").state_dict(),
     "hed_keras_h5": lambda _: HED().state_dict(),
     "glide": lambda card: PITI(card.unet, card.encoder).decoder.state_dict(),
     "resnet50_torchvision": lambda card: build_estimator(card.estimator).trunk.state_dict(),
