@@ -365,7 +365,7 @@ def test_no_work_begins_on_photographs_that_have_changed(tmp_path):
     packs = [a for a in plan.artefacts.values() if a.given and a.name.startswith("flickr-test-images")]
     for artefact in packs:
         pack(artefact.card, artefact.given["root"], Path(artefact.path))
-    target = next(a.path for a in plan.artefacts.values() if a.name == "flickr-test-mask64")
+    target = next(a.path for a in plan.artefacts.values() if a.name == "flickr-test-mask32")
     settings = [f"{key}={json.dumps(value)}" for key, value in user.items()]
     settings += [f"results={tmp_path}/results", f"downloads={tmp_path}/downloads"]
 

@@ -188,7 +188,7 @@ def test_translate_takes_the_authors_weights_by_their_path(piti, capsys, tmp_pat
     own = ("--condition", mask, "--out", tmp_path / "out", "--configfile", tmp_path / "mine.yaml")
     few = ("--respacing", "2", "--upsampler-respacing", "2")
     piti("translate", "--method", "released", "--task", "coco_mask", *own, *few)
-    assert Image.open(tmp_path / "out/mask.png").size == (64, 64)
+    assert Image.open(tmp_path / "out/mask.png").size == (32, 32)
     (weights,) = tmp_path.glob("results/smoke/weights/released_coco_mask_base/*/weights.safetensors")
     assert weights.with_name("card.json").exists()
     assert "use --method released" in refused(capsys, piti, "translate", "--model", weights, *own)
