@@ -24,6 +24,8 @@ import warnings
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+
 from piti.cards import TrainCard
 from piti.cards.base import digest
 from piti.plan import cost
@@ -77,6 +79,7 @@ def line(task: Task, precision: str) -> dict[str, int]:
 def peak(task: Task, precision: str, images: int) -> int:
     """Bytes, with so many images at once."""
     gc.collect()  # what the work before has left in circles is not this one's
+    torch._C._cuda_clearCublasWorkspaces()  # nor what its products have worked in
     with tempfile.TemporaryDirectory() as folder:
         if not isinstance(task.card, TrainCard):
             record, guided = Record(), {"guidance": 1.0} if hasattr(task.card, "sampling") else {}
