@@ -257,6 +257,16 @@ def test_seeds_stand_in_paths_and_share_the_data(paper):
     assert len(set(cell.scores)) == 2
 
 
+def test_ones_own_photographs_may_show_any_class():
+    """Also in a preset that would draw scenes, of which only some labels have a channel."""
+    drawn, own = (
+        {a.name: a.card for a in plan(preset="smoke", datasets=data).artefacts.values() if a.step == "train"}
+        for data in ({}, {"ade20k": {"path": "/data/ade20k"}})
+    )
+    assert len(drawn["spade-ade20k_mask"].baseline.classes) == 17 and not own["spade-ade20k_mask"].baseline.classes
+    assert own["spade-ade20k_mask"].baseline.condition_channels == 151
+
+
 def test_a_table_and_a_claim_may_have_more_trainings_than_the_others():
     """Two cells of the same method are then of different trainings; a claim compares all of its own in pairs."""
     more = {"seeds": [0, 1, 2]}

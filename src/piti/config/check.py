@@ -35,6 +35,12 @@ def check_names(config: Config) -> None:
             raise InputError(
                 f"datasets.{name}.scenes: found layout {dataset.layout}, expected one that scenes are written in"
             )
+        other = config.datasets.get(dataset.validation)
+        if other and other.path == dataset.path and (dataset.path or other.scenes == dataset.scenes):
+            raise InputError(
+                f"datasets.{name}.validation: found {dataset.validation}, the same test pictures, "
+                "expected others, or none"
+            )
     if "default" in config.datasets:
         raise InputError("datasets.default: found a data set of this name, expected another: it stands for all of them")
     for metric, extractor in config.extractors.items():

@@ -108,7 +108,7 @@ def baseline(plan: Plan, model: Model, dataset: str, condition: str) -> tuple[Ba
     networks, entry = plan.config.networks, plan.config.datasets[dataset]
     seen = CONDITIONS[condition]
     labels = entry.num_classes if seen.labels else 0
-    classes = drawn_classes(entry) if seen.labels and entry.scenes else ()
+    classes = drawn_classes(entry) if seen.labels and entry.scenes and not entry.path else ()
     instances = dataset in model.instances and seen.labels
     sized = replace(
         networks.baselines[model.kind],
