@@ -21,14 +21,13 @@ from piti.baselines import build
 from piti.cards import Card, TrainCard
 from piti.cards.base import digest
 from piti.conditions import CONDITIONS
-from piti.config import load
 from piti.count import __main__ as count
 from piti.data import shards
 from piti.evaluate.feature_networks import CLIP_MODEL
 from piti.networks.estimator import build as build_estimator
 from piti.networks.hed import HED
 from piti.networks.piti import PITI
-from piti.plan import Artefact, Plan, resolve
+from piti.plan import Artefact, Plan
 from piti.plan.cost import sized
 from piti.plan.steps import STEPS
 from piti.run import launch
@@ -69,8 +68,7 @@ class Task:
 
 @cache
 def plan(preset: str = "paper") -> Plan:
-    """A data set without a source hides its column; any path shows it."""
-    return resolve(load({"preset": preset, "datasets": {"flickr": {"path": "/data/flickr"}}}, count.CONFIG))[0]
+    return count.planned(preset)
 
 
 @cache

@@ -30,7 +30,7 @@ from piti.networks.glide import GLIDE
 from piti.networks.hed import HED
 from piti.networks.perceptual import VGGFeatures
 from piti.networks.piti import PITI
-from piti.plan import resolve
+from piti.plan import Plan, resolve
 from piti.plan.cost import release_card, sized
 from piti.plan.models import trained
 from piti.progress import progress
@@ -59,8 +59,7 @@ def main() -> None:
 
 def cards(preset: str) -> dict[str, tuple[str, Card]]:
     """What a preset's plan needs counted: digest -> what a person calls it, and the card."""
-    # a data set without a source hides its column; any path shows it
-    plan, _, _ = resolve(load({"preset": preset, "datasets": {"flickr": {"path": "/data/flickr"}}}, CONFIG))
+    plan = planned(preset)
     for row in ("prior_base", "prior_upsampler"):  # the target `prior`
         trained(plan, row, "", 1.0, 0)
     found = {}
@@ -69,6 +68,13 @@ def cards(preset: str) -> dict[str, tuple[str, Card]]:
             if (size := sized(card)) is not None:
                 found.setdefault(digest(size), (f"{preset}: {artefact.step} {artefact.name}", card))
     return found
+
+
+def planned(preset: str) -> Plan:
+    """All of it: a data set without a source would hide its column, and any path shows it."""
+    data = load({"preset": preset}, CONFIG).datasets
+    paths = {name: {"path": f"/data/{name}"} for name, each in data.items() if not (each.scenes or each.archives)}
+    return resolve(load({"preset": preset, "datasets": paths}, CONFIG))[0]
 
 
 def count(card: Card) -> dict:
