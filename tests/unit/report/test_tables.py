@@ -28,14 +28,9 @@ def cell(row, *digests, column="ADE20K", **more):
     return Cell(row=row, column=column, scores=digests, seeds=tuple(range(len(digests))), run=f"{row}/x", **more)
 
 
-def made(tmp_path, cells, scores, comparable=True):
-    """The table of `cells`; `scores` are dictionaries or reasons of failure, cell by cell."""
-    files = []
-    for number, found in enumerate(scores):
-        files.append(tmp_path / f"{number}.json")
-        write_failure(files[-1:], found) if isinstance(found, str) else write_json(files[-1], found)
+def table(cells, comparable=True):
     rows, columns = (tuple(dict.fromkeys(getattr(c, key) for c in cells)) for key in ("row", "column"))
-    card = TableCard(
+    return TableCard(
         name="table1",
         title="T",
         preset="paper",
@@ -45,7 +40,15 @@ def made(tmp_path, cells, scores, comparable=True):
         columns=columns,
         cells=tuple(cells),
     )
-    make_table(card, tmp_path / "table.csv", files)
+
+
+def made(tmp_path, cells, scores, comparable=True):
+    """The table of `cells`; `scores` are dictionaries or reasons of failure, cell by cell."""
+    files = []
+    for number, found in enumerate(scores):
+        files.append(tmp_path / f"{number}.json")
+        write_failure(files[-1:], found) if isinstance(found, str) else write_json(files[-1], found)
+    make_table(table(cells, comparable), tmp_path / "table.csv", files)
     long = pd.read_csv(tmp_path / "long.csv", keep_default_na=False)
     wide = pd.read_csv(tmp_path / "table.csv", index_col=0, keep_default_na=False)
     assert (wide["preset"] == "paper").all() and (wide["note"] == "").all()
@@ -107,17 +110,7 @@ def test_a_training_that_did_not_converge_marks_its_cells(tmp_path):
         scores.append(trace(tmp_path / f"scores/{name}/bbbbbbbbbb/score.json", "score", {}, {"fake": [model]}))
         write_json(scores[-1], score(10))
     cells = [cell(row, row) for row in ("SPADE", "Ours", "Scratch")]
-    card = TableCard(
-        name="t",
-        title="T",
-        preset="p",
-        comparable=False,
-        note="",
-        rows=("SPADE", "Ours", "Scratch"),
-        columns=("ADE20K",),
-        cells=tuple(cells),
-    )
-    make_table(card, tmp_path / "table.csv", scores)
+    make_table(table(cells), tmp_path / "table.csv", scores)
     wide, long = pd.read_csv(tmp_path / "table.csv", keep_default_na=False), pd.read_csv(tmp_path / "long.csv")
     assert wide["ADE20K"].tolist() == ["10.0", "10.0†", "10.0"] and wide["note"].str.contains("not converged").all()
     assert long["converged"].fillna("").tolist() == ["", "no", ""]
