@@ -33,7 +33,7 @@ from piti.plan import Plan
 from piti.plan.data import packed
 from piti.plan.samples import samples_of
 
-LABELS = np.random.default_rng(0).integers(0, 151, (8, 8), np.uint8).repeat(8, 0).repeat(8, 1)  # of a test condition
+LABELS = np.random.default_rng(0).integers(0, 151, (8, 8), np.uint8).repeat(8, 0).repeat(8, 1)  # 64 x 64, a test condition
 OURS = os.environ | {"PYTHONPATH": str(ROOT / "src")}
 
 pytestmark = [
@@ -186,4 +186,5 @@ def test_what_is_painted_becomes_the_picture_that_translate_draws(studio, addres
     window.click("[role=option][aria-label=OASIS]")
     window.wait("![...document.querySelectorAll('label')].some(l => l.innerText.trim() == 'Steps of the base model')")
     assert "--guidance" not in draw(window)  # a baseline knows nothing of it
-    assert np.array_equal(shown(window, "seen"), colour_map(256)[LABELS])
+    seen = shown(window, "seen")  # at the model's resolution
+    assert np.array_equal(seen, colour_map(256)[LABELS[:: 64 // len(seen), :: 64 // len(seen)]])
