@@ -33,7 +33,7 @@ from piti.plan import Plan
 from piti.plan.data import packed
 from piti.plan.samples import samples_of
 
-LABELS = np.random.default_rng(0).integers(0, 151, (8, 8), np.uint8).repeat(8, 0).repeat(8, 1)  # 64 x 64, a test condition
+LABELS = np.random.default_rng(0).integers(0, 151, (8, 8), np.uint8).repeat(8, 0).repeat(8, 1)  # 64 px
 OURS = os.environ | {"PYTHONPATH": str(ROOT / "src")}
 
 pytestmark = [

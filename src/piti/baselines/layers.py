@@ -24,13 +24,14 @@ class SpectralConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):
-            matrix = self.weight_orig.flatten(1)
+            matrix, u, v = self.weight_orig.flatten(1), self.weight_u, self.weight_v
             if self.training:
                 with torch.no_grad():
-                    self.weight_v.copy_(F.normalize(matrix.T @ self.weight_u, dim=0, eps=1e-12))
-                    self.weight_u.copy_(F.normalize(matrix @ self.weight_v, dim=0, eps=1e-12))
-            # clones: the next forward overwrites the buffers before this one's backward may have run
-            sigma = self.weight_u.clone() @ (matrix @ self.weight_v.clone())
+                    v = F.normalize(matrix.T @ u, dim=0, eps=1e-12)
+                    u = F.normalize(matrix @ v, dim=0, eps=1e-12)
+                # new tensors: written in place, the next forward would overwrite what this one's backward needs
+                self.weight_u, self.weight_v = u, v
+            sigma = u @ (matrix @ v)
             weight = self.weight_orig / sigma
         return self._conv_forward(x, weight, self.bias)
 

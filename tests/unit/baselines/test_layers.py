@@ -2,9 +2,11 @@
 
 import pytest
 import torch
+from tests.unit.train import tiny
 from torch import nn
 
 from piti.baselines.layers import SpectralConv2d, init_convolutions, shrink, xavier
+from piti.devices import compiled
 
 
 def twins():
@@ -16,16 +18,21 @@ def twins():
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_agrees_with_torch_in_values_gradients_and_buffers():
+@pytest.mark.parametrize("how", ["eager", pytest.param("compiled", marks=[pytest.mark.slow, tiny.needs_compiler])])
+def test_agrees_with_torch_in_values_gradients_and_buffers(how):
     ours, theirs = twins()
+    if how == "compiled":
+        compiled(ours)
     x = torch.randn(2, 5, 8, 8, generator=torch.Generator().manual_seed(1))
-    for _ in range(2):  # both forwards before the backward: the buffers must not be overwritten under autograd
-        ours_out, theirs_out = ours(x), theirs(x)
-        torch.testing.assert_close(ours_out, theirs_out)
-    for layer, out in ((ours, ours_out), (theirs, theirs_out)):
-        (out**2).sum().backward()
+    sums = [0, 0]
+    for _ in range(2):  # both forwards before the backward: what it needs must not be overwritten
+        outs = ours(x), theirs(x)
+        torch.testing.assert_close(*outs)
+        sums = [total + (out**2).sum() for total, out in zip(sums, outs, strict=True)]
+    for layer, total in zip((ours, theirs), sums, strict=True):
+        total.backward()
         layer.eval()
-    torch.testing.assert_close(ours.weight_orig.grad, theirs.weight_orig.grad)
+    torch.testing.assert_close(ours.weight_orig.grad, theirs.weight_orig.grad, rtol=1e-4, atol=1e-3)
     torch.testing.assert_close(ours(x), theirs(x))
     for name, value in theirs.state_dict().items():
         torch.testing.assert_close(ours.state_dict()[name], value)
