@@ -209,6 +209,36 @@ def test_one_prior_serves_all_tasks_and_shares():
 # -- measures ----------------------------------------------------------------------------------------------------------
 
 
+def test_a_cell_may_be_measured_on_smaller_pictures():
+    of, tables, _ = resolve(load({"preset": "claims"}, SHIPPED))
+    scores = {cell.column: cell.scores for cell in tables["resolutions"].card.cells if cell.row == "SPADE"}
+    assert [column.partition(",")[0] for column in scores] == [
+        "FD EfficientNet-Lite0 ↓",
+        "FD VGG16 ↓",
+        "made small",
+        "made small",
+    ]
+    seen = [of.artefacts["score", digests[0]].inputs for digests in scores.values()]
+    for found, side in zip(seen, (0, 0, 16, 16), strict=True):
+        made = [a for a in of.artefacts.values() if a.path in found["real"] + found["fake"]]
+        assert len(made) == 2 and all(a.card.resolution == side for a in made)
+    small = {"tables": {"table3a": {"columns": {"mean_iou": {"resolution": "base"}}}}}
+    (cell, *_) = [c for c in resolve(load(small, SHIPPED))[1]["table3a"].card.cells if c.column.startswith("mIoU")]
+    assert cell.reason == "not measured on smaller pictures"
+
+
+def test_photographs_may_go_through_an_upsampler_once_for_every_training():
+    of, tables, _ = resolve(load({"preset": "claims"}, SHIPPED))
+    (cell, *_) = [c for c in tables["resolutions"].card.cells if c.row == "Real images, upsampled"]
+    assert cell.ceiling and len(cell.scores) == len(cell.seeds) == 3
+    drawn = [
+        a for a in of.artefacts.values() if a.step == "upsample" and "ade20k-test-images16" in a.inputs["low_res"][0]
+    ]
+    assert len(drawn) == 3 and all(a.card.sampling == of.config.sampling for a in drawn)
+    with pytest.raises(InputError, match=r"methods\.ours: found real and base, expected one of them"):
+        load({"methods": {"ours": {"real": True}}}, SHIPPED)
+
+
 def test_columns_say_what_they_measure():
     """Nothing but its name where all of a table is the paper's FID; else measure, unit and direction."""
     paper, smoke = (resolve(load({"preset": preset}, SHIPPED))[1] for preset in ("paper", "smoke"))

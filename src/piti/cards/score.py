@@ -13,6 +13,7 @@ class FeaturesCard(Card):
     images: str
     extractor: str
     weights: str
+    resolution: int = 0  # px, to which they are made small before; 0: as they are
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -96,8 +96,11 @@ def check_methods(config: Config) -> None:
     """A method makes its pictures in one way, in steps that its models have."""
     for name, method in config.methods.items():
         check_steps(config, method, f"methods.{name}.")
-        if method.pictures and (made := [key for key in ("base", "upsampler", "generator") if getattr(method, key)]):
-            raise InputError(f"methods.{name}: found pictures and {made[0]}, expected one of them")
+        models = [key for key in ("generator", "base", "upsampler") if getattr(method, key)]
+        if method.pictures and models:
+            raise InputError(f"methods.{name}: found pictures and {models[0]}, expected one of them")
+        if method.real and models not in ([], ["upsampler"]):
+            raise InputError(f"methods.{name}: found real and {models[0]}, expected one of them")
         kind = config.models[method.generator].kind if method.generator else ""
         taken = BASELINES[kind].conditions if kind in BASELINES else ()
         if taken and (others := [condition for condition in method.conditions if condition not in taken]):

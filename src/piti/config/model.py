@@ -173,7 +173,9 @@ class Method(Entry):
     generator: Row = ""  # a baseline, in place of base and upsampler
     sampling: SamplingConfig = SamplingConfig()  # where it differs from `sampling`
     pictures: dict[TaskName, str] = field(default_factory=dict)  # task -> folder of pictures made elsewhere
-    real: bool = False  # the real test images themselves: the best that a measure can say
+    real: bool = (
+        False  # the real test images: the best that a measure can say; made small for `upsampler`, if it has one
+    )
     best_of: tuple[MethodName, ...] = ()  # of these each cell takes the best score: selection on the test set
     conditions: tuple[ConditionName, ...] = ()  # that it takes, others read "-"; empty: all, or its baseline's
 
@@ -188,6 +190,7 @@ class Run:
     metric: Metric = ""
     label: str = ""
     seeds: tuple[int, ...] = ()  # of its trainings, where these are others than the configuration's
+    resolution: Literal["", "base"] = ""  # base: all pictures are made as small as the base model's before
 
     def __post_init__(self):
         check_range(self, fraction=(0.001, 1))

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
+from piti.data.resize import shrink
 from piti.evaluate.extractors import EXTRACTORS
 from piti.evaluate.feature_networks import Network
 from piti.evaluate.features import Spec
@@ -51,14 +52,16 @@ def load(name: str, weights: str | Path, device: str | torch.device = "cpu") -> 
     return Loaded(spec, network, RESIZES[said.resize], said.resolution, device)
 
 
-def extract(extractor: Loaded, images: Sequence, batch_size: int = 32) -> np.ndarray:
+def extract(extractor: Loaded, images: Sequence, batch_size: int = 32, resolution: int = 0) -> np.ndarray:
     """Features of all images, N×width float32, with a progress bar.
 
     images: N×S×S×3 uint8, an array or anything that gives a batch for a list of rows (`piti.data.shards.Shards`).
+    resolution: px, to which they are made small before, as a base model's targets are; 0: as they are.
     """
     rows = list(range(len(images)))
     starts = progress(range(0, len(rows), batch_size), desc=extractor.spec.name, unit="batch")
-    return np.concatenate([extractor(images[rows[i : i + batch_size]]) for i in starts])
+    batches = (images[rows[i : i + batch_size]] for i in starts)
+    return np.concatenate([extractor(shrink(batch, resolution) if resolution else batch) for batch in batches])
 
 
 def bicubic_float(images: torch.Tensor, resolution: int) -> torch.Tensor:

@@ -22,12 +22,15 @@ def samples_of(plan: Plan, method: str, task: str, fraction: float, seed: int) -
     if entry.pictures:
         return _gathered(plan, method, task)
     plan.refuse_left_out(task, method)
-    if entry.real:
+    if entry.real and not entry.upsampler:
         return packed(plan, dataset, "test", "images")
     conditions = packed(plan, dataset, "test", condition)
     if entry.generator:
         return _generated(plan, entry.generator, task, fraction, seed, conditions)
-    low_res = base_samples(plan, method, task, fraction, seed)
+    if entry.real:
+        low_res = packed(plan, dataset, "test", "images", shrunk=True)
+    else:
+        low_res = base_samples(plan, method, task, fraction, seed)
     card, inputs = sampling(plan, method, task, fraction, seed, low_res.digest)
     inputs["low_res"] = [low_res]
     return plan.add("upsample", inputs["model"][0].name, card, inputs)

@@ -11,25 +11,22 @@ from piti.plan.models import estimator, trained
 from piti.plan.samples import samples_of
 
 
-def features_of(plan: Plan, images: Artefact, extractor: str) -> Artefact:
-    """Features of packed pictures, real and generated alike."""
+def features_of(plan: Plan, images: Artefact, extractor: str, resolution: int = 0) -> Artefact:
+    """Features of packed pictures, real and generated alike; made small before, if a resolution is given."""
     weights = weights_of(plan, extractor)
-    card = FeaturesCard(images=images.digest, extractor=extractor, weights=weights.digest)
-    return plan.add(
-        "extract_features",
-        f"{images.name}-{extractor}",
-        card,
-        {"images": [images], "weights": [weights]},
-    )
+    card = FeaturesCard(images=images.digest, extractor=extractor, weights=weights.digest, resolution=resolution)
+    name = "-".join([images.name, extractor, *([f"{resolution}px"] if resolution else [])])
+    return plan.add("extract_features", name, card, {"images": [images], "weights": [weights]})
 
 
 def score_of(plan: Plan, run: Run, seed: int) -> Artefact:
     """How well a run's samples follow their conditions, or their distance from the task's real test images."""
     if run.metric in MEASURES:
         return _alignment(plan, run, seed)
-    task, extractor = plan.config.tasks[run.task], plan.config.extractors[run.metric]
-    fake = features_of(plan, samples_of(plan, run.method, run.task, run.fraction or 1.0, seed), extractor)
-    real = features_of(plan, packed(plan, task.dataset, "test", "images"), extractor)
+    task, small = plan.config.tasks[run.task], plan.config.networks.base_resolution if run.resolution else 0
+    seen = (plan.config.extractors[run.metric], small)
+    fake = features_of(plan, samples_of(plan, run.method, run.task, run.fraction or 1.0, seed), *seen)
+    real = features_of(plan, packed(plan, task.dataset, "test", "images"), *seen)
     card = ScoreCard(real=real.digest, fake=fake.digest, min_images=plan.config.min_images)
     return plan.add("score", fake.name, card, {"real": [real], "fake": [fake]})
 
@@ -39,6 +36,8 @@ def _alignment(plan: Plan, run: Run, seed: int) -> Artefact:
     task, measure, networks = plan.config.tasks[run.task], MEASURES[run.metric], plan.config.networks
     if task.condition != measure.condition:
         raise Unavailable("-")
+    if run.resolution:
+        raise Unavailable("not measured on smaller pictures")
     images = samples_of(plan, run.method, run.task, run.fraction or 1.0, seed)
     conditions = packed(plan, task.dataset, "test", task.condition)
     card = AlignmentCard(

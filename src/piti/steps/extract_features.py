@@ -10,6 +10,8 @@ from piti.run.command import step
 def run(
     card: FeaturesCard, output: Path, images: Path, weights: Path, gpus: int | None = None, sample_batch: int = 16
 ) -> None:
+    from dataclasses import replace
+
     from piti.data.shards import Shards
     from piti.devices import device
     from piti.evaluate.extract import extract, load
@@ -17,5 +19,7 @@ def run(
 
     pictures = Shards(images, "images")
     extractor = load(card.extractor, weights, device(gpus))
-    values = extract(extractor, pictures, sample_batch)
-    write_features(output, Features(values, tuple(pictures.ids), extractor.spec))
+    values, spec = extract(extractor, pictures, sample_batch, card.resolution), extractor.spec
+    if card.resolution:
+        spec = replace(spec, resize=f"shrunk to {card.resolution}, {spec.resize}")
+    write_features(output, Features(values, tuple(pictures.ids), spec))

@@ -1,6 +1,7 @@
 """Extractors with small or randomly filled weights: sizes, preprocessing, strictness; nothing is ever fetched."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,12 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
 
+from piti.cards import FeaturesCard
+from piti.data import shards
+from piti.data.resize import shrink
 from piti.evaluate import extract, feature_networks
+from piti.evaluate.features import read_features
+from piti.steps import extract_features
 from piti.store.files import InputError
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 40, 40, 3), np.uint8)
@@ -66,6 +72,21 @@ def test_features_have_the_stated_width_and_do_not_depend_on_the_batch(weights, 
     assert whole.shape == (3, extractor.spec.width) and whole.dtype == np.float32
     assert np.isfinite(whole).all() and np.ptp(whole, axis=0).any()
     np.testing.assert_allclose(extract.extract(extractor, IMAGES, batch_size=2), whole, rtol=1e-4, atol=1e-5)
+
+
+def test_pictures_are_made_small_as_a_base_models_targets_are_and_their_features_say_so(weights, tmp_path):
+    shards.write(tmp_path / "images", "images", ["a", "b", "c"], lambda ids: IMAGES, 3, 40)
+    extractor, card = extract.load("vgg16", weights / "vgg16"), FeaturesCard(images="", extractor="vgg16", weights="")
+    found = {}
+    for side in (0, 20):
+        output = tmp_path / f"{side}/features.safetensors"
+        output.parent.mkdir()
+        seen = replace(card, resolution=side)
+        extract_features.run(seen, output, tmp_path / "images/index.json", weights / "vgg16", gpus=0, sample_batch=2)
+        found[side] = read_features(output)
+    np.testing.assert_allclose(found[20].values, extractor(shrink(IMAGES, 20)), rtol=1e-4, atol=1e-5)
+    assert not np.allclose(found[20].values, found[0].values, rtol=0.1)
+    assert found[0].spec == extractor.spec != found[20].spec  # so nobody compares them
 
 
 def test_inception_receives_minus_one_to_one(weights):
