@@ -58,8 +58,8 @@ class Condition(Stored):
 
     views: tuple[str, ...] = ("",)  # ways in which a baseline may see it; the first is the default
 
-    def baseline_channels(self, num_classes: int, instances: bool) -> int:
-        """Channels of a baseline's input."""
+    def baseline_channels(self, num_classes: int, instances: bool, classes: tuple[int, ...] = ()) -> int:
+        """Channels of a baseline's input, `semantics`."""
         return self.channels
 
     def for_loader(self, stored: np.ndarray, view: str = "") -> np.ndarray:

@@ -91,9 +91,9 @@ class Mask(Condition):
             )
         return picture[tuple(distance_transform_edt(~known, return_distances=False, return_indices=True))]
 
-    def baseline_channels(self, num_classes: int, instances: bool) -> int:
-        """One a class, void included, and one for instance boundaries."""
-        return num_classes + instances
+    def baseline_channels(self, num_classes: int, instances: bool, classes: tuple[int, ...] = ()) -> int:
+        """One a class, void included, or void and each of `classes`; and one for instance boundaries."""
+        return (1 + len(classes) if classes else num_classes) + instances
 
     def for_loader(self, stored: np.ndarray, view: str = "") -> np.ndarray:
         return stored
@@ -108,7 +108,8 @@ class Mask(Condition):
 
         from piti.conditions.semantics import boundary, one_hot, places
 
-        labels = one_hot(places(loaded, classes), 1 + len(classes)) if classes else one_hot(loaded, num_classes)
+        channels = self.baseline_channels(num_classes, False, classes)
+        labels = one_hot(places(loaded, classes) if classes else loaded, channels)
         return labels if instances is None else torch.cat([labels, boundary(loaded, instances)], dim=1)
 
     def estimator_channels(self, num_classes: int) -> int:

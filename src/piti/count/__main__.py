@@ -141,7 +141,7 @@ def condition(card: TrainCard) -> dict[str, torch.Tensor]:
     resolution, channels = card.image_resolution, card.baseline.condition_channels
     if not card.num_classes:
         return {"condition": torch.empty(images, channels, resolution, resolution)}
-    seen = 1 + len(card.baseline.classes) if card.baseline.classes else card.num_classes
+    seen = CONDITIONS[card.condition].baseline_channels(card.num_classes, False, card.baseline.classes)
     labels = {"condition": torch.empty(images, resolution, resolution, dtype=torch.uint8)}
     return labels | ({"instances": labels["condition"].clone()} if channels > seen else {})
 

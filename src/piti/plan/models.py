@@ -112,7 +112,7 @@ def baseline(plan: Plan, model: Model, dataset: str, condition: str) -> tuple[Ba
     instances = dataset in model.instances and seen.labels
     sized = replace(
         networks.baselines[model.kind],
-        condition_channels=seen.baseline_channels(1 + len(classes) if classes else labels, instances),
+        condition_channels=seen.baseline_channels(labels, instances, classes),
         classes=classes,
         resolution=networks.image_resolution,
         decay=by_dataset(model.decay, dataset),
