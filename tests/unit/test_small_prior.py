@@ -1,6 +1,7 @@
 """The small prior that ships: its files are what the preset `prior` trains, and fit the presets that start from it."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from tests.house import ROOT
 from piti.cards import TrainCard
 from piti.cards.base import from_dict
 from piti.config import load
+from piti.config.load import read_yaml
 from piti.networks.glide import GLIDE
 from piti.networks.weights import TEXT_PART
 from piti.plan import Plan, resolve
@@ -50,6 +52,14 @@ def test_all_small_presets_start_from_it(preset):
         assert config.models[row].weights == row and not prior.models[row].weights
     for key in ("base", "upsampler"):
         assert getattr(config.networks, key) == getattr(prior.networks, key)
+
+
+def test_the_middle_prior_of_the_three_is_its_beginning():
+    """docs/distance.yaml says so."""
+    user = {"preset": "claims"} | read_yaml(ROOT / "docs/distance.yaml")
+    middle = trained(Plan(load(user, CONFIG)), "prior_middle", "", 1.0, 0).card
+    whole = trained(Plan(load({"preset": "prior"}, CONFIG)), "prior_base", "", 1.0, 0).card
+    assert middle == replace(whole, training=replace(whole.training, steps=12_500))
 
 
 def test_mini_trains_once():

@@ -96,7 +96,7 @@ def check_methods(config: Config) -> None:
     """A method makes its pictures in one way, in steps that its models have."""
     for name, method in config.methods.items():
         check_steps(config, method, f"methods.{name}.")
-        models = [key for key in ("generator", "base", "upsampler") if getattr(method, key)]
+        models = list(method.models)
         if method.pictures and models:
             raise InputError(f"methods.{name}: found pictures and {models[0]}, expected one of them")
         if method.real and models not in ([], ["upsampler"]):

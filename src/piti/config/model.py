@@ -173,11 +173,14 @@ class Method(Entry):
     generator: Row = ""  # a baseline, in place of base and upsampler
     sampling: SamplingConfig = SamplingConfig()  # where it differs from `sampling`
     pictures: dict[TaskName, str] = field(default_factory=dict)  # task -> folder of pictures made elsewhere
-    real: bool = (
-        False  # the real test images: the best that a measure can say; made small for `upsampler`, if it has one
-    )
+    real: bool = False  # the real test images: the best that a measure can say; or they through `upsampler` alone
     best_of: tuple[MethodName, ...] = ()  # of these each cell takes the best score: selection on the test set
     conditions: tuple[ConditionName, ...] = ()  # that it takes, others read "-"; empty: all, or its baseline's
+
+    @property
+    def models(self) -> dict[str, str]:
+        """Key -> the row that it names. Empty: its pictures are the same whatever is trained."""
+        return {key: row for key in ("generator", "base", "upsampler") if (row := getattr(self, key))}
 
 
 @dataclass(frozen=True)

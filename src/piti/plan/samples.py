@@ -22,7 +22,7 @@ def samples_of(plan: Plan, method: str, task: str, fraction: float, seed: int) -
     if entry.pictures:
         return _gathered(plan, method, task)
     plan.refuse_left_out(task, method)
-    if entry.real and not entry.upsampler:
+    if entry.real and not entry.models:
         return packed(plan, dataset, "test", "images")
     conditions = packed(plan, dataset, "test", condition)
     if entry.generator:

@@ -54,7 +54,7 @@ def cell(plan: Plan, run: Run) -> tuple[Cell, list[Artefact]]:
             runs = [replace(run, method=method) for method in entry.best_of]
             made = [plan.present(score_of(plan, each, seed)) for each in runs for seed in seeds]
             return replace(found, scores=tuple(s.digest for s in made), seeds=seeds, selected=True), made
-        if (entry.real and not entry.upsampler) or entry.pictures:
+        if not entry.models:
             seeds = seeds[:1]
         made = [plan.present(score_of(plan, run, seed)) for seed in seeds]
     except Unavailable as reason:

@@ -1,5 +1,6 @@
 """Extract the features of packed pictures, real or generated, by a named network."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from piti.cards import FeaturesCard
@@ -10,8 +11,6 @@ from piti.run.command import step
 def run(
     card: FeaturesCard, output: Path, images: Path, weights: Path, gpus: int | None = None, sample_batch: int = 16
 ) -> None:
-    from dataclasses import replace
-
     from piti.data.shards import Shards
     from piti.devices import device
     from piti.evaluate.extract import extract, load
