@@ -67,7 +67,7 @@ class TrainingConfig:
     void: int = 0  # label in whose colour void is painted: 0 is black; 183 is COCO's void counted as a last class
     # a base model's or a baseline's that ends when it has converged (piti.train.converge)
     converge_from: int = 0  # steps of the shortest; `steps` is then the longest. 0: all steps are made
-    converge_gain: float = 0.03  # of the distance on validation pairs, over the last third: less is none
+    converge_gain: float = 0.03  # of what looks at validation pairs see, over the last third: less is none
     # a baseline's
     refresh_steps: int = 50  # training batches that set the batch statistics of the EMA generator (facts 3.3)
 

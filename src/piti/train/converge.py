@@ -1,11 +1,14 @@
 """When a training that is looked at on validation pairs has converged.
 
 It is `first` steps long, or twice, four times … as long, at most `last` steps. Two thirds along each length and at its
-end its pictures are compared with real ones (the first length also a third along); it has converged when the last third
-has not brought the smallest distance down by the fraction `gain`. Its weights are those of the smallest distance.
+end its pictures are looked at (the first length also a third along): their distance from real ones, and how well they
+follow their conditions. It has converged when the last third has made none of these better by the fraction `gain`. Its
+weights are those of the smallest distance.
 """
 
 from collections.abc import Mapping
+
+from piti.evaluate.measures import MEASURES
 
 
 def lengths(first: int, last: int) -> list[int]:
@@ -22,7 +25,18 @@ def looks(first: int, last: int) -> list[int]:
     return sorted({max(1, ends[0] // 3), *(2 * end // 3 or 1 for end in ends), *ends})
 
 
-def converged(distances: Mapping[int, float], end: int, gain: float) -> bool:
-    """Whether the last third of `end` steps has brought less than `gain`. distances: step -> distance, of all looks."""
-    before = min(distance for step, distance in distances.items() if step <= max(1, 2 * end // 3))
-    return min(distance for step, distance in distances.items() if step <= end) > (1 - gain) * before
+def converged(seen: Mapping[int, Mapping[str, float]], end: int, gain: float) -> bool:
+    """Whether the last third of `end` steps has made nothing better by `gain`.
+
+    seen: step -> what the look at it found, `distance` and measures by name.
+    """
+    until = [found for step, found in seen.items() if step <= end]
+    before = [found for step, found in seen.items() if step <= max(1, 2 * end // 3)]
+    for name in until[0]:
+        if name in MEASURES and MEASURES[name].higher_is_better:
+            better = max(found[name] for found in until) >= (1 + gain) * max(found[name] for found in before)
+        else:
+            better = min(found[name] for found in until) <= (1 - gain) * min(found[name] for found in before)
+        if better:
+            return False
+    return True

@@ -114,22 +114,23 @@ def look(run: Run, best: Path, export: Callable[[Path], None], validate: Validat
 
     Every process looks, and what the first one sees counts.
     """
-    line = run.curve[-1]
-    if f"{VALIDATION}distance" not in line:
+    seen = run.looks()
+    if run.step not in seen:
         candidate = best.with_name("candidate.safetensors")
         if run.place.first:
             export(candidate)
         run.place.wait()
         found = validate(candidate)
-        seen = torch.tensor(list(found.values()), dtype=torch.float64, device=run.place.device) * run.place.first
-        run.place.all_reduce([seen])
+        values = torch.tensor(list(found.values()), dtype=torch.float64, device=run.place.device) * run.place.first
+        run.place.all_reduce([values])
         run.place.wait()
-        before = min(run.distances().values(), default=math.inf)
-        line |= {f"{VALIDATION}{name}": value for name, value in zip(found, seen.tolist(), strict=True)}
-        if run.place.first and line[f"{VALIDATION}distance"] < before:
+        before = min((look["distance"] for look in seen.values()), default=math.inf)
+        seen[run.step] = dict(zip(found, values.tolist(), strict=True))
+        run.curve[-1] |= {f"{VALIDATION}{name}": value for name, value in seen[run.step].items()}
+        if run.place.first and seen[run.step]["distance"] < before:
             os.replace(candidate, best)
     ends = lengths(training.converge_from, training.steps)
-    return run.step in ends and converged(run.distances(), run.step, training.converge_gain)
+    return run.step in ends and converged(seen, run.step, training.converge_gain)
 
 
 def objective(card: TrainCard, files: Files, work: Work, here: Place) -> Objective:

@@ -83,9 +83,13 @@ class Run:
         self.sums, self.counts = {}, {}
         return means
 
-    def distances(self) -> dict[int, float]:
-        """Step -> distance on validation pairs, of all looks so far."""
-        return {line["step"]: line[key] for line in self.curve if (key := f"{VALIDATION}distance") in line}
+    def looks(self) -> dict[int, dict[str, float]]:
+        """Step -> what the look at validation pairs found, of all looks so far."""
+        found = {
+            line["step"]: {k.removeprefix(VALIDATION): v for k, v in line.items() if k.startswith(VALIDATION)}
+            for line in self.curve
+        }
+        return {step: look for step, look in found.items() if look}
 
     def failure(self, whole_line: bool) -> str | None:
         """Why this training cannot go on, if it cannot. Waits for the device.
