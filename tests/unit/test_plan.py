@@ -227,6 +227,26 @@ def test_a_cell_may_be_measured_on_smaller_pictures():
     assert cell.reason == "not measured on smaller pictures"
 
 
+@pytest.mark.parametrize("preset", ["claims", "mini"])
+def test_a_claim_about_equal_steps_compares_them(preset):
+    """All rows may train as long, counted from the prior."""
+    config = load({"preset": preset}, SHIPPED)
+
+    def since_prior(row: str) -> list[tuple[int, int]]:
+        """Steps and batch of every training, those of no steps left out."""
+        model = config.models[row]
+        own = [(model.steps, model.batch)] if model.steps and not model.weights else []
+        return own + (since_prior(model.init) if model.init else [])
+
+    claims = [claim for claim in config.claims.values() if claim.equal_steps]
+    assert len(claims) == 5
+    for claim in claims:
+        run_here = config.only["ade20k_mask"] if preset == "mini" else config.methods
+        made = [since_prior(config.methods[run.method].base) for run in claim.order if run.method in run_here]
+        assert len({sum(steps for steps, _ in one) for one in made}) == 1, claim.text
+        assert len({batch for one in made for _, batch in one}) == 1, claim.text
+
+
 def test_photographs_may_go_through_an_upsampler_once_for_every_training():
     of, tables, _ = resolve(load({"preset": "claims"}, SHIPPED))
     (cell, *_) = [c for c in tables["resolutions"].card.cells if c.row == "Real images, upsampled"]

@@ -66,6 +66,7 @@ class Ordering:
     measure: str  # as column heads say it
     better_scores: tuple[str, ...] = ()  # digests, in the order of the rule's files
     than_scores: tuple[str, ...] = ()
+    equal_steps: bool = False  # it is about trainings of as many steps: one that has not converged can lose
     reason: str = ""
 
 

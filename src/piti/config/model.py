@@ -260,6 +260,7 @@ class Claim(Entry):
     tasks: tuple[TaskName, ...]
     metric: Metric = "fid_c"
     seeds: tuple[int, ...] = ()  # as a run's
+    equal_steps: bool = False  # it is about trainings of as many steps: one that has not converged can lose
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,8 @@ def check_claims(card: ClaimsCard, output: Path, better: Sequence[Path], than: S
 def check(ordering: Ordering, first: Iterator[Path], second: Iterator[Path]) -> dict:
     """One ordering: verdict, and value and 95 % interval of the difference better - than, or the reason for none.
 
-    Nobody has lost whose training still improved at its last step: that is undecided, with a remark.
+    Nobody has lost whose training still improved at its last step, if the other does not share it: that is undecided,
+    with a remark. A claim about trainings of as many steps is decided all the same, with that remark.
     """
     pairs = [(next(first), next(second)) for _ in ordering.better_scores]
     found = {"better": ordering.better, "than": ordering.than, "task": ordering.task, "measure": ordering.measure}
@@ -45,10 +46,12 @@ def check(ordering: Ordering, first: Iterator[Path], second: Iterator[Path]) -> 
     value, (low, high) = statistics.mean(d.value for d in differences), over_trainings(differences)
     below, above = (NOT_HELD, HELD) if scores[0][0]["higher_is_better"] else (HELD, NOT_HELD)
     verdict = below if high < 0 else above if low > 0 else UNDECIDED
-    loser = {HELD: 1, NOT_HELD: 0}.get(verdict)  # trained longer it might win
     remark = ""
-    if loser is not None and not_converged(pair[loser] for pair in pairs):
-        verdict, remark = UNDECIDED, f"{(ordering.better, ordering.than)[loser]} has not converged"
+    if (loser := {HELD: 1, NOT_HELD: 0}.get(verdict)) is not None:
+        improving = [not_converged(files) for files in zip(*pairs, strict=True)]
+        if improving[loser] - improving[1 - loser]:  # trained longer it might win
+            remark = f"{(ordering.better, ordering.than)[loser]} has not converged"
+            verdict = verdict if ordering.equal_steps else UNDECIDED
     found |= {"verdict": verdict, "reason": "", "remark": remark}
     return found | {"value": value, "interval": [low, high], "seeds": len(pairs)}
 

@@ -55,6 +55,7 @@ def ordering(
         than=label(plan, than, ""),
         task=plan.config.tasks[task].label,
         measure=head(plan, claim.metric),
+        equal_steps=claim.equal_steps,
     )
     scores = []
     for run, name in ((better, found.better), (than, found.than)):

@@ -59,11 +59,11 @@ def ancestors(link: Link, links: dict[str, Link]) -> list[Link]:
     return list(found.values())
 
 
-def not_converged(files: Iterable[Path]) -> bool:
-    """Whether a training behind these, which was to end when it had converged, still improved at its last step."""
+def not_converged(files: Iterable[Path]) -> set[str]:
+    """Trainings behind these, by path, meant to end when they had converged, that still improved at their last step."""
     links = {}
     behind = [link for file in files for link in ancestors(read_chain(file, links), links)]
-    return any(link.made.get("converged") is False for link in behind)
+    return {link.path for link in behind if link.made.get("converged") is False}
 
 
 def fields(card: dict, under: str = "") -> dict[str, object]:

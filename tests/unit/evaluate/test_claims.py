@@ -1,6 +1,7 @@
 """Claims: verdicts follow from the interval of the paired difference."""
 
 from itertools import chain
+from pathlib import Path
 
 import pytest
 from tests.unit.report.page import made
@@ -62,16 +63,39 @@ def test_verdicts(tmp_path, pairs, verdict):
     ],
 )
 def test_nobody_has_lost_whose_training_did_not_converge(tmp_path, better, than, verdict, remark):
-    files = []
+    sides = {}
     for name, (value, converged) in (("a", better), ("b", than)):
         ended = {} if converged is None else {"converged": converged}
         model = made(tmp_path / f"models/{name}/0000000000/weights.safetensors", "train", {}, **ended)
-        files.append(made(tmp_path / f"scores/{name}/1111111111/score.json", "score", {}, {"fake": [model]}))
+        sides[name] = (value, [model])
+    found = compared(tmp_path, sides)
+    assert (found["verdict"], found["remark"]) == (verdict, remark) and found["value"] == better[0] - than[0]
+
+
+def compared(folder: Path, sides: dict[str, tuple[float, list[Path]]], **how) -> dict:
+    """a and b, each with a score and the models behind it."""
+    files = []
+    for name, (value, models) in sides.items():
+        files.append(made(folder / f"scores/{name}/1111111111/score.json", "score", {}, {"fake": models}))
         score = {"value": value, "pseudo_values": [value + noise for noise in NOISE], "sizes": [6] * 4, "n": 24}
         write_json(files[-1], score | {"extractor": {}, "reference": "r", "seed": 0, "higher_is_better": False})
-    one = Ordering(better="a", than="b", task="t", measure="FID", better_scores=("d",), than_scores=("d",))
-    found = check(one, iter(files[:1]), iter(files[1:]))
-    assert (found["verdict"], found["remark"]) == (verdict, remark) and found["value"] == better[0] - than[0]
+    one = Ordering(better="a", than="b", task="t", measure="FID", better_scores=("d",), than_scores=("d",), **how)
+    return check(one, iter(files[:1]), iter(files[1:]))
+
+
+def test_a_training_that_both_share_is_no_excuse(tmp_path):
+    """Plain and normalised guidance of one model that still improves, and two upsamplers behind it."""
+    model = made(tmp_path / "models/ours/0000000000/weights.safetensors", "train", {}, converged=False)
+    found = compared(tmp_path, {"a": (10, [model]), "b": (20, [model])})
+    assert (found["verdict"], found["remark"]) == ("held", "")
+
+
+def test_of_trainings_of_equal_length_one_that_still_improves_can_lose(tmp_path):
+    files = [made(tmp_path / f"models/{n}/0000000000/weights.safetensors", "train", {}, converged=False) for n in "ab"]
+    sides = {"a": (10, files[:1]), "b": (20, files[1:])}
+    found = compared(tmp_path, sides, equal_steps=True)
+    assert (found["verdict"], found["remark"]) == ("held", "b has not converged")
+    assert compared(tmp_path, sides)["verdict"] == "undecided"
 
 
 def test_more_is_better_where_the_score_says_so(tmp_path):
