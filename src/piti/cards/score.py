@@ -84,3 +84,4 @@ class ClaimsCard(Card):
     """All orderings that the paper states."""
 
     claims: tuple[ClaimCard, ...]
+    no_verdict: str = ""  # why all are undecided, whatever the scores

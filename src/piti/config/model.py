@@ -328,6 +328,7 @@ class Config:
     downloads: str = "results/downloads"  # where the user names `results`, below those
     comparable: bool = False  # whether the scores stand beside the paper's
     note: str = ""  # printed with every table
+    no_verdict: str = ""  # why every claim is undecided, whatever the scores; empty: the scores decide
     code_in_card: bool = False  # whether an edit of a step's code makes new artefacts
     seeds: tuple[int, ...] = (0,)
     shard_size: int = 4096  # images a shard of what is packed

@@ -20,6 +20,9 @@ def check_claims(card: ClaimsCard, output: Path, better: Sequence[Path], than: S
     checked = []
     for claim in card.claims:
         found = [check(ordering, first, second) for ordering in claim.orderings]
+        if card.no_verdict:
+            undecided = {"verdict": UNDECIDED, "remark": card.no_verdict}
+            found = [one | undecided if "value" in one else one for one in found]
         verdict = conclude([one["verdict"] for one in found])
         checked.append({"name": claim.name, "text": claim.text, "verdict": verdict, "orderings": found})
     write_json(output, {"claims": checked})

@@ -43,7 +43,9 @@ def claims(plan: Plan) -> Artefact:
             for better, than in pairwise(claim.order):
                 orderings.append(ordering(plan, claim, task, better, than, inputs))
         cards.append(ClaimCard(name=name, text=claim.text, orderings=tuple(orderings)))
-    return plan.add("compare_scores", "claims", ClaimsCard(claims=tuple(cards)), inputs)
+    return plan.add(
+        "compare_scores", "claims", ClaimsCard(claims=tuple(cards), no_verdict=plan.config.no_verdict), inputs
+    )
 
 
 def ordering(

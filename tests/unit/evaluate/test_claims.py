@@ -4,16 +4,19 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
+from tests.house import ROOT
 from tests.unit.report.page import made
 
 from piti.cards import ClaimCard, ClaimsCard, Ordering
+from piti.config import load
 from piti.evaluate.claims import check, check_claims, conclude
 from piti.store.files import read_json, write_failure, write_json
 
+SHORT = "trained for a few steps only"
 NOISE = [-1.0, 1.0, -0.5, 0.5]
 
 
-def verdicts(tmp_path, pairs, reason="", higher_is_better=False) -> dict:
+def verdicts(tmp_path, pairs, reason="", higher_is_better=False, no_verdict="") -> dict:
     """What is said of one ordering with a pair of values, or of a value and a failure, for each seed."""
     files, better = [], {"higher_is_better": higher_is_better}
     for number, value in enumerate(chain.from_iterable(pairs)):
@@ -28,7 +31,7 @@ def verdicts(tmp_path, pairs, reason="", higher_is_better=False) -> dict:
     one = Ordering(
         better="a", than="b", task="t", measure="FID", better_scores=digests, than_scores=digests, reason=reason
     )
-    card = ClaimsCard(claims=(ClaimCard(name="c", text="a below b", orderings=(one,)),))
+    card = ClaimsCard(claims=(ClaimCard(name="c", text="a below b", orderings=(one,)),), no_verdict=no_verdict)
     check_claims(card, tmp_path / "claims.json", files[::2], files[1::2])
     (claim,) = read_json(tmp_path / "claims.json")["claims"]
     assert claim["verdict"] == claim["orderings"][0]["verdict"]
@@ -96,6 +99,13 @@ def test_of_trainings_of_equal_length_one_that_still_improves_can_lose(tmp_path)
     found = compared(tmp_path, sides, equal_steps=True)
     assert (found["verdict"], found["remark"]) == ("held", "b has not converged")
     assert compared(tmp_path, sides)["verdict"] == "undecided"
+
+
+def test_where_numbers_mean_nothing_no_claim_is_decided(tmp_path):
+    """As in smoke; its differences are there all the same."""
+    assert [load({"preset": name}, ROOT / "config").no_verdict for name in ("smoke", "claims")] == [SHORT, ""]
+    found = verdicts(tmp_path, [(10, 20)], no_verdict="too short")
+    assert (found["verdict"], found["remark"], found["value"]) == ("undecided", "too short", -10)
 
 
 def test_more_is_better_where_the_score_says_so(tmp_path):
