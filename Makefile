@@ -13,7 +13,7 @@ reproduce: $(READY)
 mini: $(READY)
 	$(BIN)/python -m piti reproduce --config preset=mini
 
-claims: $(READY) # a night; can be stopped and continued
+claims: $(READY) # half a day; can be stopped and continued
 	$(BIN)/python -m piti reproduce --config preset=claims
 
 prior: $(READY) # the small prior made again, base model and upsampler: hours; can be stopped and continued
