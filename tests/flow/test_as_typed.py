@@ -1,4 +1,4 @@
-"""README's commands do their work as they are typed there, in a clone, one after the other.
+"""Commands do their work as they are typed on the pages, in a clone: README's, and those of docs that take seconds.
 
 tests/house/test_commands.py looks up what all pages show; here it is run. Only the reader's own names are replaced.
 """
@@ -92,3 +92,20 @@ def test_the_authors_weights_are_asked_for_by_name(folder):
     """tests/unit has files of their names and shapes; who has none is told which is missing, in one line."""
     code, said = typed(folder, the("piti translate"))
     assert code == 2 and len(said.strip().splitlines()) == 1, said
+
+
+@pytest.mark.parametrize(
+    ("page", "command", "code", "says"),
+    [
+        ("cost", "make plan TABLE=table3a", 0, r"table3a preset|paper preset, table3a"),
+        ("cost", "make plan GPU=H100", 0, r"H100, modelled"),
+        ("outputs", "piti status", 0, r""),
+        ("outputs", "snakemake -n all", 0, r"\nall +1\n"),
+        ("outputs", "snakemake results/table1.csv", 1, r"found about [\d,]+ days of work"),
+        ("outputs", "make gc PRESET=smoke", 0, r""),
+    ],
+)
+def test_a_command_of_docs(folder, page, command, code, says):
+    assert command in [each.text.split("  #")[0].strip() for each in shown(ROOT / f"docs/{page}.md")]
+    found, said = typed(folder, command)
+    assert found == code and re.search(says, said), said
