@@ -40,7 +40,8 @@ def folder(tmp_path_factory) -> Path:
         for number in range(3):
             picture = np.random.default_rng(number).integers(0, 91, (300, 320, channels), np.uint8)
             cv2.imwrite(str(folder / "landscapes" / kind / name.format(number)), picture)
-    typed(folder, "snakemake --quiet --cores 2 --config preset=smoke --until draw_scenes -- table1")
+    code, said = typed(folder, "snakemake --quiet --cores 2 --config preset=smoke --until draw_scenes -- table1")
+    assert code == 0, said
     return folder
 
 
@@ -60,7 +61,7 @@ def the(start: str) -> str:
 
 def test_every_command_is_run_here_or_takes_too_long():
     run = re.findall(r'the\("([^"]+)"\)', Path(__file__).read_text())
-    left = [command for command in COMMANDS if command.split("  #")[0].strip() not in TOO_LONG]
+    left = [command for command in COMMANDS if command not in TOO_LONG]
     assert left and all(any(command.startswith(start) for start in run) for command in left), left
 
 
@@ -97,7 +98,7 @@ def test_the_authors_weights_are_asked_for_by_name(folder):
 @pytest.mark.parametrize(
     ("page", "command", "code", "says"),
     [
-        ("cost", "make plan TABLE=table3a", 0, r"table3a preset|paper preset, table3a"),
+        ("cost", "make plan TABLE=table3a", 0, r"paper preset, table3a"),
         ("cost", "make plan GPU=H100", 0, r"H100, modelled"),
         ("outputs", "piti status", 0, r""),
         ("outputs", "snakemake -n all", 0, r"\nall +1\n"),
@@ -106,6 +107,6 @@ def test_the_authors_weights_are_asked_for_by_name(folder):
     ],
 )
 def test_a_command_of_docs(folder, page, command, code, says):
-    assert command in [each.text.split("  #")[0].strip() for each in shown(ROOT / f"docs/{page}.md")]
+    assert command in [each.text for each in shown(ROOT / f"docs/{page}.md")]
     found, said = typed(folder, command)
     assert found == code and re.search(says, said), said

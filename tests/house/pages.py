@@ -83,7 +83,7 @@ def helped(module: Path) -> list[Command]:
 def read(page: Path, lines: list[str]) -> Iterator[Command]:
     for line in lines:
         if words := shlex.split(line, comments=True):
-            yield Command(str(page.relative_to(ROOT)), line.strip(), tuple(words))
+            yield Command(str(page.relative_to(ROOT)), re.sub(r"\s+# .*", "", line).strip(), tuple(words))
 
 
 def anchors(page: Path) -> set[str]:

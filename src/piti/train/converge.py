@@ -33,10 +33,9 @@ def converged(seen: Mapping[int, Mapping[str, float]], end: int, gain: float) ->
     until = [found for step, found in seen.items() if step <= end]
     before = [found for step, found in seen.items() if step <= max(1, 2 * end // 3)]
     for name in until[0]:
-        if name in MEASURES and MEASURES[name].higher_is_better:
-            better = max(found[name] for found in until) >= (1 + gain) * max(found[name] for found in before)
-        else:
-            better = min(found[name] for found in until) <= (1 - gain) * min(found[name] for found in before)
-        if better:
+        higher = name in MEASURES and MEASURES[name].higher_is_better
+        best, sign = (max, 1) if higher else (min, -1)
+        first, last = (best(found[name] for found in looked) for looked in (before, until))
+        if last * sign >= (1 + sign * gain) * first * sign:
             return False
     return True
