@@ -56,6 +56,7 @@ class TrainingConfig:
     precision: Literal["fp32", "bf16"] = "fp32"  # the configuration's, where the row says none of its own
     # the upsampler's: degraded input, and losses on the prediction of x_start
     degradation: bool = False
+    degradation_share: float = 1.0  # of the images; the others are only shrunk
     perceptual: Literal["", "conv2_2", "multilevel"] = ""
     perceptual_weight: float = 0.004
     adversarial: Literal["", "wgan_gp", "log_gan"] = ""
@@ -75,7 +76,7 @@ class TrainingConfig:
         check_range(self, steps=(0, math.inf), batch=(1, math.inf), lr=(0, math.inf), weight_decay=(0, math.inf))
         check_range(self, ema_rate=(0, 1 - 1e-9), condition_dropout=(0, 1), diffusion_steps=(1, math.inf))
         check_range(self, void=(0, 255), image_losses_from=(0, math.inf), refresh_steps=(0, math.inf))
-        check_range(self, converge_from=(0, math.inf), converge_gain=(0, 1))
+        check_range(self, degradation_share=(0, 1), converge_from=(0, math.inf), converge_gain=(0, 1))
 
 
 VALIDATION = "validation_"  # before a curve's terms of what looks at validation pairs have seen

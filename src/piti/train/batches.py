@@ -66,7 +66,9 @@ def encoding(card: TrainCard, condition: Stored) -> Callable[[np.ndarray], np.nd
 
 def low_res(card: TrainCard) -> Callable[[np.ndarray, np.random.Generator], np.ndarray]:
     """What makes the upsampler's small input of an image; no closure, for the loader must be picklable."""
-    return functools.partial(degraded if card.training.degradation else shrunk, resolution=card.base_resolution)
+    if not card.training.degradation:
+        return functools.partial(shrunk, resolution=card.base_resolution)
+    return functools.partial(degraded, resolution=card.base_resolution, share=card.training.degradation_share)
 
 
 def shrunk(image: np.ndarray, rng: np.random.Generator, resolution: int) -> np.ndarray:
@@ -74,8 +76,10 @@ def shrunk(image: np.ndarray, rng: np.random.Generator, resolution: int) -> np.n
     return shrink(image[None], resolution)[0]
 
 
-def degraded(image: np.ndarray, rng: np.random.Generator, resolution: int) -> np.ndarray:
-    """The same, as poor as images of a base model may be."""
+def degraded(image: np.ndarray, rng: np.random.Generator, resolution: int, share: float) -> np.ndarray:
+    """The same, of a `share` of the images as poor as those of a base model may be."""
+    if share < 1 and rng.random() >= share:
+        return shrunk(image, rng, resolution)
     from piti.data.degradation import degrade  # its SciPy takes a second to import
 
     return degrade(image, len(image) // resolution, rng)
