@@ -315,9 +315,9 @@ def test_what_ends_a_training_is_not_what_it_is_scored_on():
     """As where one's own pictures stand in for the scenes that a preset draws: `like` takes the folder over."""
     line = "datasets.ade20k.validation: found ade20k_validation, the same test pictures, expected others, or none"
     own = {"path": "/data/ade20k"}
-    assert refusal({"preset": "mini", "datasets": {"ade20k": own}}) == line
-    assert refusal({"preset": "mini", "datasets": {"ade20k_validation": {"scenes": {"seed": 21}}}}) == line
-    load({"preset": "mini", "datasets": {"ade20k": own | {"validation": ""}}}, SHIPPED)
+    assert refusal({"preset": "claims", "datasets": {"ade20k": own}}) == line
+    assert refusal({"preset": "claims", "datasets": {"ade20k_validation": {"scenes": {"seed": 21}}}}) == line
+    load({"preset": "claims", "datasets": {"ade20k": own | {"validation": ""}}}, SHIPPED)
 
 
 def test_a_method_has_the_sampling_of_all_but_for_its_own_keys():
