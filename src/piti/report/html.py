@@ -17,7 +17,7 @@ from PIL import Image
 
 from piti.cards import ReportCard
 from piti.report import curves
-from piti.report.tables import DAGGER, NOT_CONVERGED
+from piti.report.tables import NOT_CONVERGED, decimals, shown_value
 from piti.report.tabular import PAPERS_OWN, papers_own
 from piti.store.chain import Link, ancestors, fields, read_chain
 from piti.store.files import InputError, read_json, write_text
@@ -150,10 +150,10 @@ def show_cell(row: dict[str, str]) -> dict:
         return {"value": "", "reason": row["reason"] or "-", "paper": paper}
     value = float(row["value"])
     difference = f"{value - float(paper):+z.1f}" if re.fullmatch(r"[\d.]+", paper) else ""
-    interval = f"{float(row['low']):z.1f} to {float(row['high']):z.1f}"
+    low, high = (f"{float(row[end]):z.{decimals(value)}f}" for end in ("low", "high"))
     kid = f"{float(row['kid']):.3f}" if row["kid"] else ""  # a measure of alignment has none
-    shown = f"{value:.1f}{DAGGER if row['converged'] else ''}"
-    return {"value": shown, "paper": paper, "difference": difference, "interval": interval, "kid": kid}
+    shown = shown_value(row | {"value": value})
+    return {"value": shown, "paper": paper, "difference": difference, "interval": f"{low} to {high}", "kid": kid}
 
 
 def show_figure(link: Link) -> dict:

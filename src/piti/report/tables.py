@@ -1,5 +1,6 @@
 """Tables: CSV and LaTeX in the paper's shape, a long CSV of where each number comes from, Markdown for people."""
 
+import math
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -96,7 +97,12 @@ def shown_value(row: dict) -> str:
     """The cell as people read it: a number, marked where its training did not converge, or why there is none."""
     if row["value"] is None:
         return row["reason"] or "-"
-    return f"{row['value']:.1f}{DAGGER if row['converged'] else ''}"
+    return f"{row['value']:.{decimals(row['value'])}f}{DAGGER if row['converged'] else ''}"
+
+
+def decimals(value: float) -> int:
+    """Of a number in a table: one, or as many as two of its digits take, but no more than four."""
+    return min(4, max(1, 1 - math.floor(math.log10(abs(value))))) if value else 1
 
 
 def _check_comparable(card: TableCard, long: pd.DataFrame) -> None:

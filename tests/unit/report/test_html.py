@@ -7,6 +7,7 @@ from tests.unit.report.page import DEVIATIONS, made, page
 
 from piti.cards import ReportCard
 from piti.report.html import Cost, assumed, codes, costs, label, show_cell, shown_link, stale, trained
+from piti.report.tables import decimals
 from piti.store.chain import Link, ancestors, read_chain
 from piti.store.files import InputError
 
@@ -77,6 +78,22 @@ def test_what_packing_remarks_is_said(report):
 def test_a_measure_without_kid_is_shown_too():
     row = {"value": "40.0", "low": "38", "high": "42", "paper": "-", "kid": "", "comparable": "yes", "converged": ""}
     assert show_cell(row) == {"value": "40.0", "paper": "-", "difference": "", "interval": "38.0 to 42.0", "kid": ""}
+
+
+def test_a_small_distance_keeps_two_digits():
+    """A distance by VGG16: at one decimal Ours and SPADE would both have 0.5, and photographs 0.0."""
+    row = {
+        "value": "0.0364",
+        "low": "0.027",
+        "high": "0.0455",
+        "paper": "-",
+        "kid": "",
+        "comparable": "",
+        "converged": "",
+    }
+    shown = show_cell(row)
+    assert (shown["value"], shown["interval"]) == ("0.036", "0.027 to 0.045")
+    assert [decimals(value) for value in (0, 1e-15, 0.0364, -0.31, 0.99, 1.0, 8.9, 401.9)] == [1, 4, 3, 2, 2, 1, 1, 1]
 
 
 def test_code_that_has_changed_marks_the_cell(report):
