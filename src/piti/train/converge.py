@@ -2,8 +2,8 @@
 
 It is `first` steps long, or twice, four times … as long, at most `last` steps. Two thirds along each length and at its
 end its pictures are looked at (the first length also a third along): their distance from real ones, and how well they
-follow their conditions. It has converged when the last third has made none of these better by more than the fraction
-`gain`. Its weights are those of the smallest distance.
+follow their conditions. It has converged when the last third has made none of these better by the fraction `gain`. Its
+weights are those of the smallest distance.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ def looks(first: int, last: int) -> list[int]:
 
 
 def converged(seen: Mapping[int, Mapping[str, float]], end: int, gain: float) -> bool:
-    """Whether the last third of `end` steps has made nothing better by more than `gain`.
+    """Whether the last third of `end` steps has made nothing better by `gain`.
 
     seen: step -> what the look at it found, `distance` and measures by name.
     """
@@ -36,6 +36,6 @@ def converged(seen: Mapping[int, Mapping[str, float]], end: int, gain: float) ->
         higher = name in MEASURES and MEASURES[name].higher_is_better
         best, sign = (max, 1) if higher else (min, -1)
         first, last = (best(found[name] for found in looked) for looked in (before, until))
-        if last * sign > (1 + sign * gain) * first * sign:
+        if last * sign >= (1 + sign * gain) * first * sign:
             return False
     return True

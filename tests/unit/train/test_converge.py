@@ -43,11 +43,6 @@ def test_an_error_that_falls_is_an_improvement():
     assert converged(seen, 9, 0.06)
 
 
-def test_what_stays_at_nothing_has_not_improved():
-    """As an OASIS that never learns a class."""
-    assert converged({step: {"distance": 900.0, "mean_iou": 0.0} for step in (3, 6, 9)}, 9, 0.03)
-
-
 def distances(seen: dict[int, float]) -> dict[int, dict[str, float]]:
     return {step: {"distance": distance} for step, distance in seen.items()}
 
