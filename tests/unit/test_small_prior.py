@@ -54,12 +54,28 @@ def test_all_small_presets_start_from_it(preset):
         assert getattr(config.networks, key) == getattr(prior.networks, key)
 
 
+def card(user: dict, row: str, task: str = "") -> TrainCard:
+    return trained(Plan(load(user, CONFIG)), row, task, 1.0, 0).card
+
+
+def images(card: TrainCard) -> int:
+    return card.training.steps * card.training.batch
+
+
 def test_the_middle_prior_of_the_three_is_its_beginning():
     """docs/distance.yaml says so."""
-    user = {"preset": "claims"} | read_yaml(ROOT / "docs/distance.yaml")
-    middle = trained(Plan(load(user, CONFIG)), "prior_middle", "", 1.0, 0).card
-    whole = trained(Plan(load({"preset": "prior"}, CONFIG)), "prior_base", "", 1.0, 0).card
+    middle = card({"preset": "claims"} | read_yaml(ROOT / "docs/distance.yaml"), "prior_middle")
+    whole = card({"preset": "prior"}, "prior_base")
     assert middle == replace(whole, training=replace(whole.training, steps=12_500))
+
+
+def test_from_scratch_long_goes_on_where_claims_ends_until_it_has_seen_as_much():
+    """docs/long.yaml says so."""
+    claims = {"preset": "claims"}
+    long = card(claims | read_yaml(ROOT / "docs/long.yaml"), "scratch", "ade20k_mask")
+    assert long.identity == card(claims, "scratch", "ade20k_mask").identity
+    ours = [card(claims, row, "ade20k_mask") for row in ("stage1", "continuation", "two_stage")]
+    assert images(long) == images(card({"preset": "prior"}, "prior_base")) + sum(map(images, ours))
 
 
 def test_mini_trains_once():
