@@ -69,12 +69,12 @@ RESULTS = settings.results
 DOWNLOADS = settings.downloads
 NOW = tempfile.NamedTemporaryFile(prefix="piti-")  # goes with this process; see `outdated`
 
-# Jobs on this machine share its GPUs: no more are started than it has GPUs for. `--jobs` may be for another machine.
+# Jobs on this machine share its GPUs: no more are started than it has shares of GPUs for. `--jobs` may be for another machine.
 GPUS = 0
 if workflow.is_main_process:
     GPUS = shared(machine.gpus)
     if GPUS and workflow.resource_settings.nodes is None:
-        workflow.global_resources.setdefault("gpu", GPUS)
+        workflow.global_resources.setdefault("gpu", GPUS * machine.jobs_per_gpu)
 
 
 @cache

@@ -28,5 +28,8 @@ class ImageNoise:
 
     def __call__(self, step: int | None = None) -> torch.Tensor:
         """The next draw, N x shape. Samplers ask once a step, in order; `step` is theirs and not used."""
-        noise = torch.stack([torch.randn(self.shape, generator=g) for g in self.generators])
+        pinned = self.device.type == "cuda"  # else the GPU would wait at every step until the next noise is drawn
+        noise = torch.empty((len(self.generators), *self.shape), pin_memory=pinned)
+        for image, own in zip(noise, self.generators, strict=True):
+            torch.randn(self.shape, generator=own, out=image)
         return noise.to(self.device, non_blocking=True)

@@ -48,6 +48,6 @@ def test_sampling(name, sampling, tmp_path, row, request):
     if sampling:
         assert passes == int(FEW)
         for number in range(2, passes):  # in the first one cuDNN tries its kernels
-            waits = record.in_phase(f"pass {number}", "sync", "event sync")
+            waits = record.in_phase(f"pass {number}", "sync", "event sync", "pageable copy")
             found += [f"waits in step {number}: {line}, {times} times" for line, times in waits.items()]
     assert not found, "\n".join(["", *found])

@@ -191,10 +191,11 @@ from snakemake.api import SnakemakeApi
 from snakemake.resources import Resources
 from snakemake.settings.types import ConfigSettings, OutputSettings, ResourceSettings
 one = Resources.parse(["gpu=1"], allow_expressions=False)
-for gpus, nodes, said in ((2, None, None), (2, None, one), (2, 100, None), (0, None, None)):
+rows = (2, 1, None, None), (2, 4, None, None), (2, 4, None, one), (2, 4, 100, None), (0, 4, None, None)
+for gpus, each, nodes, said in rows:
     with SnakemakeApi(OutputSettings(quiet={"all"})) as api:
         settings = ResourceSettings(cores=8, nodes=nodes, **({"resources": said} if said else {}))
-        config = ConfigSettings(config={"preset": "smoke", "machine": {"gpus": gpus}})
+        config = ConfigSettings(config={"preset": "smoke", "machine": {"gpus": gpus, "jobs_per_gpu": each}})
         workflow = api.workflow(resource_settings=settings, config_settings=config)._workflow
         print(workflow.global_resources.get("gpu").value)
 """
@@ -204,7 +205,7 @@ for gpus, nodes, said in ((2, None, None), (2, None, one), (2, 100, None), (0, N
 def test_here_no_more_jobs_start_than_there_are_gpus_for():
     """`--resources gpu=N` by itself, unless somebody says it, or jobs may be submitted (`--jobs`)."""
     asked = run("-c", LIMIT)
-    assert asked.stdout.split() == ["2", "1", "None", "None"], asked.stderr
+    assert asked.stdout.split() == ["2", "8", "1", "None", "None"], asked.stderr
 
 
 def test_the_steps_hear_of_plugins_and_of_the_machine():

@@ -50,9 +50,10 @@ os.execv(sys.argv[2], sys.argv[2:])
 """
 
 
-def job(number: int, names: str, script: str) -> subprocess.Popen:
+def job(number: int, names: str, script: str, share: int = 1) -> subprocess.Popen:
     """Python code as a job with so many of these GPUs; several without the launcher's torchrun, which takes seconds."""
-    before = ["-c", SEVERAL, str(number)] if number > 1 else ["-m", "piti.run.launch", f"--gpus={number}"]
+    launch = ["-m", "piti.run.launch", f"--gpus={number}", f"--jobs_per_gpu={share}"]
+    before = ["-c", SEVERAL, str(number)] if number > 1 else launch
     line = [sys.executable, *before, sys.executable, "-c", script, "made.json"]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("SLURM_")}
     environment["CUDA_VISIBLE_DEVICES"] = names
@@ -120,3 +121,39 @@ def test_a_job_without_gpus_takes_none(two):
     assert job(0, two, SAYS).communicate(timeout=30)[0] == f"{two}\n"
     first.kill()
     first.communicate()
+
+
+TWO = """
+import os, time
+from pathlib import Path
+mark = Path({!r}, f"{{os.environ['CUDA_VISIBLE_DEVICES']}}-{{os.getpid()}}")
+mark.touch()
+time.sleep(0.3)
+print(len(list(mark.parent.glob(mark.name.rsplit("-", 1)[0] + "-*"))))
+mark.unlink()
+"""
+
+
+def test_as_many_jobs_as_are_said_share_a_gpu(two, tmp_path):
+    """Eight on two GPUs, two on each: none sees a third, and some see a second."""
+    jobs = [job(1, two, TWO.format(str(tmp_path)), share=2) for _ in range(8)]
+    seen = [int(one.communicate(timeout=60)[0]) for one in jobs]
+    assert max(seen) == 2
+
+
+def test_who_wants_a_gpu_alone_waits_for_those_who_share_it_and_they_for_him(two):
+    """Whatever their own configurations say: another Snakemake may run beside this one."""
+    name = two.split(",")[0]
+    sharing = [job(1, name, STAYS, share=4) for _ in range(2)]
+    assert [one.stdout.readline() for one in sharing] == [f"{name}\n"] * 2
+    alone = job(1, name, STAYS)
+    waits = alone.stderr.readline()
+    assert all(f"process {one.pid} has {name}" in waits for one in sharing) and waits.count("has") == 2
+    for one in sharing:
+        one.kill()
+        one.communicate()
+    assert alone.stdout.readline() == f"{name}\n"
+    assert "waits for" in (third := job(1, name, SAYS, share=4)).stderr.readline()
+    alone.kill()
+    alone.communicate()
+    assert third.communicate(timeout=30)[0] == f"{name}\n"

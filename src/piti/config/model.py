@@ -302,6 +302,7 @@ class Machine:
     """How the work is done, never what comes out but for rounding: none of this is part of a card."""
 
     gpus: int | Literal["auto"] = "auto"  # that jobs here share; auto: all there are; 0: compute on CPUs everywhere
+    jobs_per_gpu: Literal[1, 2, 4, 8, 16] = 1  # jobs of this machine that share a GPU (piti.run.gpus)
     threads: int = 1  # CPUs a job: threads, or processes that read what is packed
     workers: int = 0  # data-loading processes a training job
     micro_batch: int = 16  # images on a device at once in training; the rest of the batch by accumulation

@@ -156,7 +156,7 @@ class Costs:
         if sized(card) is None or not self.count(card):
             return 0.0
         if not isinstance(card, TrainCard):
-            return self.factor * self.items(artefact) * self._drawing(artefact, release) / 3600
+            return self.factor * self.items(artefact) * self.seconds_a_picture(artefact, release) / 3600
         compiled = self.machine.compile
         seconds = self.measured.get(kind_of_step(artefact.card, compiled))
         if seconds is None:
@@ -174,7 +174,7 @@ class Costs:
         how = training.precision, compiled, training.ema_rate > 0
         return seconds_of_step(count, training.batch, at_once, self.gpu, *how) / training.batch
 
-    def _drawing(self, artefact: Artefact, release: bool) -> float:
+    def seconds_a_picture(self, artefact: Artefact, release: bool = False) -> float:
         """Modelled device seconds of a picture."""
         card, count = artefact.card, self.count(artefact.card)
         if self.gpu is None:

@@ -1,7 +1,7 @@
 """How the processes of a step that computes are started, and how a SLURM job continues after its own end.
 
-The command as it is, or torchrun in front of it for several GPUs; outside SLURM with GPUs that no other job of ours has
-(piti.run.gpus). In a SLURM job (`--runtime` is its limit) a training is one link of a chain:
+The command as it is, or torchrun in front of it for several GPUs; outside SLURM with GPUs, or shares of them, that no
+other job of ours has (piti.run.gpus). In a SLURM job (`--runtime` is its limit) a training is one link of a chain:
 
 1. It runs in a step of its own. SLURM's cgroup plugin gives SIGTERM (preemption, time limit, scancel) to the direct
    children of a step only, and in the job's first step that child is Snakemake.
@@ -33,6 +33,7 @@ TORCHRUN = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  #
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m piti.run.launch", description=__doc__.split("\n")[0])
     parser.add_argument("--gpus", type=int, default=1, help="of each node, a process for each; 0: one process")
+    parser.add_argument("--jobs_per_gpu", type=int, default=1, help="that share each GPU, outside SLURM")
     parser.add_argument("--nodes", type=int, default=1)
     parser.add_argument("--batch", type=int, default=0, help="images of a step, shared evenly; 0: does not matter")
     parser.add_argument("--runtime", type=float, default=0, help="minutes that the job may take; 0: nobody ends it")
@@ -51,7 +52,7 @@ def main() -> None:
         command += ["--minutes", f"{minutes:g}"]
     if not job:
         if gpus and (names := visible(os.environ)):
-            os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(take(gpus, names))
+            os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(take(gpus, names, asked.jobs_per_gpu))
         os.execvp(command[0], command)
     signal.signal(signal.SIGTERM, lambda *_: None)  # the step decides; its own handler is not touched by this one
     environment = outside_steps(os.environ) | ({QUEUED_AGAIN: job} if asked.requeue else {})
