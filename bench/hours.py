@@ -65,7 +65,6 @@ class Line:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.hours", description=__doc__)
     parser.add_argument("--preset", default="paper")
-    parser.add_argument("--config", type=Path, default=count.CONFIG, help="the folder of the configuration")
     parser.add_argument("--gpu", choices=GPUS, help="whose data sheet to compare with (default: by its name)")
     parser.add_argument("--work", nargs="+", default=[], help="beginnings of names, as train:spade (default: all)")
     parser.add_argument("--precision", choices=("fp32", "bf16"), help="instead of each row's own")
@@ -74,7 +73,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
 
     said = {"preset": options.preset, "machine": options.machine}
-    plan = resolve(load(said, options.config))[0]
+    plan = resolve(load(said, count.CONFIG))[0]
     with place() as here, tempfile.TemporaryDirectory() as folder:
         machine = description(here.device)
         gpu = options.gpu or next((name for name in GPUS if name.split("-")[0] in machine), DEFAULT)
@@ -89,16 +88,15 @@ def main(arguments: list[str] | None = None) -> None:
     if not (options.work or options.precision):
         planned, costs = costs.total(costs.by_path), Costs(plan, gpu)
         costs.measured = known
-        print(
-            f"all of it on one: planned {planned:,.1f} h; as these trainings went {costs.total(costs.by_path):,.1f} h"
-        )
+        went = costs.total(costs.by_path)
+        print(f"all of it on one: planned {planned:,.1f} h, as these trainings went {went:,.1f} h")
 
 
 def distinct(plan: Plan, beginnings: list[str], precision: str | None) -> Iterator[Artefact]:
     """Of each size and precision of training and sampler one, by what it is called in the plan."""
     seen = set()
     for artefact in plan.artefacts.values():
-        if isinstance(artefact.card, TrainCard | SampleCard) and not kind_of_prior(artefact.card):
+        if isinstance(artefact.card, TrainCard | SampleCard) and not is_prior(artefact.card):
             named = f"{artefact.step}:{artefact.name}"
             changed = replace(artefact, card=in_precision(artefact.card, precision))
             key = size(changed.card), precision_of(changed.card)
@@ -107,7 +105,7 @@ def distinct(plan: Plan, beginnings: list[str], precision: str | None) -> Iterat
                 yield changed
 
 
-def kind_of_prior(card: Card) -> bool:
+def is_prior(card: Card) -> bool:
     return isinstance(card, TrainCard) and kind_of(card.training.kind).prior
 
 

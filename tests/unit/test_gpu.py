@@ -4,10 +4,11 @@ import pytest
 from tests.unit.test_cost import FLICKR, planned, trainings
 
 from piti.plan.cost import COUNTS
-from piti.plan.gpu import GPU, GPUS, LAUNCH, gpu, needed, seconds_of_pass, seconds_of_step
+from piti.plan.gpu import GPU, GPUS, LAUNCH, OF_BANDWIDTH, OF_PEAK, gpu, needed, seconds_of_pass, seconds_of_step
 from piti.store.files import InputError
 
-CARD = GPU(tf32=100, bf16=200, bandwidth=1, memory=40, capability=(8, 0))  # 55e12 and 110e12 a second, 0.8e12 bytes
+# of which is reached: 55e12 and 110e12 operations a second, 0.8e12 bytes
+CARD = GPU(55 / OF_PEAK, 110 / OF_PEAK, 0.8 / OF_BANDWIDTH, memory=40, capability=(8, 0))
 
 
 def work(*matrix, moved=(0, 0, 0)):

@@ -1,18 +1,19 @@
 """How long a GPU takes for counted work: a roofline over its kernels (`piti.count.kernels`, counted by `piti.count`).
 
-A matrix kernel takes as long as its operations at 55 % of the dense peak of the matrix units (TF32 where the precision
-is fp32), or its bytes at 80 % of the bandwidth, whichever is longer; all other kernels take their bytes; and a step is
-never done before the host has launched its kernels, 14 us each. The two fractions are *assumed*: well tuned training
-reaches them; the launches are measured on a host of 2024 (0.20 CPU s for 14,182). A step of fused Adam reads weight,
-gradient and two moments and writes all but the gradient, the EMA reads two numbers and writes one. What waits for
-data, for other processes or for disk is not in it: data loading takes a tenth of a step at most.
+A matrix kernel takes as long as its operations at 41 % of the dense peak of the matrix units (TF32 where the precision
+is fp32), or its bytes at 60 % of the bandwidth, whichever is longer; all other kernels take their bytes; and a step is
+never done before the host has launched its kernels, 35 us each. With these three numbers seven trainings of the paper
+preset take 12 % more or less than on one H100 (docs/cost.md); other GPUs are *assumed* to reach as much of what their
+data sheets say. A step of fused Adam reads weight, gradient and two moments and writes all but the gradient, the EMA
+reads two numbers and writes one. What waits for data, for other processes or for disk is not in it: data loading takes
+a tenth of a step at most.
 """
 
 from dataclasses import dataclass
 
 from piti.store.files import InputError
 
-OF_PEAK, OF_BANDWIDTH, LAUNCH = 0.55, 0.8, 14e-6  # fraction, fraction, seconds
+OF_PEAK, OF_BANDWIDTH, LAUNCH = 0.41, 0.6, 35e-6  # fraction, fraction, seconds
 ADAM, EMA = 4 * 7, 4 * 3  # bytes a number
 
 
