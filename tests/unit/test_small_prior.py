@@ -64,7 +64,7 @@ def images(card: TrainCard) -> int:
 
 def test_the_middle_prior_of_the_three_is_its_beginning():
     """docs/distance.yaml says so."""
-    middle = card({"preset": "claims"} | read_yaml(ROOT / "docs/distance.yaml"), "prior_middle")
+    middle = card({"preset": "mini"} | read_yaml(ROOT / "docs/distance.yaml"), "prior_middle")
     whole = card({"preset": "prior"}, "prior_base")
     assert middle == replace(whole, training=replace(whole.training, steps=12_500))
 
