@@ -37,12 +37,13 @@ class Accumulator:
         """
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         terms: Terms = {}
-        for part in parts:
-            with autocast(self.place.device, self.precision):
+        with autocast(self.place.device, self.precision):  # around all parts, so that it casts each weight once
+            for part in parts:
                 added, found = loss(part)
-            added.backward(inputs=parameters)
-            for name, value in found.items():
-                terms[name] = terms.get(name, 0) + value.detach()
+                with torch.autocast(self.place.device.type, enabled=False):
+                    added.backward(inputs=parameters)
+                for name, value in found.items():
+                    terms[name] = terms.get(name, 0) + value.detach()
         grads = [parameter.grad for parameter in parameters if parameter.grad is not None]
         self.place.all_reduce([*grads, *terms.values()])
         if norm:

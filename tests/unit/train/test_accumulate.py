@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from piti.devices import Place
 from piti.train.accumulate import Accumulator
@@ -52,3 +53,33 @@ def test_what_two_processes_add_up(first):
     wanted, error = closed_form()
     torch.testing.assert_close(one + two, wanted)
     torch.testing.assert_close(a["error"] + b["error"], error)
+
+
+class Casts(TorchDispatchMode):
+    """How many tensors of a shape were made bf16."""
+
+    def __init__(self, shape):
+        super().__init__()
+        self.shape, self.number = shape, 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        if function is torch.ops.aten._to_copy.default and (kwargs or {}).get("dtype") == torch.bfloat16:
+            self.number += args[0].shape == self.shape
+        return function(*args, **(kwargs or {}))
+
+
+def test_bf16_casts_a_weight_once_a_step_and_anew_after_it():
+    """However many parts: on a fast GPU the host takes as long to start these kernels as they take."""
+    layer, x = torch.nn.Linear(5, 3), torch.randn(6, 5, generator=torch.Generator().manual_seed(0))
+    optimizer, accumulator = torch.optim.SGD(layer.parameters(), lr=1.0), Accumulator(Place(x.device), 2, "bf16")
+    seen = []
+
+    def loss(part):
+        seen.append(layer(part["x"]).detach())
+        return layer(part["x"]).float().square().sum(), {}
+
+    for _ in range(2):
+        with Casts(layer.weight.shape) as casts:
+            accumulator.step(optimizer, accumulator.parts({"x": x}), loss)
+        assert casts.number == 1
+    assert not torch.equal(seen[0], seen[3])  # with the weight that the step has changed
