@@ -70,7 +70,7 @@ def launch(step, card, resources):
     said = {"gpus": min(gpus(resources) or 0, 1)}
     if step.name == "train":
         said = {"gpus": gpus(resources) or 0, "nodes": resources.get("nodes", 1), "batch": card.training.batch}
-    said |= {"jobs_per_gpu": machine.jobs_per_gpu} if machine.jobs_per_gpu > 1 else {}
+    said |= {"jobs-per-gpu": machine.jobs_per_gpu} if machine.jobs_per_gpu > 1 else {}
     said |= {"runtime": resources.get("runtime", 0), "requeue": int(machine.requeue)}
     said |= {"margin": machine.margin} if "minutes" in step.options else {}
     return ["python", "-m", "piti.run.launch", *(word for key in said for word in (f"--{key}", str(said[key])))]

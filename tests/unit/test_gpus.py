@@ -52,7 +52,7 @@ os.execv(sys.argv[2], sys.argv[2:])
 
 def job(number: int, names: str, script: str, share: int = 1) -> subprocess.Popen:
     """Python code as a job with so many of these GPUs; several without the launcher's torchrun, which takes seconds."""
-    launch = ["-m", "piti.run.launch", f"--gpus={number}", f"--jobs_per_gpu={share}"]
+    launch = ["-m", "piti.run.launch", f"--gpus={number}", f"--jobs-per-gpu={share}"]
     before = ["-c", SEVERAL, str(number)] if number > 1 else launch
     line = [sys.executable, *before, sys.executable, "-c", script, "made.json"]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("SLURM_")}

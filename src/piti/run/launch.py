@@ -33,7 +33,7 @@ TORCHRUN = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  #
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m piti.run.launch", description=__doc__.split("\n")[0])
     parser.add_argument("--gpus", type=int, default=1, help="of each node, a process for each; 0: one process")
-    parser.add_argument("--jobs_per_gpu", type=int, default=1, help="that share each GPU, outside SLURM")
+    parser.add_argument("--jobs-per-gpu", type=int, default=1, help="that share each GPU, outside SLURM")
     parser.add_argument("--nodes", type=int, default=1)
     parser.add_argument("--batch", type=int, default=0, help="images of a step, shared evenly; 0: does not matter")
     parser.add_argument("--runtime", type=float, default=0, help="minutes that the job may take; 0: nobody ends it")
