@@ -3,10 +3,10 @@
 A matrix kernel takes as long as its operations at 41 % of the dense peak of the matrix units (TF32 where the precision
 is fp32), or its bytes at 60 % of the bandwidth, whichever is longer; all other kernels take their bytes; and a step is
 never done before the host has launched its kernels, 35 us each. With these three numbers seven trainings of the paper
-preset take at most 14 % more or less than on one H100 (docs/cost.md); other GPUs are *assumed* to reach as much of what their
-data sheets say. A step of fused Adam reads weight, gradient and two moments and writes all but the gradient, the EMA
-reads two numbers and writes one. What waits for data, for other processes or for disk is not in it: data loading takes
-a tenth of a step at most.
+preset take at most 14 % more or less than on one H100 (docs/cost.md); other GPUs are *assumed* to reach as much of
+what their data sheets say. A step of fused Adam reads weight, gradient and two moments and writes all but the gradient,
+the EMA reads two numbers and writes one. What waits for data, for other processes or for disk is not in it: data
+loading takes a tenth of a step at most.
 """
 
 from dataclasses import dataclass
