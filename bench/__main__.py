@@ -1,11 +1,6 @@
 """Run the benchmarks, print the table, write it as CSV. `python -m bench --help` tells how."""
 
 import argparse
-import csv
-import io
-from collections.abc import Iterable
-
-import torch
 
 from bench.baselines import baselines
 from bench.degradation import degraded
@@ -16,6 +11,7 @@ from bench.loader import loader
 from bench.measure import Line
 from bench.sizes import FULL, SMALL
 from bench.stage1 import memory, seconds
+from bench.table import aligned, as_csv, description
 from piti.devices import place
 from piti.store.files import write_text
 
@@ -31,6 +27,7 @@ ROWS = {
     "baselines": baselines,
 }
 HEADINGS = ("row", "unit", "ours", "straightforward", "ratio", "aim", "aim met", "spread", "difference")
+WIDTHS = 27, 16
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -45,18 +42,12 @@ def main(arguments: list[str] | None = None) -> None:
     print("best of the repetitions; spread: slowest over fastest, less 1; difference: of the two results, relative")
     lines: list[Line] = []
     with place() as here:
-        print(f"on {description(here.device)}\n" + aligned(HEADINGS), flush=True)
+        print(f"on {description(here.device)}\n" + aligned(HEADINGS, *WIDTHS), flush=True)
         for name in options.rows:
             for line in ROWS[name](SMALL if options.small else FULL, here.device, options.repeat):
                 lines.append(line)
-                print(aligned(cells(line)), flush=True)
-        write_text(options.output, table(lines, description(here.device)))
-
-
-def description(device: torch.device) -> str:
-    if device.type == "cuda":
-        return f"{torch.cuda.get_device_name(device)}, torch {torch.__version__}"
-    return f"CPU, {torch.get_num_threads()} threads, torch {torch.__version__}"
+                print(aligned(cells(line), *WIDTHS), flush=True)
+        write_text(options.output, as_csv(HEADINGS, map(cells, lines), description(here.device)))
 
 
 def cells(line: Line) -> list[str]:
@@ -68,19 +59,6 @@ def cells(line: Line) -> list[str]:
 
 def number(value: float | None, spelling: str = ".3g") -> str:
     return "" if value is None else format(value, spelling)
-
-
-def aligned(texts: Iterable[str]) -> str:
-    first, *others = texts
-    return f"{first:<27}" + "".join(f"{text:>16}" for text in others)
-
-
-def table(lines: list[Line], machine: str) -> str:
-    """The table as CSV, the machine in its last column."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([[*HEADINGS, "machine"], *([*cells(line), machine] for line in lines)])
-    return text.getvalue()
 
 
 if __name__ == "__main__":

@@ -5,41 +5,37 @@ draw, with random weights, on random pictures that lie on the device already: wh
 """
 
 import argparse
-import csv
-import io
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-import torchvision
 import yaml
 from safetensors.torch import save_file
 
-from bench.__main__ import description
 from bench.measure import alternate
-from piti.cards import Card, SampleCard, TrainCard
-from piti.cards.train import kind_of
+from bench.table import aligned, as_csv, description
+from piti.cards import SampleCard, TrainCard
 from piti.conditions import CONDITIONS
 from piti.config import load
 from piti.count import __main__ as count
 from piti.devices import Place, place
 from piti.networks.piti import PITI
 from piti.plan import Artefact, Plan, resolve
-from piti.plan.cost import Costs, kind_of_step, precision_of, size
+from piti.plan.cost import Costs, is_prior, kind_of_step, precision_of, size
 from piti.plan.gpu import DEFAULT, GPUS
 from piti.plan.memory import CONTEXT, GIB, peak
 from piti.sample.diffusion import Sampler
 from piti.store.files import write_text
 from piti.train.batches import Files
-from piti.train.initial import NETWORKS
 from piti.train.row import Work, objective
 from piti.train.run import Run
 
 REPEAT, STEPS = 3, 2  # the median of so many times; each of so many steps of a training, which do not wait for the last
 PASSES = "5"  # steps of a sampler, which all take as long
 HEADINGS = ("work", "precision", "compiled", "images", "s", "s planned", "ratio", "GiB", "reserved", "GiB planned")
+WIDTHS = 40, 12
 
 
 @dataclass(frozen=True)
@@ -78,13 +74,13 @@ def main(arguments: list[str] | None = None) -> None:
         machine = description(here.device)
         gpu = options.gpu or next((name for name in GPUS if name.split("-")[0] in machine), DEFAULT)
         costs, lines, known = Costs(plan, gpu), [], {}
-        print(f"on {machine}, planned for {gpu}\n" + aligned(HEADINGS), flush=True)
+        print(f"on {machine}, planned for {gpu}\n" + aligned(HEADINGS, *WIDTHS), flush=True)
         for artefact in distinct(plan, options.work, options.precision):
             lines.append(line(costs, artefact, here, Path(folder)))
-            print(aligned(lines[-1].cells()), flush=True)
+            print(aligned(lines[-1].cells(), *WIDTHS), flush=True)
             if isinstance(artefact.card, TrainCard):
                 known[kind_of_step(artefact.card, costs.machine.compile)] = lines[-1].seconds / lines[-1].images
-        write_text(options.output, table(lines, machine))
+        write_text(options.output, as_csv(HEADINGS, (line.cells() for line in lines), machine))
     if not (options.work or options.precision):
         planned, costs = costs.total(costs.by_path), Costs(plan, gpu)
         costs.measured = known
@@ -103,10 +99,6 @@ def distinct(plan: Plan, beginnings: list[str], precision: str | None) -> Iterat
             if key not in seen and (not beginnings or named.startswith(tuple(beginnings))):
                 seen.add(key)
                 yield changed
-
-
-def is_prior(card: Card) -> bool:
-    return isinstance(card, TrainCard) and kind_of(card.training.kind).prior
 
 
 def in_precision(card: TrainCard | SampleCard, precision: str | None) -> TrainCard | SampleCard:
@@ -129,7 +121,7 @@ def line(costs: Costs, artefact: Artefact, here: Place, folder: Path) -> Line:
         few = replace(artefact.card.sampling, base_respacing=PASSES, upsampler_respacing=PASSES)
         card, images = replace(artefact.card, sampling=few), costs.machine.sample_batch
         planned = costs.seconds_a_picture(replace(artefact, card=card)) * images
-        way = sampling(card, CONDITIONS[condition_of(artefact)].name, images, here, folder)
+        way = sampling(card, condition_of(artefact), images, here, folder)
     for _ in range(2):  # cuDNN tries its kernels, torch compiles
         way()
     if cuda:
@@ -160,13 +152,8 @@ def training(card: TrainCard, costs: Costs, here: Place, folder: Path) -> Callab
     with here.device if not card.baseline else torch.device("cpu"):  # a generator of the CPU draws its first weights
         made = objective(card, files, work, here)
     run = Run(made, here, folder, card.identity, card.training.steps, card.training.ema_rate)
-    upsampler = kind_of(card.training.kind).upsampler
-    whole = upsampler or card.baseline or card.estimator
     with here.device:
-        resolution = card.image_resolution if whole else card.base_resolution
-        batch = {"image": torch.empty(card.training.batch, 3, resolution, resolution)} | count.condition(card)
-        if upsampler:
-            batch["low_res"] = torch.empty(card.training.batch, 3, card.base_resolution, card.base_resolution)
+        batch = count.batch(card)
     for tensor in batch.values():
         tensor.uniform_(-1, 1) if tensor.is_floating_point() else tensor.random_(1, max(card.num_classes, 2))
     return lambda: run.advance(batch)
@@ -191,23 +178,9 @@ def condition_of(artefact: Artefact) -> str:
 
 def vgg(card: TrainCard, folder: Path) -> Path:
     """Random weights of the network that the perceptual loss compares in."""
-    arch = NETWORKS[card.perceptual_format][0]
-    path = folder / f"{arch}.safetensors"
-    features = getattr(torchvision.models, arch)().features.state_dict()
-    save_file({f"features.{name}": tensor for name, tensor in features.items()}, path)
+    path = folder / f"{card.perceptual_format}.safetensors"
+    save_file({name: tensor for name, tensor in count.vgg(card).items() if name.startswith("features.")}, path)
     return path
-
-
-def aligned(texts: Iterable[str]) -> str:
-    first, *others = texts
-    return f"{first:<40}" + "".join(f"{text:>12}" for text in others)
-
-
-def table(lines: list[Line], machine: str) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([[*HEADINGS, "machine"], *([*line.cells(), machine] for line in lines)])
-    return text.getvalue()
 
 
 if __name__ == "__main__":

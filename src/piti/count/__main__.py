@@ -101,13 +101,9 @@ def train_step(card: TrainCard, precision: str, images: int) -> list[Kernel]:
         made = objective(card)
         for optimizer in made.optimizers.values():
             optimizer.step = lambda: None  # fused, it knows no such device; the plan adds what it moves
-        upsampler = kind_of(card.training.kind).upsampler
-        resolution = card.image_resolution if upsampler or card.baseline or card.estimator else card.base_resolution
-        batch = {"image": torch.empty(images, 3, resolution, resolution)} | condition(card)
-        if upsampler:
-            batch["low_res"] = torch.empty(images, 3, card.base_resolution, card.base_resolution)
+        seen = batch(card)
         with traced() as kernels:
-            made.update(batch, card.training.image_losses_from)
+            made.update(seen, card.training.image_losses_from)
     return kernels
 
 
@@ -125,6 +121,16 @@ def tensors(card: TrainCard) -> dict[str, int]:
 def objective(card: TrainCard) -> Objective:
     make = gan_objective if card.baseline else estimator_objective if card.estimator else diffusion_objective
     return make(card)
+
+
+def batch(card: TrainCard) -> dict[str, torch.Tensor]:
+    """What the loader gives, without values."""
+    upsampler, images = kind_of(card.training.kind).upsampler, card.training.batch
+    resolution = card.image_resolution if upsampler or card.baseline or card.estimator else card.base_resolution
+    made = {"image": torch.empty(images, 3, resolution, resolution)} | condition(card)
+    if upsampler:
+        made["low_res"] = torch.empty(images, 3, card.base_resolution, card.base_resolution)
+    return made
 
 
 def condition(card: TrainCard) -> dict[str, torch.Tensor]:

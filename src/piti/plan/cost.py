@@ -239,7 +239,7 @@ class Costs:
             models = [frozenset(p for p, a in chain.items() if isinstance(a.card, TrainCard)) for chain in chains]
             for chain, own in zip(chains, models, strict=True):
                 runs.setdefault((frozenset(models), own), {}).update(chain)
-        priors = {path: a for run in runs.values() for path, a in run.items() if _is_prior(a.card)}
+        priors = {path: a for run in runs.values() for path, a in run.items() if is_prior(a.card)}
         hours = sum(self.hours(a, release) for run in runs.values() for path, a in run.items() if path not in priors)
         return hours + self.total(priors)
 
@@ -262,7 +262,8 @@ def saved_part(artefact: Artefact) -> float:
         return 0.0
 
 
-def _is_prior(card: Card) -> bool:
+def is_prior(card: Card) -> bool:
+    """Whether it is the training of a prior."""
     return isinstance(card, TrainCard) and kind_of(card.training.kind).prior
 
 
