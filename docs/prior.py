@@ -2,19 +2,23 @@
 
     python -m docs.prior worlds WEIGHTS
     python -m docs.prior curve WEIGHTS KEPT
+    python -m docs.prior gain WEIGHTS results/mini/tables/distance/DIGEST/table.csv
     python -m docs.prior ship KEPT/STEP.safetensors weights/prior_base.safetensors
 
 from the root of the repository, with src/ on the path. WEIGHTS: those of EfficientNet-Lite0, as `convert_weights`
 leaves them (results/mini/weights/efficientnet_lite0/DIGEST/weights.safetensors). KEPT: the EMA weights
-that `make prior` leaves on the way, results/prior/models/prior_base/checkpoint-DIGEST/ema. Prints tables in Markdown.
+that `make prior` leaves on the way, results/prior/models/prior_base/checkpoint-DIGEST/ema. Prints tables in Markdown;
+`gain` draws docs/prior_gain.png too, of the table that docs/distance.yaml makes.
 """
 
 import argparse
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import torch
+from matplotlib import pyplot as plt
 from safetensors.torch import save_file
 
 from piti.cards import TrainCard
@@ -24,6 +28,7 @@ from piti.data.synthetic import SyntheticBatches
 from piti.diffusion.gaussian import GaussianDiffusion
 from piti.diffusion.samplers import ancestral
 from piti.evaluate import extract, frechet
+from piti.evaluate.score import difference
 from piti.networks.glide import GLIDE
 from piti.networks.weights import load as load_weights
 from piti.networks.weights import read, strip_text
@@ -32,15 +37,22 @@ from piti.plan.models import trained
 from piti.scenes import render
 from piti.scenes.styles import STYLES
 from piti.scenes.write import developed
-from piti.store.files import atomic, file_digest
+from piti.store.files import atomic, file_digest, read_json
 from piti.train.batches import low_res
 
+HERE = Path(__file__).parent
 RESOLUTION, COUNT, SETS, UNSEEN = 32, 1024, 3, 10**6  # a scene after the millionth is none of the training's
 
 
-def distances(weights: Path) -> str:
-    """FD of each world from the task's photographs, as mini scores pictures: SETS independent sets of COUNT, and their
-    quarters."""
+def worlds(weights: Path) -> str:
+    """How far each world lies from the task's."""
+    lines = [f"| {s} | {spread(quarters)} | {spread(whole)} |" for s, (quarters, whole) in distances(weights).items()]
+    return "\n".join(["| world | FD from the task, n = 256 | n = 1024 |", "|---|---|---|", *lines])
+
+
+def distances(weights: Path) -> dict[str, tuple[list[float], list[float]]]:
+    """FD of each world from the task's photographs, as mini scores pictures: of the quarters of SETS independent pairs
+    of sets of COUNT, and of these pairs."""
     extractor = extract.load("efficientnet_lite0", weights)
 
     def features(style: str, seed: int) -> np.ndarray:
@@ -55,9 +67,7 @@ def distances(weights: Path) -> str:
             other = features(style, 3000 + number)
             whole.append(frechet.distance(task, other))
             quarters += map(frechet.distance, np.split(task, 4), np.split(other, 4))
-    lines = [f"| {s} | {spread(quarters)} | {spread(whole)} |" for s, (quarters, whole) in found.items()]
-    head = ["| world | FD from the task, n = 256 | n = 1024 |", "|---|---|---|"]
-    return "\n".join(head + lines)
+    return found
 
 
 def spread(values: list[float]) -> str:
@@ -104,6 +114,33 @@ def sample(model: GLIDE, diffusion: GaussianDiffusion, batch: dict, seed: int) -
     return ancestral(lambda x, t: model.denoise(x, t, encoded, small), diffusion, noise(), noise)
 
 
+def gain(weights: Path, table: Path) -> str:
+    """What each prior gains over training from scratch, against how far its world lies from the task's."""
+    about = read_json(table.with_name("card.json"))
+    (*priors, scratch), columns = about["card"]["rows"], about["card"]["columns"]
+    scores = dict(zip(product([*priors, scratch], columns), map(read_json, about["inputs"]["scores"]), strict=True))
+    far = {f"prior: {style}": float(np.mean(whole)) for style, (_, whole) in distances(weights).items()}
+    lines = [f"| | FD(world, task) | {' | '.join(columns)} |", "|---|" + "---|" * (len(columns) + 1)]
+    figure, axes = plt.subplots(1, len(columns), figsize=(3.2 * len(columns), 2.8), layout="constrained")
+    for axis, column in zip(axes, columns, strict=True):
+        axis.axhline(0, color="black", linewidth=0.8)
+        axis.set_title(f"{column}: gain over from scratch", fontsize=9)
+        axis.set(xlabel="FD of the prior's world from the task's", xlim=(0, 1.2 * max(map(far.get, priors))))
+    for row in priors:
+        cells = []
+        for axis, column in zip(axes, columns, strict=True):
+            ours, other = scores[row, column], scores[scratch, column]
+            gained = difference(ours, other) if ours["higher_is_better"] else difference(other, ours)
+            low, high = gained.interval()
+            axis.errorbar(far[row], gained.value, [[gained.value - low], [high - gained.value]], fmt="o", capsize=3)
+            axis.annotate(row, (far[row], gained.value), (5, 4), textcoords="offset points", fontsize=8)
+            cells.append(f"{ours['value']:.1f}, gain {gained.value:.1f} ({low:.1f} to {high:.1f})")
+        lines.append(f"| {row} | {far[row]:.0f} | {' | '.join(cells)} |")
+    figure.savefig(HERE / "prior_gain.png", dpi=110, metadata={"Software": None})
+    values = (f"{scores[scratch, column]['value']:.1f}" for column in columns)
+    return "\n".join([*lines, f"| {scratch} | | {' | '.join(values)} |"])
+
+
 def card_of(row: str) -> TrainCard:
     """What the preset trains as this row."""
     return trained(Plan(load({"preset": "prior"}, Path("config"))), row, "", 1.0, 0).card
@@ -122,7 +159,7 @@ def ship(weights: Path, output: Path) -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m docs.prior", description=__doc__.split("\n")[0])
-    parser.add_argument("what", choices=("worlds", "curve", "ship"))
+    parser.add_argument("what", choices=("worlds", "curve", "gain", "ship"))
     parser.add_argument("paths", type=Path, nargs="+")
     given = parser.parse_args()
-    print({"worlds": distances, "curve": curve, "ship": ship}[given.what](*given.paths))
+    print({"worlds": worlds, "curve": curve, "gain": gain, "ship": ship}[given.what](*given.paths))

@@ -103,8 +103,7 @@ def prepare(folder: Path) -> list[Job]:
     brought(folder)
     plan, tables, figures = resolve(settings(folder))
     wanted = report(plan, tables, figures)
-    by_path = {artefact.path: artefact for artefact in plan.artefacts.values()}
-    jobs = [make(folder, artefact) for artefact in below(wanted, by_path, set())]
+    jobs = [make(folder, artefact) for artefact in below(wanted, plan.by_path, set())]
     return [*jobs, extraction(folder)]
 
 

@@ -247,6 +247,26 @@ def test_a_claim_about_equal_steps_compares_them(preset):
         assert len({batch for one in made for _, batch in one}) == 1, claim.text
 
 
+def claimed(name: str, **user):
+    """The orderings of a claim of the preset claims, with changes."""
+    of, tables, figures = resolve(load({"preset": "claims"} | user, SHIPPED))
+    report(of, tables, figures)
+    (card,) = [artefact.card for artefact in of.artefacts.values() if artefact.step == "compare_scores"]
+    return next(claim for claim in card.claims if claim.name == name).orderings
+
+
+def test_trainings_of_unequal_length_are_not_taken_for_equal():
+    """docs/long.yaml, or anyone who gives one row more steps."""
+    shipped = claimed("ours_below_scratch")
+    longer = claimed("ours_below_scratch", models={"scratch": {"steps": 71000}})
+    assert shipped[0].better_scores and shipped[0].equal_steps and not longer[0].equal_steps
+
+
+def test_a_seed_that_is_said_twice_is_refused():
+    with pytest.raises(InputError, match=r"seeds: found \[0, 0\], expected each once"):
+        plan(seeds=[0, 0])
+
+
 def test_photographs_may_go_through_an_upsampler_once_for_every_training():
     of, tables, _ = resolve(load({"preset": "claims"}, SHIPPED))
     (cell, *_) = [c for c in tables["resolutions"].card.cells if c.row == "Real images, upsampled"]
@@ -575,7 +595,8 @@ def test_pictures_made_elsewhere_are_a_row_like_any_other(tmp_path, preset):
     report(made, tables, figures)
     (claim,) = (one for one in claims_of(made) if one.name == "mine")
     (ordering,) = claim.orderings
-    assert not ordering.reason and len(ordering.better_scores) == len(ordering.than_scores) == 1
+    assert not ordering.reason and len(ordering.better_scores) == len(ordering.than_scores) == 2
+    assert len(set(ordering.better_scores)) == 1  # with every training, or claim and table had other means
 
 
 def claims_of(made: Plan):

@@ -18,6 +18,7 @@ class Cell:
     run: str = ""  # method/task/fraction, as a person would ask for it
     ceiling: bool = False  # of the real images themselves
     selected: bool = False  # scores are those of alternatives, each of all seeds; the best on the test set is shown
+    by_rule: bool = False  # trainings behind the scores end when they have converged
     reason: str = ""
     substitution: str = ""
 

@@ -66,7 +66,8 @@ class Ordering:
     measure: str  # as column heads say it
     better_scores: tuple[str, ...] = ()  # digests, in the order of the rule's files
     than_scores: tuple[str, ...] = ()
-    equal_steps: bool = False  # it is about trainings of as many steps: one that has not converged can lose
+    equal_steps: bool = False  # it is about trainings of as many steps, and they are: one not converged can lose
+    by_rule: bool = False  # trainings behind these end when they have converged
     reason: str = ""
 
 

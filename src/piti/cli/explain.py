@@ -28,11 +28,14 @@ def run(arguments: Namespace, config: Config) -> None:
     plan, tables, figures = resolve(config)
     table = pick(arguments.table, tables | figures, "table or figure")
     print(f"{table.name}: {table.card.title} ({config.preset}) {state(table)}")
-    by_path = {artefact.path: artefact for artefact in plan.artefacts.values()}
     if arguments.row is None:
-        print("\n".join(chain(table, by_path, set()) if not hasattr(table.card, "cells") else cells(table, by_path)))
+        print(
+            "\n".join(
+                chain(table, plan.by_path, set()) if not hasattr(table.card, "cells") else cells(table, plan.by_path)
+            )
+        )
         return
-    print("\n".join(explain(plan, table, arguments.row, arguments.column, by_path)))
+    print("\n".join(explain(plan, table, arguments.row, arguments.column)))
 
 
 def cells(table: Artefact, by_path: dict[str, Artefact]) -> Iterator[str]:
@@ -42,7 +45,7 @@ def cells(table: Artefact, by_path: dict[str, Artefact]) -> Iterator[str]:
         yield f"  {cell.row} / {cell.column}: {found}"
 
 
-def explain(plan: Plan, table: Artefact, row: str, column: str | None, by_path: dict[str, Artefact]) -> Iterator[str]:
+def explain(plan: Plan, table: Artefact, row: str, column: str | None) -> Iterator[str]:
     """The cells of a row, or the one in a column of it, with the chain behind each."""
     keys = plan.config.tables.get(table.name)
     if keys is None:
@@ -50,14 +53,14 @@ def explain(plan: Plan, table: Artefact, row: str, column: str | None, by_path: 
     row = pick(row, dict(zip(keys.rows, table.card.rows, strict=True)), f"{table.name}: row")
     if column is not None:
         column = pick(column, dict(zip(keys.columns, table.card.columns, strict=True)), f"{table.name}: column")
-    for cell, scores in scored(table, by_path):
+    for cell, scores in scored(table, plan.by_path):
         if cell.row == row and column in (cell.column, None):
             found = ", ".join(map(measured, scores)) or "no score"
             yield f"{cell.row} / {cell.column}: {cell.run}: {found}; the paper has {cell.paper}"
             yield from [f"  {cell.reason}"] if cell.reason else []
             printed: set[str] = set()
             for score in scores:
-                yield from chain(score, by_path, printed)
+                yield from chain(score, plan.by_path, printed)
 
 
 def scored(table: Artefact, by_path: dict[str, Artefact]) -> Iterator[tuple[Cell, list[Artefact]]]:

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from piti.config import Config
 from piti.plan import report, resolve, runs
+from piti.store.chain import TRAINED
 from piti.store.files import InputError, atomic_folder, file_digest, write_json, write_text
 
-LEGS = ("models", "sampled", "upsampled", "generated", "features", "scores", "alignment")
+LEGS = (*TRAINED, "scores", "alignment")
 SUMS = "SHA256SUMS"
 MARK = "exported.json"  # beside exported weights: a second copy exists
 

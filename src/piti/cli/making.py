@@ -29,9 +29,8 @@ def make(plan: Plan, wanted: Artefact, steps: Sequence[str] = QUICK) -> Path:
         raise InputError(
             f"{path}: not there yet; try: snakemake {shlex.quote(str(path))} --config preset={config.preset}"
         )
-    by_path = {artefact.path: artefact for artefact in plan.artefacts.values()}
     for below in (path for paths in wanted.inputs.values() for path in paths):
-        make(plan, by_path[below], steps)
+        make(plan, plan.by_path[below], steps)
     line = [sys.executable, *wanted.command({"plugins": plan.config.plugins}), "--output", wanted.path]
     if wanted.step in SLOW:
         print(f"{wanted.step} {wanted.name} …", file=sys.stderr)

@@ -122,10 +122,9 @@ def planned(config: Config, method: str, task: str) -> list[Stage]:
         last = samples_of(plan, method, task, 1.0, config.seeds[0])
     except Unavailable as reason:
         raise InputError(f"{method} on {task}: {reason}") from None
-    by_path = {artefact.path: artefact for artefact in plan.artefacts.values()}
     while last:
         weights = Path(last.inputs["model"][0])
-        make(plan, by_path[str(weights)], ("convert_weights",))
+        make(plan, plan.by_path[str(weights)], ("convert_weights",))
         stages.insert(0, Stage(last.card, weights))
-        last = by_path[last.inputs["low_res"][0]] if "low_res" in last.inputs else None
+        last = plan.by_path[last.inputs["low_res"][0]] if "low_res" in last.inputs else None
     return stages

@@ -11,6 +11,7 @@ from piti.store.chain import not_converged
 from piti.store.files import InputError, failure, read_json, write_json
 
 HELD, NOT_HELD, UNDECIDED, UNCHECKED = "held", "not held", "undecided", "cannot be checked"
+NO_CARDS = "the cards of its trainings are not here"
 NOT_RUN = "not run"  # by this configuration: of the claim as a whole, the orderings that were run decide
 
 
@@ -51,12 +52,14 @@ def check(ordering: Ordering, first: Iterator[Path], second: Iterator[Path]) -> 
     verdict = below if high < 0 else above if low > 0 else UNDECIDED
     remark = ""
     if (loser := {HELD: 1, NOT_HELD: 0}.get(verdict)) is not None:
-        improving = [not_converged(files) for files in zip(*pairs, strict=True)]
-        if improving[loser] - improving[1 - loser]:  # trained longer it might win
-            remark = f"{(ordering.better, ordering.than)[loser]} has not converged"
+        improving = [not_converged(files, ordering.by_rule) for files in zip(*pairs, strict=True)]
+        own = [link for path, link in improving[loser].items() if path not in improving[1 - loser]]
+        if own:  # trained longer it might win
+            known = "has not converged" if any(link.step for link in own) else "may not have converged: " + NO_CARDS
+            remark = f"{(ordering.better, ordering.than)[loser]} {known}"
             verdict = verdict if ordering.equal_steps else UNDECIDED
     found |= {"verdict": verdict, "reason": "", "remark": remark}
-    return found | {"value": value, "interval": [low, high], "seeds": len(pairs)}
+    return found | {"value": value, "interval": [low, high], "seeds": len(pairs), "n": scores[0][0]["n"]}
 
 
 def conclude(verdicts: Sequence[str]) -> str:

@@ -17,9 +17,13 @@ all, cancels. The interval holds the expected score *at this n*, hence compare a
 
 Several trainings of one method are scored on the same images. The variance of their mean is that over the trainings,
 s²/k, and that over the images, the jackknife's of the mean; so an interval holds what another training *and* other test
-images would give. (What images and trainings do together counts in both, so it is rather too wide than too narrow.)
+images would give. Its reach is the root of the sum of squares of the reaches of Student's two intervals, over either
+alone. (One number of degrees of freedom for both, Welch's and Satterthwaite's, makes it too narrow: where three
+trainings agree by chance, it takes them for many. What images and trainings do together counts in both, so this one is
+rather too wide.)
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -73,16 +77,12 @@ def jackknife(statistic: Callable[[np.ndarray], float], groups: list[np.ndarray]
 
 
 def over_trainings(estimates: Sequence[Estimate]) -> tuple[float, float]:
-    """Student's 95 % interval of the mean of estimates of k trainings over the same groups of images.
-
-    Its degrees of freedom are Welch's and Satterthwaite's. Of a single training it is that over the images alone.
-    """
+    """95 % interval of the mean of estimates of k trainings over the same groups of images; of one it is its own."""
     values = np.array([estimate.value for estimate in estimates])
     pseudo_values = np.mean([estimate.pseudo_values for estimate in estimates], axis=0)
     mean = Estimate(float(values.mean()), pseudo_values, estimates[0].sizes)
     if len(values) == 1:
         return mean.interval()
-    parts = np.array([values.var(ddof=1) / len(values), mean.standard_error**2])
-    freedom = parts.sum() ** 2 / (parts**2 / (len(values) - 1, len(mean.sizes) - 1)).sum() if parts.any() else 1.0
-    reach = float(stdtrit(freedom, 0.975) * parts.sum() ** 0.5)
+    over_images = mean.interval()[1] - mean.value
+    reach = math.hypot(stdtrit(len(values) - 1, 0.975) * values.std(ddof=1) / math.sqrt(len(values)), over_images)
     return mean.value - reach, mean.value + reach

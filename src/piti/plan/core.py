@@ -74,6 +74,7 @@ class Plan:
     def __init__(self, config: Config):
         self.config = config
         self.artefacts: dict[tuple[str, str], Artefact] = {}
+        self.by_path: dict[str, Artefact] = {}  # the same ones
         self.answers: dict[tuple, object] = {}  # of what is asked `once`
 
     def add(
@@ -96,8 +97,17 @@ class Plan:
             root = self.config.downloads if leg == "downloads" else f"{self.config.results}/{leg}"
             path = f"{root}/{name}/{key[1]}/{file}"
             files = {k: tuple(a.path for a in v) for k, v in (inputs or {}).items()}
-            self.artefacts[key] = Artefact(step, leg, name, card, path, files, given or {})
+            self.artefacts[key] = self.by_path[path] = Artefact(step, leg, name, card, path, files, given or {})
         return self.artefacts[key]
+
+    def chain(self, paths: Iterable[str]) -> dict[str, Artefact]:
+        """By path, these artefacts and everything that they are made from."""
+        found, todo = {}, list(paths)
+        while todo:
+            if (path := todo.pop()) not in found:
+                found[path] = self.by_path[path]
+                todo += [below for inputs in found[path].inputs.values() for below in inputs]
+        return found
 
     def present(self, artefact: Artefact) -> Artefact:
         """The artefact itself, to be shown. With `missing: blank`, Unavailable where nobody has made it yet."""

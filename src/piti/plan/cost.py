@@ -85,8 +85,7 @@ class Costs:
     """
 
     def __init__(self, plan: Plan, device: str | None = None):
-        self.config, self.machine = plan.config, plan.config.machine
-        self.by_path = {artefact.path: artefact for artefact in plan.artefacts.values()}
+        self.config, self.machine, self.by_path, self.chain = plan.config, plan.config.machine, plan.by_path, plan.chain
         self.uncounted = sorted({a.name for a in plan.artefacts.values() if sized(a.card) and not self.count(a.card)})
         self.known: dict[tuple, float] = {}  # hours of an artefact, that are asked for time and again
         self.measured: dict[tuple, float] = {}  # kind of a training's step -> device seconds an image
@@ -189,15 +188,6 @@ class Costs:
             decoder * seconds_of_pass(count, together, *how) / together
             + encoder * seconds_of_pass(count["encode"], at_once, *how) / at_once
         )
-
-    def chain(self, paths: Iterable[str]) -> dict[str, Artefact]:
-        """By path, these artefacts and everything that they are made from."""
-        found, todo = {}, list(paths)
-        while todo:
-            if (path := todo.pop()) not in found:
-                found[path] = self.by_path[path]
-                todo += [below for inputs in found[path].inputs.values() for below in inputs]
-        return found
 
     @cached_property
     def ahead(self) -> dict[str, float]:

@@ -7,8 +7,9 @@ from pathlib import Path
 from piti.cards import ClaimCard, ClaimsCard, Ordering, ReportCard
 from piti.config import Claim, Run
 from piti.plan.core import Artefact, Plan
-from piti.plan.tables import cell, head, join, label
-from piti.store.files import file_digest
+from piti.plan.cost import is_prior
+from piti.plan.tables import cell, head, join, label, trainings
+from piti.store.files import InputError, file_digest
 from piti.store.provenance import code_digest
 
 DEVIATIONS = Path(__file__).parents[3] / "DEVIATIONS.md"
@@ -57,7 +58,6 @@ def ordering(
         than=label(plan, than, ""),
         task=plan.config.tasks[task].label,
         measure=head(plan, claim.metric),
-        equal_steps=claim.equal_steps,
     )
     scores = []
     for run, name in ((better, found.better), (than, found.than)):
@@ -65,8 +65,21 @@ def ordering(
         if measured.reason or measured.selected:
             return replace(found, reason=f"{name}: {measured.reason or 'selected on the test set'}")
         scores.append(made)
-    pairs = list(zip(*scores, strict=False))  # real images and pictures made elsewhere have one seed
-    inputs["better"] += [score for score, _ in pairs]
-    inputs["than"] += [score for _, score in pairs]
-    first, second = (tuple(score.digest for score in made) for made in zip(*pairs, strict=True))
-    return replace(found, better_scores=first, than_scores=second)
+        found = replace(found, by_rule=found.by_rule or measured.by_rule)
+    equal_steps = claim.equal_steps and steps(plan, *scores) == steps(plan, *scores[::-1])
+    # real images and pictures made elsewhere have one score, for all seeds of the other
+    first, second = (made * len(other) if len(made) == 1 else made for made, other in (scores, scores[::-1]))
+    if len(first) != len(second):
+        found = f"{len(first)} of {found.better} and {len(second)} of {found.than}"
+        raise InputError(f"claims: {claim.text}: seeds: found {found}, expected as many of both, or one of either")
+    inputs["better"] += first
+    inputs["than"] += second
+    better_scores, than_scores = (tuple(score.digest for score in made) for made in (first, second))
+    return replace(found, better_scores=better_scores, than_scores=than_scores, equal_steps=equal_steps)
+
+
+def steps(plan: Plan, scores: list[Artefact], others: list[Artefact]) -> int:
+    """How long was trained for these scores: without priors, and what the others share."""
+    shared = trainings(plan, others)
+    own = (card for path, card in trainings(plan, scores).items() if path not in shared)
+    return sum(card.training.steps for card in own if not is_prior(card))

@@ -1,14 +1,16 @@
 """Tables: which score stands in which cell, or why none does."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
-from piti.cards import Cell, MetricCheckCard, TableCard
+from piti.cards import Cell, MetricCheckCard, TableCard, TrainCard
 from piti.config import Run, Table
 from piti.evaluate.extractors import EXTRACTORS
 from piti.evaluate.measures import MEASURES
 from piti.plan.core import Artefact, Plan, Unavailable
 from piti.plan.data import packed, weights_of
 from piti.plan.scores import score_of
+from piti.store.files import InputError
 
 
 def table(plan: Plan, name: str) -> Artefact:
@@ -40,26 +42,33 @@ def cell(plan: Plan, run: Run) -> tuple[Cell, list[Artefact]]:
     """One cell, its place in the table still empty, and its scores, one for each seed."""
     config = plan.config
     dataset = config.datasets[config.tasks[run.task].dataset]
+    entry, seeds = config.methods[run.method], run.seeds or config.seeds
     found = Cell(
         row="",
         column="",
         extractor=config.extractors.get(run.metric, run.metric),
         run=f"{run.method}/{run.task}/{run.fraction or 1:.0%}",
-        ceiling=config.methods[run.method].real,
+        ceiling=entry.real,
         substitution="" if dataset.scenes and not dataset.path else dataset.substitution,
     )
-    entry, seeds = config.methods[run.method], run.seeds or config.seeds
+    if len(set(seeds)) < len(seeds):  # one training would count as several
+        raise InputError(f"seeds: found {list(seeds)}, expected each once")
+    runs = [replace(run, method=method) for method in entry.best_of] or [run]
+    if not (entry.best_of or entry.models):
+        seeds = seeds[:1]
     try:
-        if entry.best_of:
-            runs = [replace(run, method=method) for method in entry.best_of]
-            made = [plan.present(score_of(plan, each, seed)) for each in runs for seed in seeds]
-            return replace(found, scores=tuple(s.digest for s in made), seeds=seeds, selected=True), made
-        if not entry.models:
-            seeds = seeds[:1]
-        made = [plan.present(score_of(plan, run, seed)) for seed in seeds]
+        made = [plan.present(score_of(plan, each, seed)) for each in runs for seed in seeds]
     except Unavailable as reason:
         return replace(found, reason=str(reason)), []
-    return replace(found, scores=tuple(s.digest for s in made), seeds=seeds), made
+    found = replace(found, by_rule=any(card.validation for card in trainings(plan, made).values()))
+    digests = tuple(score.digest for score in made)
+    return replace(found, scores=digests, seeds=seeds, selected=bool(entry.best_of)), made
+
+
+def trainings(plan: Plan, made: Iterable[Artefact]) -> dict[str, TrainCard]:
+    """By path, the trainings behind these."""
+    behind = plan.chain(artefact.path for artefact in made)
+    return {path: artefact.card for path, artefact in behind.items() if isinstance(artefact.card, TrainCard)}
 
 
 def headings(plan: Plan, grid: Table) -> dict[str, str]:

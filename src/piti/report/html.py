@@ -50,8 +50,8 @@ def make_report(
             (show_table(shown_link(path, links), links) for path in tables), key=lambda t: not t["papers"]
         ),
         "papers_own": PAPERS_OWN,
-        "claims": read_json(claims, "claims")["claims"],
-        "claims_link": shown_link(claims, links),
+        "claims": show_claims(compared := shown_link(claims, links), links),
+        "claims_link": compared,
         "figures": [show_figure(shown_link(path, links)) for path in figures],
         "assumed": list(assumed(deviations)),
     }
@@ -108,6 +108,17 @@ def shown_link(path: Path, links: dict[str, Link]) -> Link:
     return link
 
 
+def show_claims(link: Link, links: dict[str, Link]) -> list[dict]:
+    """The claims with their verdicts, each ordering with the scores behind it."""
+    better, than = (iter(link.inputs.get(side, ())) for side in ("better", "than"))
+    claims = read_json(link.path, "claims")["claims"]
+    for claim, planned in zip(claims, link.card["claims"], strict=True):
+        for one, ordering in zip(claim["orderings"], planned["orderings"], strict=True):
+            one["scores"] = [links[next(files)] for _ in ordering["better_scores"] for files in (better, than)]
+        claim["scores"] = [score for one in claim["orderings"] for score in one["scores"]]
+    return claims
+
+
 # -- tables and figures ----------------------------------------------------------------------------------------------
 
 
@@ -127,7 +138,7 @@ def show_table(link: Link, links: dict[str, Link]) -> dict:
     made = [row for row in long if row["value"]]
     head, apart = papers_own(long)
     notes = [f"{row['row']}: {row['selected']}" for row in long if row.get("selected")]
-    notes += [NOT_CONVERGED for row in long if row["converged"]]
+    notes += [NOT_CONVERGED[row["converged"]] for row in long if row["converged"]]
     notes += [
         f"{row['column']}: other data than the paper's ({row['substitution']})" for row in long if row["substitution"]
     ]

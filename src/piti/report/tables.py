@@ -16,7 +16,12 @@ from piti.store.files import InputError, failure, read_json, write_text
 
 KEYS = ("value", "pseudo_values", "sizes", "extractor")  # of a score
 DAGGER = "†"  # behind a number of trainings that did not converge
-NOT_CONVERGED = f"{DAGGER} not converged: a training behind this number still improved at its last step"
+# by what the long table says of a number's trainings
+NOT_CONVERGED = {
+    "": "",
+    "no": f"{DAGGER} not converged: a training behind this number still improved at its last step",
+    "unknown": f"{DAGGER} may not have converged: the cards of a training behind this number are not here",
+}
 
 
 def make_table(card: TableCard, output: Path, scores: Sequence[Path]) -> None:
@@ -36,7 +41,7 @@ def make_table(card: TableCard, output: Path, scores: Sequence[Path]) -> None:
     wide.index.name = wide.columns.name = None
     write_text(output.with_name("long.csv"), long.to_csv(index=False))
     made = long["n"].dropna().astype(int)
-    note = "; ".join(filter(None, [card.note, NOT_CONVERGED if "no" in set(long["converged"]) else ""]))
+    note = "; ".join(filter(None, [card.note, *(NOT_CONVERGED[said] for said in dict.fromkeys(long["converged"]))]))
     about = About(card.name, card.title, card.preset, note, ", ".join(map(str, dict.fromkeys(made))))
     write_text(output.with_name("table.md"), _beside_the_paper(about, long, wide))
     rows = [[row, *wide.loc[row]] for row in wide.index]
@@ -49,7 +54,7 @@ def marks(card: TableCard, long: pd.DataFrame) -> dict[tuple[int, int], str]:
     found = {}
     for column, heading in enumerate(card.columns, 1):
         group = long[(long["column"] == heading) & long["value"].notna() & long["row"].isin(contestants)]
-        values = group.set_index("row")["value"].round(1)
+        values = group.set_index("row")["value"].map(lambda value: round(value, decimals(value)))  # as they are shown
         ranked = sorted(set(values), reverse=bool(group["higher_is_better"].any()))
         for mark, value in zip(("best", "second"), ranked, strict=False):
             found |= {(card.rows.index(row), column): mark for row in values[values == value].index}
@@ -86,11 +91,17 @@ def _row(card: TableCard, cell: Cell, files: list[Path]) -> dict:
         "comparable": "yes" if card.comparable and not cell.substitution else "no",
         "substitution": cell.substitution,
         "selected": f"best of {len(cell.scores) // len(cell.seeds)} on the test set" if cell.selected else "",
-        "converged": "no" if found and not_converged(files) else "",
+        "converged": converged(files, cell.by_rule) if found else "",
         "run": cell.run,
         "card": " ".join(cell.scores),
         "reason": reason,
     }
+
+
+def converged(files: Sequence[Path], by_rule: bool) -> str:
+    """ "no" of a training behind these, "unknown", or nothing where all have, or were never meant to."""
+    improving = not_converged(files, by_rule).values()
+    return ("no" if any(link.step for link in improving) else "unknown") if improving else ""
 
 
 def shown_value(row: dict) -> str:

@@ -6,12 +6,14 @@ from pathlib import Path
 
 from piti.store.files import failure, read_json
 
+# Legs (first folders below the results) of what trainings may stand behind, and what is scored: what is exported.
+TRAINED = ("models", "sampled", "upsampled", "generated", "features")
 KEYS = ("step", "digest", "card", "made", "inputs")  # of a card.json
 
 
 @dataclass(frozen=True)
 class Link:
-    """One artefact: what its card.json says. A user's own data have no step."""
+    """One artefact: what its card.json says. A user's own data have no step, nor has what was left elsewhere."""
 
     path: str  # its main file or folder
     step: str = ""
@@ -39,13 +41,21 @@ def read_chain(path: str | Path, links: dict[str, Link]) -> Link:
         if not about.exists():
             links[str(path)] = Link(str(path))
         else:
-            said = read_json(about, *KEYS)
+            step, digest, card, made, inputs = (read_json(about, *KEYS)[key] for key in KEYS)
+            inputs = {name: [now_at(parent, path) for parent in parents] for name, parents in inputs.items()}
             failed = failure(path) or "" if path.is_file() else ""
-            link = Link(str(path), *(said[key] for key in KEYS), failed)
-            links[link.path] = link
+            link = links[str(path)] = Link(str(path), step, digest, card, made, inputs, failed)
             for parent in link.parents:
                 read_chain(parent, links)
     return links[str(path)]
+
+
+def now_at(recorded: str, child: Path) -> str:
+    """Where an artefact is that lay there when `child` was made from it: there still, or with it in another folder."""
+    if Path(recorded).with_name("card.json").exists():
+        return recorded
+    moved = child.parents[3].joinpath(*Path(recorded).parts[-4:])  # leg, name, digest, file
+    return str(moved) if moved.with_name("card.json").exists() else recorded
 
 
 def ancestors(link: Link, links: dict[str, Link]) -> list[Link]:
@@ -59,11 +69,21 @@ def ancestors(link: Link, links: dict[str, Link]) -> list[Link]:
     return list(found.values())
 
 
-def not_converged(files: Iterable[Path]) -> set[str]:
-    """Trainings behind these, by path, meant to end when they had converged, that still improved at their last step."""
+def not_converged(files: Iterable[Path], by_rule: bool) -> dict[str, Link]:
+    """Trainings behind these, by path, meant to end when they had converged, that still improved at their last step.
+
+    by_rule: there are trainings behind these that are meant to. Then what they may stand behind, but has no card here,
+    is among them.
+    """
     links = {}
-    behind = [link for file in files for link in ancestors(read_chain(file, links), links)]
-    return {link.path for link in behind if link.made.get("converged") is False}
+    behind = {link.path: link for file in files for link in ancestors(read_chain(file, links), links)}
+    return {p: link for p, link in behind.items() if link.made.get("converged") is False or (by_rule and gone(link))}
+
+
+def gone(link: Link) -> bool:
+    """Whether it was left elsewhere, and with it what it was made from."""
+    parts = Path(link.path).parts
+    return not link.step and len(parts) > 3 and parts[-4] in TRAINED
 
 
 def fields(card: dict, under: str = "") -> dict[str, object]:

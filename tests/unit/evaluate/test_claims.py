@@ -9,7 +9,7 @@ from tests.unit.report.page import made
 
 from piti.cards import ClaimCard, ClaimsCard, Ordering
 from piti.config import load
-from piti.evaluate.claims import check, check_claims, conclude
+from piti.evaluate.claims import NO_CARDS, check, check_claims, conclude
 from piti.store.files import read_json, write_failure, write_json
 
 SHORT = "trained for a few steps only"
@@ -99,6 +99,25 @@ def test_of_trainings_of_equal_length_one_that_still_improves_can_lose(tmp_path)
     found = compared(tmp_path, sides, equal_steps=True)
     assert (found["verdict"], found["remark"]) == ("held", "b has not converged")
     assert compared(tmp_path, sides)["verdict"] == "undecided"
+
+
+def test_whose_cards_are_elsewhere_has_not_lost_where_trainings_end_by_the_rule(tmp_path):
+    """Scores alone were imported: nobody here knows how their trainings ended."""
+    sides = {name: (value, [Path(f"results/models/{name}/0000000000/w")]) for name, value in (("a", 10), ("b", 20))}
+    found = compared(tmp_path, sides, by_rule=True)
+    assert (found["verdict"], found["remark"]) == ("undecided", f"b may not have converged: {NO_CARDS}")
+    assert compared(tmp_path, sides)["verdict"] == "held"  # trainings of a stated length
+
+
+def test_an_import_into_a_folder_of_another_name_keeps_what_has_not_converged(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    models = [made(Path(f"theirs/models/{name}/0000000000/w"), "train", {}, converged=False) for name in "ab"]
+    compared(Path("theirs"), {"a": (10, models[:1]), "b": (20, models[1:])})
+    Path("theirs").rename("ours")
+    files = [Path(f"ours/scores/{name}/1111111111/score.json") for name in "ab"]
+    one = Ordering(better="a", than="b", task="t", measure="FID", better_scores=("d",), than_scores=("d",))
+    found = check(one, iter(files[:1]), iter(files[1:]))
+    assert (found["verdict"], found["remark"]) == ("undecided", "b has not converged")
 
 
 def test_where_numbers_mean_nothing_no_claim_is_decided(tmp_path):

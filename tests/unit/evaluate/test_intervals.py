@@ -101,3 +101,16 @@ def test_it_covers_what_other_trainings_and_other_images_would_give():
         low, high = over_trainings([jackknife(lambda keep, x=x: x[keep].mean(), groups) for x in scores])
         inside.append(low < 5 < high)
     assert 0.93 <= np.mean(inside) <= 0.99
+
+
+@pytest.mark.parametrize("trainings", [2, 3, 5])
+@pytest.mark.parametrize("ratio", [1, 3, 10])
+def test_few_trainings_do_not_make_it_too_narrow(trainings, ratio):
+    """ratio: of the variance of the mean over trainings to that over images."""
+    rng, inside, groups = np.random.default_rng(0), [], 20
+    for _ in range(4000):
+        images = groups**0.5 * rng.standard_normal(groups)
+        levels = (ratio * trainings) ** 0.5 * rng.standard_normal(trainings)
+        low, high = over_trainings([Estimate(images.mean() + x, images + x, np.full(groups, 5)) for x in levels])
+        inside.append(low < 0 < high)
+    assert 0.945 <= np.mean(inside) <= 0.99

@@ -74,9 +74,11 @@ def page(
         "remark": "",
         "value": -2.0,
     }
-    one |= {"interval": [-3, -1], "reason": "", "seeds": 1}
+    one |= {"interval": [-3, -1], "reason": "", "seeds": 1, "n": 24}
     orderings = [one, one | {"verdict": "not run", "reason": "left out"}]
-    compared = made(folder / "claims/claims/cccccccccc/claims.json", "compare_scores", {})
+    planned = [{"orderings": [{"better_scores": ["bbbbbbbbbb"]}, {"better_scores": []}]} for _ in claims]
+    scores = {side: [scored] * len(claims) for side in ("better", "than")}
+    compared = made(folder / "claims/claims/cccccccccc/claims.json", "compare_scores", {"claims": planned}, scores)
     write_json(
         compared, {"claims": [{"name": "c", "text": c, "verdict": "held", "orderings": orderings} for c in claims]}
     )

@@ -97,7 +97,11 @@ def test_a_small_distance_keeps_two_digits():
 
 
 def test_code_that_has_changed_marks_the_cell(report):
-    assert report(code="old").count("STALE</span>") >= 2  # the cell and the card of the training
+    text = report(code="old")
+    assert text.count("STALE</span>") >= 2  # the cell and the card of the training
+    claims = text[text.index('id="claims"') : text.index("when a claim is held")]
+    assert claims.count("STALE</span>") == 2  # the claim and its ordering that was run
+    assert "STALE" not in report()[text.index('id="claims"') :].partition("when a claim is held")[0]
 
 
 def test_pieces_of_a_training_by_different_code_are_said():

@@ -118,6 +118,16 @@ def test_a_training_that_did_not_converge_marks_its_cells(tmp_path):
     assert r"10.0\dag{}" in (tmp_path / "table.tex").read_text()
 
 
+def test_whose_cards_are_elsewhere_may_not_have_converged(tmp_path):
+    gone = tmp_path / "models/ours/aaaaaaaaaa/weights.safetensors"
+    scored = trace(tmp_path / "scores/ours/bbbbbbbbbb/score.json", "score", {}, {"fake": [gone]})
+    write_json(scored, score(10))
+    make_table(table([cell("Ours", "a", by_rule=True)]), tmp_path / "table.csv", [scored])
+    wide, long = pd.read_csv(tmp_path / "table.csv"), pd.read_csv(tmp_path / "long.csv")
+    assert wide["ADE20K"].tolist() == ["10.0†"] and wide["note"].str.contains("may not have converged").all()
+    assert long["converged"].tolist() == ["unknown"]
+
+
 def test_a_substitution_is_never_comparable(tmp_path):
     cells = [cell("Ours", "a", substitution="the paper's set is proprietary")]
     _, long, text = made(tmp_path, cells, [score(10)])
@@ -182,6 +192,13 @@ def test_latex_has_the_best_bold_and_the_second_underlined(tmp_path):
     text = (tmp_path / "table.tex").read_text()
     assert r"Method & FID $\downarrow$ & mIoU \% $\uparrow$ \\" in text and r"\usepackage{booktabs}" in text
     assert r"\caption{T. Preset paper. n = 100.}" in text and text.count("{") == text.count("}")
+
+
+def test_latex_takes_for_equal_only_what_is_shown_as_equal(tmp_path):
+    """Distances by VGG16 are far below 1."""
+    cells = [cell(row, row) for row in "ABCD"]
+    made(tmp_path, cells, [score(value) for value in (0.34, 0.26, 0.47, 12.34)])
+    assert latex(tmp_path) == {"A": [r"\underline{0.34}"], "B": [r"\textbf{0.26}"], "C": ["0.47"], "D": ["12.3"]}
 
 
 def test_the_csv_of_a_smoke_run_says_what_it_is(tmp_path):
