@@ -22,7 +22,7 @@ from piti.config import load
 from piti.store.files import InputError
 from piti.run.gpus import shared
 from piti.plan import resolve, runs
-from piti.plan.copies import copies, same
+from piti.plan.copies import copies, current
 from piti.plan.cost import CPU, Costs
 from piti.plan.gpu import DEFAULT
 from piti.plan.jobs import asked, gpus_of, here

@@ -6,7 +6,7 @@ def outdated(name):
     """Nothing, where it is a copy of what is current, or not there. Else a file of this moment: as one more input it makes
     Snakemake copy again, whoever put the other copy there, and for whichever configuration."""
     plain = f"{RESULTS}/{name}"
-    if not os.path.exists(plain) or same(COPIES[plain], plain):
+    if not os.path.exists(plain) or current(plain, COPIES[plain]):
         return []
     Path(NOW.name).touch()
     return [NOW.name]

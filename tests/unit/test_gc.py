@@ -70,6 +70,17 @@ def test_downloads_are_left_alone_wherever_this_configuration_keeps_its_own(piti
     assert (theirs / "file").exists()
 
 
+def test_a_download_of_a_run_that_is_remembered_elsewhere_is_kept(piti):  # noqa: F811
+    """Of a paper run with an archive of its own, whose configuration is no preset's any more."""
+    archives = {"flickr": {"path": None, "scenes": None, "archives": {"a.zip": {"url": ["https://example.org/a.zip"]}}}}
+    plan = resolve(load({"datasets": archives}, Path("config")))[0]
+    (theirs,) = [Path(a.path).parent for a in plan.artefacts.values() if a.leg == "downloads" and "a.zip" in a.path]
+    made(theirs)
+    assert f"{theirs}: no configuration refers to it" in piti("gc", "--downloads")
+    runs.remember(plan)
+    assert f"{theirs}: no configuration refers to it" not in piti("gc", "--downloads")
+
+
 def test_one_address_twice_in_the_bin_of_a_day(piti):  # noqa: F811
     for content in ("first", "second"):
         (folder,) = made(RESULTS / "models/x/0123456789")

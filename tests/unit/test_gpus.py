@@ -32,6 +32,8 @@ def test_a_divided_gpu_is_its_parts():
         (" GPU-b ,MIG-GPU-c/1/0", ["GPU-b", "MIG-GPU-c/1/0"]),
         ("0,-1,1", ["GPU-a"]),
         ("7", ["7"]),
+        ("GPU-b1,GPU-a", ["GPU-b1", "GPU-a"]),
+        ("0,0,GPU-a", ["GPU-a"]),  # a job of two would wait for ever
         ("", []),
         ("NoDevFiles", []),
     ],
@@ -40,6 +42,12 @@ def test_what_cuda_visible_devices_names(chosen, names, monkeypatch):
     """By one name, however it is said: two jobs that say it differently mean the same GPU."""
     monkeypatch.setattr(gpus, "present", lambda: ["GPU-a", "GPU-b"])
     assert visible({} if chosen is None else {"CUDA_VISIBLE_DEVICES": chosen}) == names
+
+
+def test_the_beginning_of_a_uuid_names_the_same_gpu(monkeypatch):
+    """As CUDA takes it. By another name two jobs would share it."""
+    monkeypatch.setattr(gpus, "present", lambda: ["GPU-aaaa-1", "GPU-bbbb-2"])
+    assert visible({"CUDA_VISIBLE_DEVICES": "GPU-bb,GPU-aaaa-1"}) == ["GPU-bbbb-2", "GPU-aaaa-1"]
 
 
 SEVERAL = """

@@ -21,7 +21,7 @@ JOBS = {
 
 
 def said(step: str, name: str = "x", jobs: dict = JOBS) -> dict:
-    return asked(load({"jobs": jobs}, ROOT / "config").jobs, step, name)
+    return asked(load({"jobs": jobs}, ROOT / "config"), step, name)
 
 
 def test_the_narrower_word_counts():
@@ -40,6 +40,17 @@ def test_of_two_ways_to_ask_for_gpus_the_narrower_counts():
     assert said("sample", jobs=site)["gres"] == "gpu:a100:1" and "gpu" not in said("sample", jobs=site)
     by_gres = JOBS | {"steps": {"train": {"gres": "gpu:4"}}}
     assert "gres" not in said("train", "pix2pixhd-ade20k_mask", by_gres)
+
+
+def test_a_gres_that_is_no_gpu_takes_none_away():
+    """A disk of the node's: without its GPU a training would run on CPUs, without a word."""
+    for jobs in ({"computing": {"gres": "nvme:1"}}, {"computing": {"gres": "nvme:1", "gpu": 2}}):
+        found = said("train", "spade-ade20k_mask", jobs=jobs)
+        assert (found["gres"], found["gpu"]) == ("nvme:1", jobs["computing"].get("gpu", 1))
+    narrower = said("train", "spade-x", jobs={"default": {"gres": "nvme:1"}, "steps": {"train": {"gpu": 2}}})
+    assert (narrower["gres"], narrower["gpu"]) == ("nvme:1", 2)
+    for parts in ("shard:4", "mps:50", "gpu:1"):
+        assert "gpu" not in said("train", "spade-ade20k_mask", jobs={"steps": {"train": {"gres": parts}}})
 
 
 def test_pix2pixhd_takes_one_gpu_whatever_trainings_take():
@@ -141,14 +152,15 @@ def test_a_job_that_was_submitted_asks_the_same(tmp_path):
 def test_a_row_may_have_hyphens_in_its_name():
     config = load(
         {
-            "models": {"my-row": {"like": "scratch", "steps": 10}},
+            "models": {"my-row": {"like": "scratch", "steps": 10}, "my-row-large": {"like": "scratch"}},
             "methods": {"ours": {"base": "my-row"}},
             "jobs": {"models": {"my-row": {"gpu": 4}}},
         },
         ROOT / "config",
     )
-    assert asked(config.jobs, "train", "my-row-coco_mask")["gpu"] == 4
-    assert asked(config.jobs, "train", "my-rows-coco_mask")["gpu"] == 1
+    assert asked(config, "train", "my-row-coco_mask")["gpu"] == 4
+    assert asked(config, "train", "my-rows-coco_mask")["gpu"] == 1
+    assert asked(config, "train", "my-row-large-coco_mask")["gpu"] == 1  # of a row of which `jobs` says nothing
     costs = Costs(resolve(config)[0])
     trainings = [a for a in costs.by_path.values() if a.step == "train" and a.name.startswith("my-row-")]
     assert {work(costs, training) for training in trainings} == {"train my-row"}

@@ -107,6 +107,17 @@ def test_a_living_training_is_not_silent_where_the_file_server_has_another_time(
     assert re.search(r" 1\.0 h .* node2 +running$", rows(piti("status"))["running-task"])
 
 
+def test_a_training_that_diverged_is_told_once(piti, shards):  # noqa: F811
+    """Its progress is not that of one that has fallen silent."""
+    models, card = Path("results/smoke/models"), tiny.card(lr=1e30, steps=8)
+    weights = tiny.train(models / "bad-task", card, shards, log_every=4)
+    history = json.loads(progress(models / "bad-task").read_text())["piece"]
+    write_json(weights.with_name("card.json"), {"card": to_dict(card), "made": {"history": [history]}})
+    os.utime(progress(models / "bad-task"), (0, 0))
+    told = [line for line in piti("status").splitlines() if line.startswith("bad-task")]
+    assert len(told) == 1 and "4 of 8" in told[0] and "failed: diverged" in told[0]
+
+
 def test_status_of_nothing(piti):  # noqa: F811
     assert "waiting\nleft: " in piti("status")
 

@@ -65,7 +65,10 @@ def run(arguments: Namespace, config: Config) -> None:
     found = [one for leg in sorted(legs) for one in unreferenced(results, f"{leg}/*/", wanted)]
     if arguments.downloads:
         user, presets = read_yaml(Path("config/config.yaml")), Path("config/presets").glob("*.yaml")
-        shared = [one for path in presets for one in needed(load(user | {"preset": path.stem}, Path("config")))]
+        all_presets = [load(user | {"preset": path.stem}, Path("config")) for path in presets]
+        shared = [one for each in all_presets for one in needed(each)]
+        elsewhere = {each.results for each in all_presets} - {config.results}
+        shared += [one for each in elsewhere for run in runs.recall_all(Path(each)) for one in run.needed()]
         found += unreferenced(downloads, "*/", wanted + shared)
     found += checkpoints(results, wanted, arguments.checkpoints)
     found = [one._replace(obstacle=obstacle(one.folder, arguments.age, clock(one.root))) for one in found]

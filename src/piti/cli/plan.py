@@ -17,7 +17,7 @@ from pathlib import Path
 from piti.cards import Card, DownloadCard, TrainCard
 from piti.config import Config
 from piti.plan import Artefact, resolve
-from piti.plan.copies import copies, same
+from piti.plan.copies import copies, current
 from piti.plan.cost import CPU, Costs, sized
 from piti.plan.disk import ENDLESS, expected, extracted, file_systems, folders, free
 from piti.plan.gpu import GPUS
@@ -61,7 +61,7 @@ def run(arguments: Namespace, config: Config) -> None:
 def jobs(wanted: dict[str, Artefact], todo: dict[str, Artefact], shown: dict[str, str], target: str) -> Iterator[str]:
     """Jobs of each rule, as Snakemake counts them: what is shown is copied, and the target itself is a job too."""
     every, left = (Counter(artefact.step for artefact in some.values()) for some in (wanted, todo))
-    old = sum(not same(path, plain) for plain, path in shown.items())
+    old = sum(not current(plain, path) for plain, path in shown.items())
     every |= {"copy": len(shown), target: 1}
     left |= {"copy": old, target: min(old, 1)}
     yield f"{'rule':<18}{'jobs':>8}{'to do':>8}"
@@ -125,7 +125,7 @@ def hosts(costs: Costs, wanted: dict[str, Artefact]) -> Iterator[str]:
     for kind, artefacts in groups.items():
         needs = [need(costs, artefact) for artefact in artefacts]
         memory, shm, cpus = (max(getattr(one, part) for one in needs) for part in ("memory", "shm", "cpus"))
-        asks = [asked(costs.config.jobs, artefact.step, artefact.name) for artefact in artefacts]
+        asks = [asked(costs.config, artefact.step, artefact.name) for artefact in artefacts]
         most = {key: max(one.get(key, 0) for one in asks) for key in ("cpus_per_task", "mem_mb", "runtime")}
         gpus = max(gpus_of(one) or 0 for one in asks)
         line = f"{kind:<30}{cpus:>6}{memory / 1e9:>9,.1f} GB{shm / 1e9:>9,.1f} GB"

@@ -6,14 +6,16 @@ When an earlier run was killed, what it left (Snakemake's lock, incomplete files
 """
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from piti.config import Config
@@ -39,17 +41,20 @@ def run(arguments: argparse.Namespace, config: Config) -> None:
     results.mkdir(parents=True, exist_ok=True)
     snakemake = str(Path(sys.executable).with_name("snakemake"))
     with lease(results / "reproduce.lease", patience=0):
-        shutil.rmtree(".snakemake/locks", ignore_errors=True)  # ours is held, so theirs is a dead run's
+        refuse_another_snakemake()
+        shutil.rmtree(".snakemake/locks", ignore_errors=True)  # a dead run's
         began, started = time.monotonic(), clock(results)
         plan, tables, figures = resolve(config)
         shown = copies(plan, tables, figures)
         file = ["--configfile", str(arguments.configfile)] if arguments.configfile else []
         command = [snakemake, "--quiet", "rules", "host", *file, "--config", *arguments.config, "--", "all"]
         for again in (True, False):
-            with subprocess.Popen(command, env=os.environ | {"PYTHONUNBUFFERED": "1"}) as process:
-                code = watch(
-                    process, Costs(plan, DEFAULT if shared(config.machine.gpus) else CPU), (tables | figures).values()
-                )
+            costs = Costs(plan, DEFAULT if shared(config.machine.gpus) else CPU)
+            with (
+                subprocess.Popen(command, env=os.environ | {"PYTHONUNBUFFERED": "1"}) as process,
+                ended_with_us(process),
+            ):
+                code = watch(process, costs, (tables | figures).values())
             if code:
                 sys.exit(code)
             # A job that was killed as it ended is done again, and of what waits for it Snakemake then plans nothing.
@@ -58,6 +63,25 @@ def run(arguments: argparse.Namespace, config: Config) -> None:
             if not again:
                 raise InputError(f"{missing[0]}: not there after all jobs")
     print_cost(results, began, started)
+
+
+def refuse_another_snakemake() -> None:
+    """Raise InputError where one lives that works in this folder: its locks are not ours to remove."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended, or is another user's
+            words = (process / "cmdline").read_bytes().split(b"\0")[:3]
+            if b"snakemake" in map(os.path.basename, words) and (process / "cwd").samefile("."):
+                raise InputError(f"{Path.cwd()}: found Snakemake at work here, process {process.name}, expected none")
+
+
+@contextlib.contextmanager
+def ended_with_us(process: subprocess.Popen) -> Iterator[None]:
+    """A SIGTERM for us is for the process too: left alone it would go on, and whoever begins anew would meet it."""
+    before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def watch(process: subprocess.Popen, costs: Costs, targets: Iterable[Artefact]) -> int:

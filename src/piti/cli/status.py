@@ -103,7 +103,7 @@ def under_way(file: Path, log_every: int, now: float) -> Row:
     row = Row(
         file.parent.parent.name,
         file.parent.name.removeprefix("checkpoint-"),
-        step=f"{piece['to']:,} of {steps:,}" if piece["to"] < steps else f"{steps:,}",
+        step=f"{piece['to']:,} of {steps:,}" if piece["to"] < steps or said["doing"] == "failed" else f"{steps:,}",
         rate=rate(did, piece["seconds"]),
         saving=saving([piece]),
         loss=loss(said["losses"][-1]) if said["losses"] else "",

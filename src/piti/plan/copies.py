@@ -18,6 +18,18 @@ def copies(plan: Plan, tables: dict[str, Artefact], figures: dict[str, Artefact]
     return {f"{plan.config.results}/{name}": path for name, path in found.items()}
 
 
+def current(plain: str, path: str) -> bool:
+    """Whether all that is copied with this one is there and alike."""
+    name, form = os.path.splitext(plain)
+    files = {plain: path}
+    if form == ".csv":  # two tables may differ in their titles alone, which only some of the files have
+        beside = {f"{name}.long.csv": "long.csv", f"{name}.md": "table.md", f"{name}.tex": "table.tex"}
+        files |= {copy: str(Path(path).with_name(file)) for copy, file in beside.items()}
+    elif form == ".png":
+        files |= {f"{name}.pdf": str(Path(path).with_suffix(".pdf"))}
+    return all(same(file, copy) for copy, file in files.items())
+
+
 def same(one: str, other: str) -> bool:
     """Whether both files, or folders, are there and alike."""
     if not (os.path.exists(one) and os.path.exists(other)):

@@ -6,7 +6,7 @@ The rules ask here, and so may whoever says it beforehand.
 import re
 from collections.abc import Iterable, Mapping
 
-from piti.config import Jobs
+from piti.config import Config, Jobs
 from piti.plan.core import Artefact
 from piti.plan.steps import STEPS
 from piti.store.files import InputError
@@ -20,31 +20,35 @@ def here(jobs: Jobs) -> set[str]:
     return {name for name, step in STEPS.items() if step.local} | {*jobs.here}
 
 
-def asked(jobs: Jobs, step: str, name: str) -> dict[str, int | str]:
+def asked(config: Config, step: str, name: str) -> dict[str, int | str]:
     """By resource. name: the artefact's."""
+    jobs = config.jobs
     layers = [jobs.default]
     if STEPS[step].computes:
         layers.append(jobs.computing)
     if step in jobs.steps:
         layers.append(jobs.steps[step])
-    if step == "train" and (row := row_of(jobs.models, name)):
+    if step == "train" and (row := row_of(config.models, name)) in jobs.models:
         layers.append(jobs.models[row])
     found: dict[str, int | str] = {}
     for layer in layers:
         said = {key: value for key, value in vars(layer).items() if value is not None}
-        if layer.gpu is not None or layer.gres:  # two ways to ask for GPUs: one counts, the narrower, and `gres`
-            found = {key: value for key, value in found.items() if key not in ("gpu", "gres")}
-            said.pop("gpu" if layer.gres else "gres", None)
+        # two ways to ask for GPUs: one counts, the narrower, and `gres`
+        if by_gres := asks_for_gpus(layer.gres or ""):
+            found.pop("gpu", None)
+            said.pop("gpu", None)
+        if layer.gpu is not None and not by_gres and asks_for_gpus(found.get("gres", "")):
+            found.pop("gres")
         found |= said
     if not found.get("gpu"):  # by itself the model would ask for one
         found.pop("gpu_model", None)
     return found
 
 
-def refuse_impossible(jobs: Jobs, artefacts: Iterable[Artefact]) -> None:
+def refuse_impossible(config: Config, artefacts: Iterable[Artefact]) -> None:
     """Raise InputError for `gpu` on several nodes: it counts over all, so a job's first step, on one, cannot start."""
     for artefact in artefacts:
-        said = asked(jobs, artefact.step, artefact.name)
+        said = asked(config, artefact.step, artefact.name)
         gpus, nodes = said.get("gpu", 0), said.get("nodes", 1)
         if gpus and nodes > 1:
             found = f"gpu: {gpus} on nodes: {nodes} for {artefact.step} {artefact.name}"
@@ -54,6 +58,11 @@ def refuse_impossible(jobs: Jobs, artefacts: Iterable[Artefact]) -> None:
 def row_of(rows: Iterable[str], name: str) -> str | None:
     """The row of models.yaml that a training of this name is of: the longest of these with which it begins."""
     return max((row for row in rows if f"{name}-".startswith(f"{row}-")), key=len, default=None)
+
+
+def asks_for_gpus(gres: str) -> bool:
+    """Whether SLURM's `gres` asks for GPUs, or for parts of one: "gpu:2", "shard:8", "mps:50", and not "nvme:1"."""
+    return any(re.split(r"[:(]", each)[0] in ("gpu", "shard", "mps") for each in gres.split(","))
 
 
 def gpus_of(said: Mapping[str, int | str]) -> int | None:

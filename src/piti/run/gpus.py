@@ -44,7 +44,8 @@ def parts(listed: str) -> list[str]:
 def visible(environment: Mapping[str, str]) -> list[str]:
     """Those that processes may use: what CUDA_VISIBLE_DEVICES names, up to the first word that names none; else all.
 
-    A number is nvidia-smi's. CUDA itself may count unlike GPUs otherwise; by UUID there is one way.
+    A number is nvidia-smi's. CUDA itself may count unlike GPUs otherwise; by UUID there is one way. CUDA takes the
+    beginning of a UUID too. Each GPU counts once.
     """
     if (chosen := environment.get("CUDA_VISIBLE_DEVICES")) is None:
         return present()
@@ -52,8 +53,9 @@ def visible(environment: Mapping[str, str]) -> list[str]:
     for word in map(str.strip, chosen.split(",")):
         if not re.match(r"\d|GPU-|MIG-", word):
             break
-        names.append(present()[int(word)] if word.isdigit() and int(word) < len(present()) else word)
-    return names
+        known = present()[int(word) :] if word.isdigit() else [name for name in present() if name.startswith(word)]
+        names.append(known[0] if known else word)
+    return list(dict.fromkeys(names))
 
 
 def shared(said: int | str) -> int:

@@ -69,6 +69,7 @@ def train(
             keep = keep_every and run.step % keep_every == 0
             reason = run.failure(log) if log or save or keep else None
             if log and reason:
+                run.note("failed")
                 raise Diverged(reason)
             if log:
                 means = run.log()
