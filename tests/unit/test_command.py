@@ -326,6 +326,27 @@ def test_a_job_with_gpus_gives_them_back_where_another_works(
     assert (tmp_path / "made/output.txt").exists() == waits
 
 
+def test_what_another_job_makes_meanwhile_is_left_as_it_is(call, capsys, tmp_path, monkeypatch):
+    """Two runs begin together on one folder: to make it again would take it away from under whoever reads it."""
+    monkeypatch.setattr(lease, "WORD", 0.2)
+    for again in (True, False):  # made by another while we wait, made before we came
+        with contextlib.ExitStack() as other:
+            other.enter_context(lease.exclusive(tmp_path / "made"))
+
+            def ends(again=again, other=other):
+                if again:
+                    (tmp_path / "made/output.txt").write_text("theirs")
+                    (tmp_path / "made/card.json").write_text("{}")
+                other.close()
+
+            timer = threading.Timer(1.0, ends)
+            timer.start()
+            call(write)
+            timer.join()
+        assert ("made by another job" in capsys.readouterr().err) == again
+        assert (tmp_path / "made/output.txt").read_text() == ("theirs" if again else "4")
+
+
 def test_of_several_processes_none_waits_for_long(monkeypatch):
     """The others would: torch's patience with a process group is ten minutes."""
     monkeypatch.delenv(QUEUED_AGAIN, raising=False)

@@ -64,10 +64,19 @@ def pack(card: PackCard, root: Path, output: Path, threads: int = 1) -> None:
                     attributes,
                     progress=bar.update,
                     sources=Sources(records, card.kind),
+                    check=partial(refuse_changed, card, root, records),
                 )
             except InputError:
                 refuse(list(faults(card, records)), where)
                 raise
+
+
+def refuse_changed(card: PackCard, root: Path, records: Sequence[Record]) -> None:
+    """Raise InputError where the folder holds other records by now. If somebody was replacing it, those that were found
+    at first may be some of them only."""
+    if (now := survey(card, root).records) != records:
+        found = f"{len(now)} records, or others, at the end"
+        raise InputError(f"{root} ({card.split}): found {found}, expected the {len(records)} of the beginning")
 
 
 def damaged(records: Sequence[Record], split: str, mapped: Callable) -> list[str]:

@@ -47,12 +47,14 @@ def write(
     batch_size: int = 64,
     progress: Callable[[int], object] = lambda items: None,
     sources: Sources | None = None,
+    check: Callable[[], object] = lambda: None,
 ) -> Path:
     """Write the artefact `folder` and return the path of its index.
 
     make: called with at most `batch_size` ids; returns their items, uint8 N x item (see the table above).
     progress: called with the number of items just finished (a bar's `update`, say).
     sources: the files that `make` reads; remembered beside each shard.
+    check: called when all items are there, before the index is written; it may refuse them.
 
     An interrupted call is continued by calling again: a shard file appears whole or not at all, and `make` is called
     only for shards that are not there yet, or whose sources have changed since. Two calls for one folder may not run at
@@ -79,6 +81,7 @@ def write(
     for left in folder.glob("shard-*"):  # of a call with smaller shards that was interrupted
         if left.name.partition(".")[0] not in kept:
             left.unlink()
+    check()
     index = folder / "index.json"
     head = {"kind": kind, "count": len(ids), "resolution": resolution, "attributes": dict(attributes or {})}
     write_json(index, head | {"shards": shards})

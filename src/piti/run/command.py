@@ -25,7 +25,7 @@ from typing import Any, get_args, get_origin
 from piti.cards.base import digest, from_dict, to_dict
 from piti.registry import load_plugins
 from piti.run.launch import AGAIN, QUEUED_AGAIN, processes_of
-from piti.store.files import InputError, file_digest, pass_failure, read_json, write_json
+from piti.store.files import InputError, clock, file_digest, pass_failure, read_json, write_json
 from piti.store.lease import Held, exclusive
 from piti.store.provenance import started_as
 
@@ -103,14 +103,19 @@ class Step:
         inputs = {key: paths for key, paths in inputs.items() if isinstance(paths, list)}
         try:
             load_plugins(plugins)
-            first = processes_of(os.environ)[0] == 0
+            rank, world = processes_of(os.environ)
+            first = rank == 0
             card = _read_card(card_type, text)
             files = [path for paths in inputs.values() for path in paths]
             for path in files:
                 _check(path, first)
             outputs = [output, *(output.with_name(name.rstrip("/")) for name in self.beside)]
             alone = exclusive(output.parent, patience() if self.computes else math.inf)
+            about, before = output.with_name("card.json"), clock(output.parent)
             with alone if first else contextlib.nullcontext():
+                if world == 1 and all(path.exists() for path in (*outputs, about)) and about.stat().st_mtime > before:
+                    print(f"{output}: made by another job, for which this one has waited", file=sys.stderr)
+                    return
                 began, started = time.monotonic(), started_as(self.module, *plugins) if first else {}
                 handed_on = self.hands_on_failure and pass_failure(files, outputs)
                 more = {} if handed_on else self.run(card, output, **arguments) or {}
@@ -121,9 +126,9 @@ class Step:
                         "files": {path.name: file_digest(path) for path in outputs if path.is_file()},
                         **more,
                     }
-                    about = {"step": self.name, "digest": digest(card), "card": to_dict(card)}
-                    about["inputs"] = {key: [str(path) for path in paths] for key, paths in inputs.items()}
-                    write_json(output.with_name("card.json"), about | {"made": made})
+                    said = {"step": self.name, "digest": digest(card), "card": to_dict(card)}
+                    said["inputs"] = {key: [str(path) for path in paths] for key, paths in inputs.items()}
+                    write_json(about, said | {"made": made})
         except Held as error:
             print(f"{error}; to be started again", file=sys.stderr)
             sys.exit(AGAIN)

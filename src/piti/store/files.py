@@ -53,16 +53,17 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
     """The same for a folder: filled under a temporary name, renamed when complete."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    temporary, before = (path.with_name(f".{path.name}{when}.{os.getpid()}.partial") for when in ("", ".before"))
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
     try:
         yield temporary
-        if path.is_dir():
-            shutil.rmtree(path)
+        if path.is_dir():  # moved away whole: nobody is to see it half removed
+            os.replace(path, before)
         os.replace(temporary, path)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        for left in (temporary, before):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def clock(folder: str | Path) -> float:

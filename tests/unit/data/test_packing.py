@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -81,6 +82,20 @@ def test_all_bad_files_are_named_at_once(tmp_path, capsys, threads):
 
 def kill_itself(_):
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_folder_that_changes_meanwhile_gives_no_index(tmp_path, root, monkeypatch):
+    """Somebody else's run removes what was extracted: what was found at first may be some of it only."""
+    found = packing.survey(card(), root)
+    some = [found, replace(found, records=found.records[:-2])]
+    for order in (some, some[::-1]):
+        looks = iter(order)
+        monkeypatch.setattr(packing, "survey", lambda *_, looks=looks: next(looks))
+        with pytest.raises(
+            InputError, match=r"found \d+ records, or others, at the end, expected the \d+ of the beginning"
+        ):
+            pack(card(), root, tmp_path / "index.json")
+        assert not (tmp_path / "index.json").exists()
 
 
 def test_a_process_that_is_killed_is_one_clear_line():
