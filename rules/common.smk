@@ -18,7 +18,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.logging import LogEvent, logger
 
 from piti.cli.check import said_at_start, too_long
-from piti.config import load
+from piti.config import load, read_yaml
 from piti.store.files import InputError
 from piti.run.gpus import shared
 from piti.plan import resolve, runs
@@ -32,6 +32,8 @@ from piti.plan.steps import STEPS
 # A job that was submitted does what was submitted, whatever becomes of the configuration until it starts: it plans nothing.
 SUBMITTED = None if workflow.is_main_process else os.environ.get("PITI_RUN")
 try:
+    for file in () if SUBMITTED else map(Path, workflow.configfiles):
+        read_yaml(file)  # refuses what Snakemake would read as something else: a key that is there twice
     submitted = runs.recall(Path(SUBMITTED)) if SUBMITTED else None
     settings = submitted.config if submitted else load(config, Path(workflow.basedir) / "config")
     plan, planned_tables, planned_figures = resolve(settings)
@@ -115,7 +117,10 @@ onstart:  # one block: Snakemake keeps the last
             raise WorkflowError(f"this run: {reason}")
         if FATAL:
             raise WorkflowError(f"no work begins on data that have changed: {FATAL[0]}")
-        os.environ["PITI_RUN"] = str(runs.remember(plan))
+        try:
+            os.environ["PITI_RUN"] = str(runs.remember(plan))
+        except OSError as error:
+            raise WorkflowError(f"{error.filename}: {error.strerror}")
         how = workflow.dag_settings
         if how.forceall or how.forcerun or how.forcetargets:
             os.environ["PITI_FORCED"] = "1"

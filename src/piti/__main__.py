@@ -32,6 +32,9 @@ def main() -> None:
         sys.exit(2)
     except BrokenPipeError:  # whoever read what was printed has gone: `piti explain table1 | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python flushes at its end
+    except OSError as error:  # a folder where a file was expected, one that nobody may write in, a full disk
+        print(f"error: {': '.join(map(str, filter(None, (error.filename, error.strerror or error))))}", file=sys.stderr)
+        sys.exit(2)
 
 
 def configuration(settings: list[str], file: Path | None) -> Config:

@@ -97,6 +97,10 @@ def test_a_reader_who_leaves_early_sees_no_traceback(tmp_path):
     assert done.stderr == ""
 
 
+def test_what_the_disk_refuses_is_one_line(piti, capsys):
+    assert refused(capsys, piti, "plan", "--configfile", "config") == "error: config: Is a directory"
+
+
 def test_explain_refuses_unknown_names(piti, capsys):
     assert "nearest valid name: Ours" in refused(capsys, piti, "explain", "table1", "Ourz")
     assert "nearest valid name: table1" in refused(capsys, piti, "explain", "tabel1")

@@ -243,6 +243,10 @@ def test_mistyped_key(user, line):
         ({"sampling": {"guidance": -1}}, ": guidance: found -1.0, expected 0 or more"),
         ({"datasets": {"coco": {"num_classes": 999}}}, "datasets.coco: num_classes: found 999, expected 0 to 255"),
         ({"datasets": {"diode": {"depth_unit": "inch"}}}, "datasets.diode.depth_unit: found 'inch', expected one of m"),
+        ({"machine": {"micro_batch": 0}}, "machine: micro_batch: found 0, expected 1 or more"),
+        ({"machine": {"sample_batch": 0}}, "machine: sample_batch: found 0, expected 1 or more"),
+        ({"machine": {"gpus": -1}}, "machine: gpus: found -1, expected 0 or more"),
+        ({"sample_shard_size": 0}, "sample_shard_size: found 0, expected 1 or more"),
     ],
 )
 def test_numbers_that_cannot_be_meant(user, words):
@@ -305,6 +309,9 @@ def test_unknown_preset(preset):
         ({"study": {"against": {"sapde": "1"}}}, "study.against: unknown key 'sapde'; nearest valid key: spade"),
         ({"figures": {"figure3": {"ids": {"ade": ["a"]}}}}, "figures.figure3.ids: unknown key 'ade'; "),
         ({"figures": {"figure21": {"worst": "iou"}}}, "figures.figure21.worst: found 'iou', expected one of "),
+        ({"tasks": {"coco_mask": {"dataset": ""}}}, "tasks.coco_mask.dataset: unknown key ''"),
+        ({"claims": {"upsampling": {"metric": ""}}}, "claims.upsampling.metric: unknown key ''"),
+        ({"study": {"task": ""}}, "study.task: unknown key ''"),
     ],
 )
 def test_unknown_name(user, line):
@@ -354,6 +361,39 @@ def test_edits_are_of_masks_and_deterministic(figure, line):
 def test_the_papers_numbers_must_fill_their_row():
     line = refusal({"tables": {"table1": {"paper": {"ours": ["8.9"]}}}})
     assert line.startswith("tables.table1.paper.ours: found 1 values, expected ")
+
+
+@pytest.mark.parametrize("key", ["method", "task", "metric"])
+def test_a_cell_must_say_what_it_measures(key):
+    said = {"method": "ours", "task": "coco_mask", "metric": "fid_c"} | {key: ""}
+    table = {"title": "Mine", "rows": {"a": {"method": said["method"]}}, "columns": {"b": said}}
+    assert refusal({"tables": {"mine": table}}) == f"tables.mine: a, b: {key}: found none, expected one of {key}s"
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("datasets: {a: 1}\nseeds: [0]\ndatasets: {b: 2}\n", "line 3: key 'datasets': found it in line 1 too"),
+        ("models:\n  a: {steps: 1,\n      steps: 2}\n", "line 3: key 'steps': found it in line 2 too"),
+        ("list:\n- {x: 1, x: 1}\n", "line 2: key 'x': found it in line 2 too"),
+    ],
+)
+def test_a_key_that_is_there_twice_is_refused(folder, text, line):
+    """Its first block would be forgotten without a word."""
+    (folder / "config.yaml").write_text(text)
+    with pytest.raises(InputError, match=f"^{folder}/config.yaml: {line}, expected it once$"):
+        read_yaml(folder / "config.yaml")
+
+
+def test_null_may_come_as_a_word():
+    """As Snakemake reads it from its --config."""
+    config = load({"datasets": {"flickr": {"scenes": "null", "path": "/data"}}}, SHIPPED)
+    assert config.datasets["flickr"].scenes is None
+
+
+def test_a_size_that_a_baseline_cannot_have_is_one_line():
+    with pytest.raises(InputError, match=r"networks\.baselines\.\w+: resolution: found 250, expected a multiple of"):
+        resolve(load({"networks": {"image_resolution": 250}}, SHIPPED))
 
 
 @pytest.mark.parametrize("text", ["a: [", "a: b: c", "\t", "!!python/object/apply:os.getcwd []"])

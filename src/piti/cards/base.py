@@ -148,7 +148,7 @@ def _coerce(kind: Any, value: Any, where: str) -> Any:
     if kind is Any:
         return value
     if origin in (Union, types.UnionType):
-        if value is None and type(None) in args:
+        if value in (None, "null") and type(None) in args:  # a word, where Snakemake has read it from its --config
             return None
         # a number type before str, else every number would do as a string
         for arm in sorted((a for a in args if a is not type(None)), key=lambda a: a is str):

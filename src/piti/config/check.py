@@ -4,6 +4,7 @@ Which names are known where is said by the types of `piti.config.model`; what mu
 """
 
 import dataclasses
+import itertools
 from collections.abc import Iterator
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
@@ -21,7 +22,7 @@ def check_names(config: Config) -> None:
     """Raise InputError in one line for the first name that nothing has, or that does not fit."""
     for name, where, among in names(Config, config):
         known = [key for each in among for key in (getattr(config, each) if isinstance(each, str) else each)]
-        if name and name not in known:
+        if name not in known:
             raise InputError(unknown_key(name, known, where))
     check_models(config)
     check_methods(config)
@@ -49,11 +50,17 @@ def check_names(config: Config) -> None:
 
 
 def names(kind: Any, value: Any, where: str = "") -> Iterator[tuple[str, str, tuple]]:
-    """Every name in a part of the configuration: itself, its place, and where it is known (`piti.config.model`)."""
+    """Every name in a part of the configuration: itself, its place, and where it is known (`piti.config.model`).
+
+    Without those that nothing is said of, and need not be.
+    """
     origin, args = get_origin(kind), get_args(kind)
     if dataclasses.is_dataclass(value):
-        for key, inner in get_type_hints(type(value), include_extras=True).items():
-            yield from names(inner, getattr(value, key), f"{where}.{key}".lstrip("."))
+        hints = get_type_hints(type(value), include_extras=True)
+        for field in dataclasses.fields(value):
+            found = getattr(value, field.name)
+            if found or found != field.default:
+                yield from names(hints[field.name], found, f"{where}.{field.name}".lstrip("."))
     elif origin is Annotated:
         yield value, where, kind.__metadata__
     elif origin is tuple:
@@ -121,8 +128,13 @@ def check_steps(config: Config, method: Method, where: str) -> None:
 
 
 def check_tables(config: Config) -> None:
-    """The paper's numbers are for rows that the table has, one for each column."""
+    """Each cell says what it measures; the paper's numbers are for rows that the table has, one for each column."""
     for name, table in config.tables.items():
+        for row, column in itertools.product(table.rows, table.columns):
+            said = (table.run, table.rows[row], table.columns[column])
+            for key in ("method", "task", "metric"):
+                if not any(getattr(run, key) for run in said):
+                    raise InputError(f"tables.{name}: {row}, {column}: {key}: found none, expected one of {key}s")
         for row, values in table.paper.items():
             where = f"tables.{name}.paper"
             if row not in table.rows:

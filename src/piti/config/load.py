@@ -6,6 +6,7 @@ is looked up when all are merged: so it has what a preset or the user says of th
 
 import copy
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -46,6 +47,8 @@ def parse_yaml(text: str, where: str) -> Any:
         node = loader.get_single_node()
         if _expanded(node, {}) > MOST_VALUES:
             raise InputError(f"{where}: found more than {MOST_VALUES} values when its aliases are followed")
+        if node and (twice := next(_repeated(node), None)):
+            raise InputError(f"{where}: {twice}")
         return node and loader.construct_document(node)
     except (yaml.YAMLError, RecursionError) as error:
         raise InputError(f"{where}: not YAML ({' '.join(str(error).split())})") from None
@@ -61,6 +64,21 @@ def _expanded(node: yaml.Node | None, known: dict[int, float]) -> float:
         below = [part for pair in node.value for part in pair] if pairs else node.value
         known[id(node)] = 1 + sum(_expanded(part, known) for part in below)
     return known[id(node)]
+
+
+def _repeated(node: yaml.Node) -> Iterator[str]:
+    """Keys that a mapping has twice: YAML forgets what the first of them says."""
+    if isinstance(node, yaml.MappingNode):
+        lines = {}
+        for key, value in node.value:
+            if (name := key.value if isinstance(key, yaml.ScalarNode) else None) in lines:
+                line = key.start_mark.line + 1
+                yield f"line {line}: key {name!r}: found it in line {lines[name]} too, expected it once"
+            lines |= {name: key.start_mark.line + 1} if name is not None else {}
+            yield from _repeated(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            yield from _repeated(value)
 
 
 def load(user: dict[str, Any], folder: Path) -> Config:

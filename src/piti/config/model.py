@@ -317,6 +317,14 @@ class Machine:
     keep_checkpoints: bool = False  # whether `piti gc` leaves the checkpoints of trainings whose weights were exported
     requeue: bool = True  # whether such a job queues itself again (`scontrol requeue`), or leaves that to `retries`
 
+    def __post_init__(self):
+        check_range(self, **dict.fromkeys(("threads", "micro_batch", "sample_batch", "log_every"), (1, math.inf)))
+        check_range(
+            self, **dict.fromkeys(("workers", "save_minutes", "keep_every", "margin", "most_days"), (0, math.inf))
+        )
+        if self.gpus != "auto":
+            check_range(self, gpus=(0, math.inf))
+
 
 @dataclass(frozen=True)
 class Config:
@@ -359,3 +367,6 @@ class Config:
     missing: Literal["make", "blank"] = "make"  # what nobody has made yet: make it, or leave it blank
     jobs: Jobs = Jobs()
     machine: Machine = Machine()
+
+    def __post_init__(self):
+        check_range(self, shard_size=(1, math.inf), sample_shard_size=(1, math.inf), min_images=(0, math.inf))

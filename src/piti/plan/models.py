@@ -11,6 +11,7 @@ from piti.datasets.classes import CLASSES
 from piti.datasets.layouts import LAYOUTS
 from piti.plan.core import Artefact, Plan, Unavailable, once
 from piti.plan.data import packed, weights_of
+from piti.store.files import InputError
 
 
 @once
@@ -110,13 +111,16 @@ def baseline(plan: Plan, model: Model, dataset: str, condition: str) -> tuple[Ba
     labels = entry.num_classes if seen.labels else 0
     classes = drawn_classes(entry) if seen.labels and entry.scenes and not entry.path else ()
     instances = dataset in model.instances and seen.labels
-    sized = replace(
-        networks.baselines[model.kind],
-        condition_channels=seen.baseline_channels(labels, instances, classes),
-        classes=classes,
-        resolution=networks.image_resolution,
-        decay=by_dataset(model.decay, dataset),
-    )
+    try:
+        sized = replace(
+            networks.baselines[model.kind],
+            condition_channels=seen.baseline_channels(labels, instances, classes),
+            classes=classes,
+            resolution=networks.image_resolution,
+            decay=by_dataset(model.decay, dataset),
+        )
+    except ValueError as error:
+        raise InputError(f"networks.baselines.{model.kind}: {error}") from None
     view = model.views.get(condition, seen.views[0])
     return sized, {"num_classes": labels, "view": view}
 
