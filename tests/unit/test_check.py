@@ -39,6 +39,14 @@ def test_shipped_presets_have_nothing_to_remark():
         assert list(remarks(plan(preset=preset))) == []
 
 
+def test_a_folder_that_nothing_needs_is_named():
+    """A data set without a table: nobody would see that its path is wrong."""
+    mine = {"mine": {"like": "flickr", "scenes": None, "path": "/nope"}}
+    assert list(remarks(plan(datasets=mine))) == [
+        "datasets.mine.path: /nope: not looked at, for nothing that is asked for needs it"
+    ]
+
+
 def test_averages_that_are_their_start_are_named_with_the_number():
     found = list(remarks(plan(models={"scratch": {"steps": 100, "ema_rate": 0.9999}})))
     assert len(found) == 1 and found[0].startswith("scratch-")

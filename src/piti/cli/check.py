@@ -42,6 +42,10 @@ def remarks(plan: Plan) -> Iterator[str]:
     from piti.datasets import layouts
 
     yield from stale_ema(plan)
+    used = {artefact.given.get("root") for artefact in plan.artefacts.values()}
+    for name, dataset in plan.config.datasets.items():
+        if dataset.path and dataset.path not in used:
+            yield f"datasets.{name}.path: {dataset.path}: not looked at, for nothing that is asked for needs it"
     for card, root in own.folders(plan):
         try:
             found = own.survey(plan, card, root)

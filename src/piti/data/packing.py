@@ -113,7 +113,12 @@ def survey(card: PackCard, root: str | Path) -> layouts.Found:
 
 
 def faults(card: PackCard, records: Sequence[Record]) -> Iterator[str]:
-    """What is wrong with each record; instances are all in one file, and its first fault is told."""
+    """What is wrong with each record, or with all; instances are all in one file, and its first fault is told."""
+    for part in stored(card.kind).parts:
+        if not any(record.part(part) for record in records):
+            where = f"{card.dataset} ({card.split}): {part}"
+            yield f"{where}: found none, expected one for each photograph; to leave out a task: `only: {{TASK: []}}`"
+            return
     found = filter(None, (refusal(partial(read, card), record) for record in records))
     yield from itertools.islice(found, 1 if card.kind == "instances" else None)
 

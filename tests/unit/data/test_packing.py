@@ -84,6 +84,12 @@ def kill_itself(_):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def test_photographs_alone_are_one_line_and_not_one_for_each(root):
+    records = [replace(record, parts={}) for record in packing.survey(card(), root).records]
+    (line,) = packing.faults(card("mask"), records)
+    assert line.startswith("coco (train): labels: found none, expected one for each photograph; to leave out a task")
+
+
 def test_a_folder_that_changes_meanwhile_gives_no_index(tmp_path, root, monkeypatch):
     """Somebody else's run removes what was extracted: what was found at first may be some of it only."""
     found = packing.survey(card(), root)
