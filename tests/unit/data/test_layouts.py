@@ -1,5 +1,8 @@
 """Layout readers on drawn files: what they find, what they make of it, and how they refuse."""
 
+import contextlib
+import itertools
+
 import numpy as np
 import pytest
 from matplotlib import colormaps
@@ -217,6 +220,19 @@ def test_broken_arrays(tmp_path):
     with pytest.raises(InputError, match=r"a_normal\.npy: not a whole \.npy") as refusal:
         read("geometry", record, 4, "diode")
     assert "\n" not in str(refusal.value)
+
+
+def test_an_array_with_any_byte_of_its_header_changed_is_read_or_refused_in_one_line(tmp_path):
+    path = tmp_path / "a.npy"
+    np.save(path, np.ones((6, 8, 3), np.float32))
+    whole = path.read_bytes()
+    for at, value in itertools.product(range(128), b"\x00\x01\xff(\"'"):
+        path.write_bytes(whole[:at] + bytes([value]) + whole[at + 1 :])
+        with contextlib.suppress(InputError):
+            assert pictures.array(path, (8, 6), 3).shape == (6, 8, 3)
+    np.savez(tmp_path / "b", np.ones((6, 8)))
+    with pytest.raises(InputError, match=r"b\.npz: not a whole \.npy"):
+        pictures.array(tmp_path / "b.npz", (8, 6), 1)
 
 
 def test_caption(tmp_path):
