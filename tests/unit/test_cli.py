@@ -136,6 +136,9 @@ def test_masks_are_read_from_colours_and_from_the_data_sets_own_ids(tmp_path):
         opened(tmp_path / "b.png", 2, 183)
     with pytest.raises(InputError, match=r"a.png: found label 182, expected 0 \(void\) to 150"):
         opened(tmp_path / "a.png", 2, 151)
+    for labels, id, expected in ((COCO, 182, r"0 to 181 \(255 is void\)"), (ADE20K, 151, r"0 \(void\) to 150")):
+        with pytest.raises(InputError, match=f"d.png: found label {id}, expected {expected}"):
+            opened(save(tmp_path / "d.png", np.full((2, 2), id)), 2, labels.num_classes, labels.layout)
     with pytest.raises(InputError, match=r"c.png: found colour \(1, 2, 3\)"):
         opened(save(tmp_path / "c.png", np.full((2, 2, 3), (1, 2, 3))), 2, 183)
 
@@ -168,12 +171,20 @@ def test_sketches_are_white_on_black(tmp_path):
 
 
 def test_geometry_is_two_pictures(tmp_path):
-    for name, value in (("x_normal.png", 10), ("x_depth.png", 20)):
-        save(tmp_path / name, np.full((2, 2, 3), value))
+    for name, colour in (("x_normal.png", (10, 11, 12)), ("x_depth.png", (20, 21, 22))):
+        save(tmp_path / name, np.full((2, 2, 3), colour))
     found = find(tmp_path, CONDITIONS["geometry"])
     assert list(found) == ["x"]
     assert find(tmp_path / "x_depth.png", CONDITIONS["geometry"]) == found
-    assert CONDITIONS["geometry"].open(found["x"], 2)[0, 0].tolist() == [10, 10, 10, 20, 20, 20]
+    assert CONDITIONS["geometry"].open(found["x"], 2)[0, 0].tolist() == [10, 11, 12, 20, 21, 22]
+    for file in tmp_path.iterdir():
+        shown = file.read_bytes()
+        save(file, np.full((2, 2, 3), 20))
+        with pytest.raises(InputError, match=f"{file.name}: found grey in three channels, expected one in colours"):
+            CONDITIONS["geometry"].open(found["x"], 2)
+        file.write_bytes(shown)
+    save(tmp_path / "x_depth.png", np.zeros((2, 2, 3)))  # nothing is known
+    assert not CONDITIONS["geometry"].open(found["x"], 2)[..., 3:].any()
 
 
 @pytest.mark.slow
