@@ -15,7 +15,7 @@ from tests.unit.data.reading import read, scan
 
 from piti.cards import PackCard
 from piti.conditions import CONDITIONS
-from piti.data.packing import pack
+from piti.data.packing import faults, pack
 from piti.data.shards import Shards
 from piti.datasets import layouts, pictures
 from piti.datasets.colours import colour_map
@@ -349,6 +349,15 @@ def test_linked_folders_are_entered_and_rings_refused(tmp_path):
         scan("folder", tmp_path, "train")
 
 
+@pytest.mark.parametrize("target", ["self.jpg", "nowhere.jpg"])
+def test_a_link_that_leads_nowhere_is_one_bad_picture(tmp_path, target):
+    save(tmp_path / "images/a.jpg", NORTH)
+    (tmp_path / "images/self.jpg").symlink_to(target)
+    card_of_two = card(train=2)
+    (fault,) = faults(card_of_two, scan("folder", tmp_path, "train"))
+    assert fault.startswith(f"{tmp_path}/images/self.jpg: not a whole image")
+
+
 @pytest.mark.parametrize("names", [("a.jpg", "a.png"), ("a.png", "a.webp"), ("a.JPG", "a.jpeg")])
 @pytest.mark.parametrize("where", ["folder", "coco_stuff", "mask", "sketch", "geometry"])
 def test_two_pictures_of_one_name_are_both_named(tmp_path, names, where):
@@ -511,6 +520,10 @@ def test_damage_that_the_decoder_survives_is_counted(tmp_path, capsys):
     remarks = Shards(tmp_path / "packed/index.json").attributes["remarks"]
     assert any("damaged, as libjpeg says, and read all the same: 1 (hurt.jpg)" in remark for remark in remarks)
     assert "1 (hurt.jpg)" in capsys.readouterr().err
+    os.rename(tmp_path / "images/hurt.jpg", os.fsencode(tmp_path) + b"/images/" + COMPOSED.encode("latin-1") + b".jpg")
+    pack(card(), tmp_path, tmp_path / "again/index.json")
+    remarks = Shards(tmp_path / "again/index.json").attributes["remarks"]
+    assert any(f"1 ({COMPOSED}.jpg)" in remark for remark in remarks)
 
 
 @pytest.mark.parametrize("count, test, expected", [(1500, 2000, 750), (3, 2000, 1), (20, 5, 5), (2500, 2000, 1250)])
