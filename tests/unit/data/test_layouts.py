@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import shutil
 
 import numpy as np
 import pytest
@@ -102,6 +103,27 @@ def test_missing_folder_and_empty_split(tmp_path):
         scan("folder", tmp_path, "train")
 
 
+def test_photographs_beyond_the_counts_are_counted_and_named(tmp_path):
+    for i in range(6):
+        picture(tmp_path / f"images/{i}.png")
+    found = layouts.survey("folder", tmp_path, "train", limit=1, test_count=1)
+    (remark,), kept = found.remarks, found.records[0].id
+    assert remark.startswith(f"{tmp_path} (train): left out, for 1 are asked for: 4 (") and f" {kept}," not in remark
+    assert not layouts.survey("folder", tmp_path, "test", limit=1, test_count=1).remarks
+
+
+def test_ids_excluded_in_vain_are_counted_and_named(tmp_path):
+    for i in range(3):
+        picture(tmp_path / f"images/{i}.png")
+        picture(tmp_path / f"train2017/{i}.png")
+        picture(tmp_path / f"val2017/{i + 3}.png")
+    for layout, other in (("folder", "2"), ("coco_stuff", "4")):  # COCO's 4 is in the other split
+        found = layouts.survey(layout, tmp_path, "train", exclude=("0.jpg", "1", other, "nope"))
+        assert found.remarks == [f"{tmp_path}: exclude: found no photograph with these ids: 2 (0.jpg, nope)"]
+    shutil.rmtree(tmp_path / "val2017")
+    assert not layouts.survey("coco_stuff", tmp_path, "train", exclude=("4",)).remarks  # who knows
+
+
 def test_counts():
     assert layouts.check_count(5, 5, "x") is None and layouts.check_count(5, None, "x") is None
     assert "found 4" in layouts.check_count(4, 5, "x")
@@ -199,6 +221,19 @@ def test_geometry_is_shown_as_diode_shows_it(tmp_path):
         got = read("geometry", scan("diode", tmp_path, "test")[0], 2, "diode")
         np.testing.assert_array_equal(got[..., 3:], rgb)
         np.testing.assert_array_equal(got[..., :3], ((shown + 1) / 2 * 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize("dtype, most", [(np.uint8, 255), (np.float32, 255), (np.float32, 1.5), (np.float64, -2)])
+def test_normals_are_vectors_not_colours(tmp_path, dtype, most):
+    diode(tmp_path / "val")
+    record = scan("diode", tmp_path, "test")[0]
+    normal = np.zeros((6, 8, 3), dtype)
+    normal[0, 0, 0] = most
+    np.save(record.parts["normal"], normal)
+    with pytest.raises(InputError, match=rf"a_normal\.npy: found {most:g}, expected components from -1 to 1"):
+        read("geometry", record, 8, "diode")
+    np.save(record.parts["normal"], normal / np.float32(most) * np.float32(1.001))  # rounded somewhere
+    read("geometry", record, 8, "diode")
 
 
 def test_geometry_without_a_valid_pixel_is_black(tmp_path):
