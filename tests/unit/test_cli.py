@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from argparse import ArgumentParser
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,12 +12,15 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.numpy import save_file
 from tests.unit.data.reading import read, scan
 from tests.unit.train import tiny
 
 from piti import __main__ as cli
 from piti import scenes
+from piti.cards.base import dumps
 from piti.cli.score import spelt
+from piti.cli.translate import add_arguments, prepared
 from piti.conditions import CONDITIONS
 from piti.config import Method, load
 from piti.data.shards import write
@@ -25,10 +29,11 @@ from piti.evaluate.features import Features, Spec, write_features
 from piti.networks.piti import PITI
 from piti.plan import Plan, resolve
 from piti.plan.data import packed
+from piti.plan.models import trained
 from piti.plan.samples import samples_of
 from piti.plan.scores import features_of
 from piti.sample.stages import Labels
-from piti.sample.translate import find
+from piti.sample.translate import find, translate
 from piti.store.files import InputError, write_failure, write_json
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -185,6 +190,100 @@ def test_geometry_is_two_pictures(tmp_path):
         file.write_bytes(shown)
     save(tmp_path / "x_depth.png", np.zeros((2, 2, 3)))  # nothing is known
     assert not CONDITIONS["geometry"].open(found["x"], 2)[..., 3:].any()
+
+
+class Drawer:
+    """In place of a model: what it draws is black."""
+
+    condition, resolution, num_classes = CONDITIONS["mask"], 2, 183
+
+    def read(self, path):
+        return opened(path, 2, 183)
+
+    def __call__(self, ids, stored):
+        yield np.zeros((len(ids), 2, 2, 3), np.uint8)
+
+
+@pytest.mark.parametrize("given, out", [("own/a.png", "own"), ("own", "own"), ("own", "linked"), ("link.png", "own")])
+def test_translate_leaves_what_it_is_given(tmp_path, given, out):
+    (tmp_path / "own").mkdir()
+    before = save(tmp_path / "own/a.png", colour_map(256)[np.eye(2, dtype=int)]).read_bytes()
+    save(tmp_path / "own/b.png", np.zeros((2, 2, 3)))
+    (tmp_path / "linked").symlink_to("own")
+    (tmp_path / "link.png").symlink_to("own/a.png")
+    if given == "link.png":
+        (tmp_path / "own/link.png").symlink_to("a.png")
+    with pytest.raises(InputError, match=rf"/{out}/\w+\.png: found a condition, expected another folder for pictures"):
+        translate(Drawer(), tmp_path / given, tmp_path / out, 1)
+    assert (tmp_path / "own/a.png").read_bytes() == before
+    translate(Drawer(), tmp_path / given, tmp_path / "new", 1)
+    translate(Drawer(), tmp_path / given, tmp_path / "new", 1)  # pictures of before are drawn again
+
+
+@pytest.fixture
+def models(tmp_path, smoke):
+    """Weights that carry a card and nothing else: ours for sketches and masks, an upsampler, baselines."""
+    rows = {
+        "sketch": ("two_stage", "coco_sketch"),
+        "mask": ("two_stage", "ade20k_mask"),
+        "upsampler": ("upsampler", "ade20k_mask"),
+        "spade": ("spade", "ade20k_mask"),
+        "spade_sketch": ("spade", "coco_sketch"),
+    }
+    paths = {}
+    for name, (row, task) in rows.items():
+        paths[name] = tmp_path / f"{name}.safetensors"
+        save_file({"w": np.zeros(1)}, paths[name], {"card": dumps(trained(smoke[0], row, task, 1.0, 0).card)})
+    return paths
+
+
+@pytest.mark.parametrize(
+    "named, more, says",
+    [
+        ("sketch", "--task coco_mask", "--task: found coco_mask of condition mask, expected sketch ("),
+        (
+            "spade_sketch",
+            "--task diode_geometry",
+            "--task: found diode_geometry of condition geometry, expected sketch",
+        ),
+        ("spade", "--task coco_mask", "--task: found coco_mask with 183 classes, expected 151 ("),
+        (
+            "spade",
+            "--upsampler {upsampler}",
+            "upsampler.safetensors: found an upsampler beside a baseline",
+        ),
+        ("spade", "--void 0", "--void: found 0, expected none: the model does not use it"),
+        ("spade", "--respacing abc", "--respacing: found abc, expected none: the model does not use it"),
+        ("spade", "--guidance 3", "--guidance: found 3, expected none"),
+        ("spade", "--sampler ddim", "--sampler: found ddim, expected none"),
+        ("spade", "--normalise none", "--normalise: found none, expected none"),
+        ("mask", "--upsampler-respacing 9", "--upsampler-respacing: found 9, expected none"),
+        ("sketch", "--void 183", "--void: found 183, expected none"),
+        ("", "--method ours --task coco_mask --upsampler /nope", "--upsampler: found /nope, expected it with --model"),
+    ],
+)
+def test_translate_refuses_what_the_model_does_not_take(piti, capsys, models, named, more, says):
+    model = ("--model", models[named]) if named else ()
+    line = refused(
+        capsys, piti, "translate", *model, *more.format(**models).split(), "--condition", "nowhere", "--out", "out"
+    )
+    assert says in line
+
+
+@pytest.mark.parametrize(
+    "named, more",
+    [
+        ("mask", "--task ade20k_mask --upsampler {upsampler} --void 150 --respacing 2 --upsampler-respacing 2"),
+        ("sketch", "--task coco_sketch --guidance 1 --sampler ddim --normalise none --seed 2"),
+        ("spade", "--task ade20k_mask --seed 1"),
+        ("spade_sketch", "--task flickr_sketch"),
+    ],
+)
+def test_translate_takes_what_the_model_uses(models, named, more):
+    parser = ArgumentParser()
+    add_arguments(parser)
+    given = ["--model", str(models[named]), *more.format(**models).split(), "--condition", "a", "--out", "b"]
+    prepared(parser.parse_args(given), load({"preset": "smoke"}, CONFIG))
 
 
 @pytest.mark.slow
