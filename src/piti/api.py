@@ -59,8 +59,10 @@ def draw(
     """
     from piti.sample.translate import drawn, find
 
-    given = conditions if isinstance(conditions, Mapping) else find(Path(conditions), model.condition)
-    files = {name: one if isinstance(one, np.ndarray) else Path(one) for name, one in given.items()}
+    given = conditions
+    if not isinstance(given, Mapping):
+        given = find(_path("conditions", given, "a mapping"), model.condition)
+    files = {name: one if isinstance(one, np.ndarray) else _path(name, one, "an array") for name, one in given.items()}
     return dict(drawn(model, files, batch))
 
 
@@ -87,6 +89,12 @@ def table(path: Path | str) -> "pd.DataFrame":
     return pd.read_csv(Path(path).with_suffix(".long.csv"))
 
 
+def _path(name: str, given: object, instead: str) -> Path:
+    if not isinstance(given, str | Path):
+        raise InputError(f"{name}: found {type(given).__name__}, expected {instead} or a path")
+    return Path(given)
+
+
 def _features(given: Pictures, extractor, resolution: int):
     from piti.data import gathering
     from piti.datasets import listing
@@ -95,11 +103,19 @@ def _features(given: Pictures, extractor, resolution: int):
 
     if not isinstance(given, Mapping):
         faults: list[str] = []
-        given = listing.pictures(listing.listed(Path(given)), faults)
+        given = listing.pictures(listing.listed(_path("pictures", given, "a mapping")), faults)
         if faults:
             raise InputError(faults[0])
-    images = [
-        gathering.sized(one, resolution) if isinstance(one, np.ndarray) else gathering.read(Path(one), resolution)
-        for one in given.values()
-    ]
+    if not given:
+        raise InputError("found no pictures, expected at least one")
+
+    def read(name: str, one: np.ndarray | Path | str) -> np.ndarray:
+        if not isinstance(one, np.ndarray):
+            return gathering.read(_path(name, one, "an array"), resolution)
+        if one.dtype != np.uint8 or one.ndim != 3 or one.shape[2] != 3 or not one.size:
+            shape = "(height, width, 3)"
+            raise InputError(f"{name}: found {one.dtype} of shape {one.shape}, expected uint8 of shape {shape}")
+        return gathering.sized(one, resolution)
+
+    images = [read(name, one) for name, one in given.items()]
     return Features(extract(extractor, np.stack(images)), tuple(given), extractor.spec)

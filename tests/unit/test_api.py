@@ -3,6 +3,7 @@
 import re
 import shutil
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from tests.unit.train import tiny
 from piti import __main__ as cli
 from piti import api
 from piti.cards.base import dumps
+from piti.conditions import CONDITIONS
 from piti.config import load
 from piti.evaluate.efficientnet import Trunk
 from piti.networks.piti import PITI
@@ -103,7 +105,51 @@ def test_what_cannot_be_done_is_refused_in_one_line(here):
     model = api.translator(method="ours", task=TASK, preset="smoke", **FEW)
     with pytest.raises(InputError, match=r"a: found float64 of shape \(64, 64\), expected uint8 of shape \(32, 32\)"):
         api.draw(model, {"a": np.zeros((64, 64))})
+    with pytest.raises(InputError, match="a: found list, expected an array or a path"):
+        api.draw(model, {"a": [[0]]})
+    with pytest.raises(InputError, match="conditions: found ndarray, expected a mapping or a path"):
+        api.draw(model, np.zeros((1, 32, 32), np.uint8))
     with pytest.raises(InputError, match="metric: found 'fid', expected fid_c, fid_i"):
         api.score({}, {}, "fid", preset="smoke")
     with pytest.raises(InputError, match="the same ids in both"):
         api.score("photographs", {f"x{i}": np.zeros((64, 64, 3), np.uint8) for i in range(16)}, preset="smoke")
+
+
+@pytest.mark.parametrize(
+    "kind, value, expected",
+    [("sketch", 255, "0 to 1"), ("sketch", 2, "0 to 1"), ("mask", 250, "0 to 151"), ("mask", 152, "0 to 151")],
+)
+def test_conditions_as_arrays_hold_what_is_stored(kind, value, expected):
+    model = Namespace(condition=CONDITIONS[kind], resolution=4, num_classes=151)
+    array = np.zeros((4, 4), np.uint8)
+    array[1, 1] = value
+    with pytest.raises(InputError, match=f"^a: found {value}, expected {expected}"):
+        api.draw(model, {"a": array})
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        np.zeros((64, 64, 3)),
+        np.zeros((64, 64, 3), np.float32),
+        np.zeros((64, 64, 3), np.int64),
+        np.zeros((64, 64), np.uint8),
+        np.zeros((64, 64, 4), np.uint8),
+        np.zeros((3, 64, 64), np.uint8),
+        np.zeros((1, 64, 64, 3), np.uint8),
+        np.zeros((0, 0, 3), np.uint8),
+    ],
+)
+def test_pictures_to_score_are_eight_bits_in_colours(here, picture):
+    with pytest.raises(InputError, match=r"x: found \w+ of shape .*, expected uint8 of shape \(height, width, 3\)"):
+        api.score({"x": picture}, "photographs", preset="smoke")
+
+
+def test_what_is_no_collection_of_pictures_is_not_scored(here):
+    for given, words in (
+        (np.zeros((16, 64, 64, 3), np.uint8), "pictures: found ndarray, expected a mapping or a path"),
+        ({"x": None}, "x: found NoneType, expected an array or a path"),
+        ({}, "found no pictures, expected at least one"),
+    ):
+        with pytest.raises(InputError, match=words):
+            api.score(given, "photographs", preset="smoke")

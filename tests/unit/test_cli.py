@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from argparse import ArgumentParser
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,12 +12,15 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.numpy import save_file
 from tests.unit.data.reading import read, scan
 from tests.unit.train import tiny
 
 from piti import __main__ as cli
 from piti import scenes
+from piti.cards.base import dumps
 from piti.cli.score import spelt
+from piti.cli.translate import add_arguments, prepared
 from piti.conditions import CONDITIONS
 from piti.config import Method, load
 from piti.data.shards import write
@@ -25,10 +29,11 @@ from piti.evaluate.features import Features, Spec, write_features
 from piti.networks.piti import PITI
 from piti.plan import Plan, resolve
 from piti.plan.data import packed
+from piti.plan.models import trained
 from piti.plan.samples import samples_of
 from piti.plan.scores import features_of
 from piti.sample.stages import Labels
-from piti.sample.translate import find
+from piti.sample.translate import find, translate
 from piti.store.files import InputError, write_failure, write_json
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -140,6 +145,9 @@ def test_masks_are_read_from_colours_and_from_the_data_sets_own_ids(tmp_path):
         opened(tmp_path / "b.png", 2, 183)
     with pytest.raises(InputError, match=r"a.png: found label 182, expected 0 \(void\) to 150"):
         opened(tmp_path / "a.png", 2, 151)
+    for labels, id, expected in ((COCO, 182, r"0 to 181 \(255 is void\)"), (ADE20K, 151, r"0 \(void\) to 150")):
+        with pytest.raises(InputError, match=f"d.png: found label {id}, expected {expected}"):
+            opened(save(tmp_path / "d.png", np.full((2, 2), id)), 2, labels.num_classes, labels.layout)
     with pytest.raises(InputError, match=r"c.png: found colour \(1, 2, 3\)"):
         opened(save(tmp_path / "c.png", np.full((2, 2, 3), (1, 2, 3))), 2, 183)
 
@@ -172,12 +180,114 @@ def test_sketches_are_white_on_black(tmp_path):
 
 
 def test_geometry_is_two_pictures(tmp_path):
-    for name, value in (("x_normal.png", 10), ("x_depth.png", 20)):
-        save(tmp_path / name, np.full((2, 2, 3), value))
+    for name, colour in (("x_normal.png", (10, 11, 12)), ("x_depth.png", (20, 21, 22))):
+        save(tmp_path / name, np.full((2, 2, 3), colour))
     found = find(tmp_path, CONDITIONS["geometry"])
     assert list(found) == ["x"]
     assert find(tmp_path / "x_depth.png", CONDITIONS["geometry"]) == found
-    assert CONDITIONS["geometry"].open(found["x"], 2)[0, 0].tolist() == [10, 10, 10, 20, 20, 20]
+    assert CONDITIONS["geometry"].open(found["x"], 2)[0, 0].tolist() == [10, 11, 12, 20, 21, 22]
+    for file in tmp_path.iterdir():
+        shown = file.read_bytes()
+        save(file, np.full((2, 2, 3), 20))
+        with pytest.raises(InputError, match=f"{file.name}: found grey in three channels, expected one in colours"):
+            CONDITIONS["geometry"].open(found["x"], 2)
+        file.write_bytes(shown)
+    save(tmp_path / "x_depth.png", np.zeros((2, 2, 3)))  # nothing is known
+    assert not CONDITIONS["geometry"].open(found["x"], 2)[..., 3:].any()
+
+
+class Drawer:
+    """In place of a model: what it draws is black."""
+
+    condition, resolution, num_classes = CONDITIONS["mask"], 2, 183
+
+    def read(self, path):
+        return opened(path, 2, 183)
+
+    def __call__(self, ids, stored):
+        yield np.zeros((len(ids), 2, 2, 3), np.uint8)
+
+
+@pytest.mark.parametrize("given, out", [("own/a.png", "own"), ("own", "own"), ("own", "linked"), ("link.png", "own")])
+def test_translate_leaves_what_it_is_given(tmp_path, given, out):
+    (tmp_path / "own").mkdir()
+    before = save(tmp_path / "own/a.png", colour_map(256)[np.eye(2, dtype=int)]).read_bytes()
+    save(tmp_path / "own/b.png", np.zeros((2, 2, 3)))
+    (tmp_path / "linked").symlink_to("own")
+    (tmp_path / "link.png").symlink_to("own/a.png")
+    if given == "link.png":
+        (tmp_path / "own/link.png").symlink_to("a.png")
+    with pytest.raises(InputError, match=rf"/{out}/\w+\.png: found a condition, expected another folder for pictures"):
+        translate(Drawer(), tmp_path / given, tmp_path / out, 1)
+    assert (tmp_path / "own/a.png").read_bytes() == before
+    translate(Drawer(), tmp_path / given, tmp_path / "new", 1)
+    translate(Drawer(), tmp_path / given, tmp_path / "new", 1)  # pictures of before are drawn again
+
+
+@pytest.fixture
+def models(tmp_path, smoke):
+    """Weights that carry a card and nothing else: ours for sketches and masks, an upsampler, baselines."""
+    rows = {
+        "sketch": ("two_stage", "coco_sketch"),
+        "mask": ("two_stage", "ade20k_mask"),
+        "upsampler": ("upsampler", "ade20k_mask"),
+        "spade": ("spade", "ade20k_mask"),
+        "spade_sketch": ("spade", "coco_sketch"),
+    }
+    paths = {}
+    for name, (row, task) in rows.items():
+        paths[name] = tmp_path / f"{name}.safetensors"
+        save_file({"w": np.zeros(1)}, paths[name], {"card": dumps(trained(smoke[0], row, task, 1.0, 0).card)})
+    return paths
+
+
+@pytest.mark.parametrize(
+    "named, more, says",
+    [
+        ("sketch", "--task coco_mask", "--task: found coco_mask of condition mask, expected sketch ("),
+        (
+            "spade_sketch",
+            "--task diode_geometry",
+            "--task: found diode_geometry of condition geometry, expected sketch",
+        ),
+        ("spade", "--task coco_mask", "--task: found coco_mask with 183 classes, expected 151 ("),
+        (
+            "spade",
+            "--upsampler {upsampler}",
+            "upsampler.safetensors: found an upsampler beside a baseline",
+        ),
+        ("spade", "--void 0", "--void: found 0, expected none: the model does not use it"),
+        ("spade", "--respacing abc", "--respacing: found abc, expected none: the model does not use it"),
+        ("spade", "--guidance 3", "--guidance: found 3, expected none"),
+        ("spade", "--sampler ddim", "--sampler: found ddim, expected none"),
+        ("spade", "--normalise none", "--normalise: found none, expected none"),
+        ("mask", "--upsampler-respacing 9", "--upsampler-respacing: found 9, expected none"),
+        ("sketch", "--void 183", "--void: found 183, expected none"),
+        ("", "--method ours --task coco_mask --upsampler /nope", "--upsampler: found /nope, expected it with --model"),
+    ],
+)
+def test_translate_refuses_what_the_model_does_not_take(piti, capsys, models, named, more, says):
+    model = ("--model", models[named]) if named else ()
+    line = refused(
+        capsys, piti, "translate", *model, *more.format(**models).split(), "--condition", "nowhere", "--out", "out"
+    )
+    assert says in line
+
+
+@pytest.mark.parametrize(
+    "named, more",
+    [
+        ("mask", "--task ade20k_mask --upsampler {upsampler} --void 150 --respacing 2 --upsampler-respacing 2"),
+        ("sketch", "--task coco_sketch --guidance 1 --sampler ddim --normalise none --seed 2"),
+        ("spade", "--task ade20k_mask --seed 1"),
+        ("spade_sketch", "--task flickr_sketch"),
+    ],
+)
+def test_translate_takes_what_the_model_uses(models, named, more):
+    parser = ArgumentParser()
+    add_arguments(parser)
+    given = ["--model", str(models[named]), *more.format(**models).split(), "--condition", "a", "--out", "b"]
+    prepared(parser.parse_args(given), load({"preset": "smoke"}, CONFIG))
 
 
 @pytest.mark.slow

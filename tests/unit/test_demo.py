@@ -1,7 +1,8 @@
 """What `piti demo` does besides showing a page: which models it finds, and what it makes of a canvas."""
 
+import shlex
 import sys
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,12 +11,14 @@ import pytest
 from PIL import Image
 
 from piti.cli import demo
+from piti.cli.translate import SAMPLING, add_arguments, options
 from piti.conditions import CONDITIONS
 from piti.config import Run, load
 from piti.datasets.colours import colour_map
 from piti.plan import Plan
 from piti.plan.samples import samples_of
 from piti.plan.scores import score_of
+from piti.sample.stages import Stage
 from piti.store.files import InputError, write_json
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -86,6 +89,20 @@ def test_a_brushs_rim_becomes_what_lies_beside_it():
     assert {tuple(colour) for colour in found[:, 4].tolist()} <= {(0, 0, 0), tuple(colours[5].tolist())}
     with pytest.raises(InputError, match="found 0% of the pixels in colours of the label colour map"):
         CONDITIONS["mask"].cleaned(np.full((8, 8, 3), 77, np.uint8), len(colours) - 1)
+
+
+def test_the_command_below_a_picture_is_one_that_translate_takes(trained):
+    page = pytest.importorskip("piti.cli.demo_page", reason="no Gradio here (pip install --no-deps -r envs/demo.txt)")
+    asked = dict.fromkeys(SAMPLING.values(), "2")
+    base, upsampler = (Stage(samples_of(Plan(trained), "ours", "coco_mask", 1.0, 0).card, Path(n)) for n in "ab")
+    (baseline,) = demo.choices(Namespace(**vars(ASKED) | {"method": "oasis"}), trained)
+    for stages in ([base], [base, upsampler], baseline.stages):
+        said = shlex.split(page.command(baseline._replace(stages=stages), asked, 1).strip("`\n"))
+        parser = ArgumentParser()
+        add_arguments(parser)
+        given, _ = parser.parse_known_args(said[2:])  # --config is everybody's
+        assert given.out.resolve() != given.condition.parent.resolve()  # or the picture would replace the condition
+        assert {option for option in SAMPLING if getattr(given, option)} == options(stages, "mask") - {"void"}
 
 
 def test_an_enlarged_condition_is_read_as_it_was(tmp_path):

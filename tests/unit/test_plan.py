@@ -613,6 +613,15 @@ def test_other_pictures_are_scored_anew_and_move_nothing_else(tmp_path):
     assert found and all("mine-ade20k_mask" in name for name in found)
 
 
+@pytest.mark.parametrize("link", [".#notes", "b.png"])
+def test_what_is_hidden_or_a_link_to_nowhere_is_no_picture_made_elsewhere(tmp_path, link):
+    (tmp_path / "a.png").touch()
+    before = plan(**mine(tmp_path))
+    (tmp_path / link).symlink_to("nowhere")  # as Emacs marks who edits a file
+    (tmp_path / ".DS_Store").touch()
+    assert not moved(before, plan(**mine(tmp_path)))
+
+
 def test_pictures_and_models_are_two_methods(tmp_path):
     user = mine(tmp_path)
     user["methods"]["mine"]["base"] = "two_stage"

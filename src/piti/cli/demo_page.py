@@ -15,7 +15,7 @@ from PIL import Image
 
 from piti.cards import SampleCard
 from piti.cli.demo import Choice
-from piti.cli.translate import SAMPLING, changed
+from piti.cli.translate import SAMPLING, changed, options
 from piti.conditions import CONDITIONS
 from piti.data.shards import Shards
 from piti.sample.diffusion import Sampler
@@ -229,8 +229,7 @@ def enlarged(picture: np.ndarray) -> np.ndarray:
 
 def command(choice: Choice, asked: dict[str, str], seed: int) -> str:
     """The command that draws the same picture."""
-    options = {option: asked[key] for option, key in SAMPLING.items()} if is_diffusion(choice) else {}
-    said = [
-        f"--{option.replace('_', '-')} {shlex.quote(value)}" for option, value in {**options, "seed": str(seed)}.items()
-    ]
-    return f"\n\n`piti translate {choice.named} --condition image.png --out . {' '.join(said)}`"
+    taken = options(choice.stages, choice.kind)
+    said = {option: asked[key] for option, key in SAMPLING.items() if option in taken} | {"seed": str(seed)}
+    said = [f"--{option.replace('_', '-')} {shlex.quote(value)}" for option, value in said.items()]
+    return f"\n\n`piti translate {choice.named} --condition image.png --out pictures/ {' '.join(said)}`"

@@ -21,12 +21,14 @@ In those colours void is black. The authors' own example masks show COCO's void 
 """
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from piti.cards import SampleCard, SamplingConfig
+from piti.cards import GenerateCard, SampleCard, SamplingConfig
 from piti.cards.base import from_dict
 from piti.cli.making import make
+from piti.conditions import CONDITIONS
 from piti.config import Config
 from piti.plan import Plan, Unavailable
 from piti.plan.samples import samples_of
@@ -70,8 +72,12 @@ def run(arguments: Namespace, config: Config) -> None:
 def prepared(arguments: Namespace, config: Config) -> tuple[list[Stage], str, Labels | None]:
     """What a command line names, sampled as it asks for."""
     stages, kind, labels = named(arguments, config)
-    given = {key: getattr(arguments, option) for option, key in SAMPLING.items()}
-    asked = {key: value for key, value in given.items() if value is not None}
+    given = {option: getattr(arguments, option) for option in (*SAMPLING, "void")}
+    given = {option: value for option, value in given.items() if value is not None}
+    if unused := [option for option in given if option not in options(stages, kind)]:
+        name, value = unused[0].replace("_", "-"), given[unused[0]]
+        raise InputError(f"--{name}: found {value}, expected none: the model does not use it")
+    asked = {SAMPLING[option]: value for option, value in given.items() if option in SAMPLING}
     stages = [stage._replace(card=changed(stage.card, asked, arguments.seed)) for stage in stages]
     if arguments.void is not None:
         stages = [stage._replace(card=void_as(stage.card, arguments.void)) for stage in stages]
@@ -84,15 +90,38 @@ def named(arguments: Namespace, config: Config) -> tuple[list[Stage], str, Label
         raise InputError("expected either --method and --task, or --model")
     if arguments.task not in (None, *config.tasks):
         raise InputError(unknown_key(arguments.task, config.tasks, "--task"))
+    if arguments.method and arguments.upsampler:
+        raise InputError(f"--upsampler: found {arguments.upsampler}, expected it with --model alone")
     labels = None
     if arguments.task:
         dataset = config.datasets[config.tasks[arguments.task].dataset]
         labels = Labels(dataset.layout, dataset.num_classes)
     if arguments.model:
-        return *stages_of(arguments.model, arguments.upsampler, config.sampling), labels
+        stages, kind = stages_of(arguments.model, arguments.upsampler, config.sampling)
+        if arguments.task:
+            refuse_other(arguments.task, config, stages[0], kind)
+        return stages, kind, labels
     if not arguments.task:
         raise InputError("expected either --method and --task, or --model")
     return planned(config, arguments.method, arguments.task), config.tasks[arguments.task].condition, labels
+
+
+def refuse_other(task: str, config: Config, stage: Stage, kind: str) -> None:
+    """Raise InputError for a task of another condition than the model's, or of other classes than a baseline's."""
+    said, where = config.tasks[task], f"({stage.weights})"
+    if said.condition != kind:
+        raise InputError(f"--task: found {task} of condition {said.condition}, expected {kind} {where}")
+    found, expected = config.datasets[said.dataset].num_classes, getattr(stage.card, "num_classes", 0)
+    if expected and found != expected:  # 0: colours, or no labels at all
+        raise InputError(f"--task: found {task} with {found} classes, expected {expected} {where}")
+
+
+def options(stages: Sequence[Stage], kind: str) -> set[str]:
+    """The options that say how these stages are sampled, beside the seed."""
+    if isinstance(stages[0].card, GenerateCard):
+        return set()
+    alone = {"upsampler_respacing"} if len(stages) == 1 else set()
+    return (SAMPLING.keys() | ({"void"} if CONDITIONS[kind].labels else set())) - alone
 
 
 def changed(card, asked: dict[str, str], seed: int | None):
@@ -103,10 +132,10 @@ def changed(card, asked: dict[str, str], seed: int | None):
 
 
 def void_as(card, label: int):
-    """The card of a model that sees void in the colour of a label. A baseline sees classes, not colours."""
+    """The card of a model that sees void in the colour of a label."""
     if not 0 <= label <= 255:
         raise InputError(f"--void: found {label}, expected a label, 0 to 255")
-    return replace(card, void=label) if isinstance(card, SampleCard) else card
+    return replace(card, void=label)
 
 
 def planned(config: Config, method: str, task: str) -> list[Stage]:

@@ -45,6 +45,10 @@ class Geometry(Condition):
         depth = nearest(stored, resolution) * METRES[card.depth_unit]
         valid = nearest(array(mask, of, 1), resolution) > 0 if mask else depth > 0
         normal = nearest(array(record.parts["normal"], of, 3), resolution)
+        normal = np.nan_to_num(normal, posinf=0, neginf=0)
+        if np.abs(normal).max() > 1.01:  # float16 and the like round
+            found = normal.flat[np.abs(normal).argmax()]
+            raise InputError(f"{record.parts['normal']}: found {found:g}, expected components from -1 to 1")
         valid &= np.isfinite(depth)
         median = float(np.median(depth[valid])) if valid.any() else PLAUSIBLE[0]
         if not PLAUSIBLE[0] <= median <= PLAUSIBLE[1]:
@@ -54,7 +58,7 @@ class Geometry(Condition):
                 f"(depth_unit: {card.depth_unit})"
             )
         depth = np.where(np.isfinite(depth), depth, 0)
-        return np.concatenate([show_normal(np.nan_to_num(normal)), show_depth(depth, valid)], axis=-1)
+        return np.concatenate([show_normal(normal), show_depth(depth, valid)], axis=-1)
 
     def encode(self, stored: np.ndarray, void: int = 0) -> np.ndarray:
         out = stored.transpose(0, 3, 1, 2).astype(np.float32, order="C")
@@ -78,12 +82,16 @@ class Geometry(Condition):
         depth = path.with_name(path.name.replace("_normal.", "_depth."))
         if depth == path:
             raise InputError(f"{path}: found no _normal in its name, expected NAME_normal.png beside NAME_depth.png")
+        shown = []
         for file in (path, depth):
             with pictures.opened(file) as image:
                 if image.mode not in ("RGB", "RGBA", "P"):
                     raise InputError(f"{file}: found a picture of mode {image.mode}, expected one in colours (RGB)")
-        shown = [np.asarray(pictures.colours(file, pictures.NO_EDGE, upright=True)) for file in (path, depth)]
-        return np.concatenate([pictures.nearest(one, resolution) for one in shown], -1)
+            colours = np.asarray(pictures.colours(file, pictures.NO_EDGE, upright=True))
+            if colours.any() and (colours == colours[..., :1]).all():
+                raise InputError(f"{file}: found grey in three channels, expected one in colours (RGB)")
+            shown.append(pictures.nearest(colours, resolution))
+        return np.concatenate(shown, -1)
 
     def estimator_channels(self, num_classes: int) -> int:
         return 4

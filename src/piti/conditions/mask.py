@@ -64,10 +64,12 @@ class Mask(Condition):
         found = pictures.labels(path, upright=True)
         if found.ndim == 2 and not layout:
             raise InputError(f"{path}: found label ids, expected to hear of which task (--task), or a mask in colours")
-        stored = pictures.ids(path, LAYOUTS[layout].label_shift if layout else 0, upright=True)
+        shift = LAYOUTS[layout].label_shift if found.ndim == 2 else 0
+        stored = pictures.ids(path, shift, upright=True)
         most = num_classes if found.ndim == 3 else num_classes - 1
         if stored.max() > most:
-            raise InputError(f"{path}: found label {stored.max()}, expected 0 (void) to {num_classes - 1}")
+            expected = f"0 to {most - shift} (255 is void)" if shift else f"0 (void) to {num_classes - 1}"
+            raise InputError(f"{path}: found label {stored.max() - shift}, expected {expected}")
         return pictures.nearest(stored, resolution)
 
     def known(self, stored: np.ndarray, num_classes: int) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Pictures that somebody else's method has made, joined to the test images that they are of."""
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +28,12 @@ def gather(card: GatherCard, output: Path, folder: Path, images: Path) -> None:
     given = joined(ids, listing.pictures(files, faults))
     if missing := [i for i in ids if i not in given]:
         faults.append(f"{folder}: found no picture of {listing.some(missing)} of {len(ids):,} test images")
-    faults += filter(None, (refusal(pictures.size, path) for path in given.values()))
-    refuse(faults, str(folder))
+
+    def unreadable() -> list[str]:
+        return list(filter(None, (refusal(partial(read, resolution=card.resolution), path) for path in given.values())))
+
+    if faults or any(refusal(pictures.size, path) for path in given.values()):
+        refuse([*faults, *unreadable()], str(folder))
     sizes = [pictures.size(path, upright=True) for path in given.values()]
     remarks = []
     if others := set(files.values()) - set(given.values()):
@@ -47,10 +52,7 @@ def gather(card: GatherCard, output: Path, folder: Path, images: Path) -> None:
     try:
         shards.write(output.parent, "images", ids, make, card.shard_size, card.resolution, attributes)
     except InputError:
-        refuse(
-            [fault for path in given.values() if (fault := refusal(lambda p: read(p, card.resolution), path))],
-            str(folder),
-        )
+        refuse(unreadable(), str(folder))
         raise
 
 

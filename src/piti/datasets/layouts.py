@@ -23,7 +23,7 @@ from pathlib import Path
 
 from piti.datasets import listing
 from piti.registry import Registry
-from piti.store.files import refuse
+from piti.store.files import InputError, refuse
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,8 @@ def survey(
     refuse(found.faults, f"{root} ({split})")
     excluded = set(exclude)
     records = [r for r in found.records if r.id not in excluded]
+    if unknown := _unknown(excluded.difference(r.id for r in found.records), LAYOUTS[layout], root, split):
+        found.remarks.append(f"{root}: exclude: found no photograph with these ids: {listing.some(unknown)}")
     if LAYOUTS[layout].own_splits:
         records.sort(key=lambda r: r.id)
     else:
@@ -92,7 +94,21 @@ def survey(
         records = records[:test_count] if split == "test" else records[test_count:]
     if not records:
         raise listing.Nothing(f"{root}: no photographs in split {split!r} (expected layout {layout})")
+    if limit is not None and (beyond := records[limit:]):
+        names = listing.some(r.id for r in beyond)
+        found.remarks.append(f"{root} ({split}): left out, for {limit:,} are asked for: {names}")
     return replace(found, records=sorted(records[:limit], key=lambda r: r.id))
+
+
+def _unknown(ids: set[str], layout: Layout, root: Path, split: str) -> set[str]:
+    """Those of the ids that are not of the other split either; none, where that is not there."""
+    if not (ids and layout.own_splits):
+        return ids
+    try:
+        other = layout.find(root, "test" if split == "train" else "train")
+    except InputError:
+        return set()
+    return ids.difference(record.id for record in other.records)
 
 
 def check_count(found: int, expected: int | None, where: str) -> str | None:

@@ -52,7 +52,7 @@ def _walk(folder: Path, below: str, above: Sequence[tuple[int, int]]) -> Iterato
     for entry in entries:
         if entry.name.startswith("."):
             continue
-        if entry.is_dir():
+        if os.path.isdir(entry) if entry.is_symlink() else entry.is_dir():  # a link to itself is told by its reader
             yield from _walk(Path(entry.path), f"{below}{entry.name}/", (*above, here))
         else:
             yield f"{below}{entry.name}", Path(entry.path)
@@ -86,5 +86,5 @@ def pictures(files: dict[str, Path], faults: list[str]) -> dict[str, Path]:
 
 def some(names: Iterable[str]) -> str:
     """How many there are, and what the first are called: "3 (a.heic, b.heic, c.txt)"."""
-    names = sorted(names)
+    names = sorted(map(plain, names))
     return f"{len(names):,} ({', '.join(names[:NAMED])}{', …' if len(names) > NAMED else ''})"

@@ -3,7 +3,8 @@
 | in the file             | colours                                    | labels                                      |
 |-------------------------|--------------------------------------------|---------------------------------------------|
 | an orientation (EXIF)   | turned upright if `upright`, else as it is | the same                                    |
-| 16 bits, grey           | the high byte, as libpng does with colours | refused; so are 1, 2 and 4 bits             |
+| the same, in a TIFF     | turned upright in any case, by PIL         | the same                                    |
+| 16 bits                 | the high byte                              | refused; so are 1, 2 and 4 bits             |
 | transparent pixels      | composed on `ground`                       | refused                                     |
 | a palette               | its colours                                | its indices, if it shows them in grey or in |
 |                         |                                            | the label colour map's colours; else its    |
@@ -20,16 +21,27 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from piti.datasets.colours import colour_map, labels_of
+from piti.store.archive import DAMAGE
 from piti.store.files import InputError
 
 PAPER, NO_EDGE = "white", "black"  # under transparent pixels: of photographs, as browsers have it, and of sketches
 MAX_PIXELS = 80_000_000  # a larger picture is a decompression bomb, or at least no training picture
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # whatever a file is called; PIL hands others to programs (EPS)
+TURNS = {  # EXIF orientation -> what turns it upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 @contextlib.contextmanager
@@ -43,15 +55,14 @@ def opened(path: Path) -> Iterator[Image.Image]:
             if frames > 1:
                 raise InputError(f"{path}: found {frames} frames, expected one picture")
             yield image
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+    except (*DAMAGE, OSError, SyntaxError, TypeError, Image.DecompressionBombError) as error:
         raise InputError(f"{path}: not a whole image ({' '.join(str(error).split())})") from None
 
 
 def size(path: Path, upright: bool = False) -> tuple[int, int]:
     """Width and height; of the picture turned upright, if asked for."""
     with opened(path) as image:
-        turned = upright and image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-        return image.size[::-1] if turned else image.size
+        return image.size[::-1] if upright and _orientation(image) in (5, 6, 7, 8) else image.size
 
 
 def colours(path: Path, ground: str, upright: bool = False) -> Image.Image:
@@ -122,8 +133,8 @@ def depth_picture(path: Path, size: tuple[int, int]) -> np.ndarray:
 def array(path: Path, size: tuple[int, int], channels: int) -> np.ndarray:
     """A .npy of height×width, or height×width×channels; one channel comes back as height×width."""
     try:
-        found = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        found = np.lib.format.open_memmap(path, mode="r")
+    except (*DAMAGE, OSError, TokenError) as error:
         raise InputError(f"{path}: not a whole .npy file ({' '.join(str(error).split())})") from None
     plane = size[::-1]
     if (
@@ -168,20 +179,40 @@ def spell(size: tuple[int, int]) -> str:
     return f"{size[0]}×{size[1]} pixels"
 
 
+def _orientation(image: Image.Image) -> int:
+    """As EXIF numbers it. PIL turns TIFF when it decodes it, and tells its size as if it had."""
+    return 1 if image.format == "TIFF" else image.getexif().get(0x0112, 1)
+
+
 def _turned(image: Image.Image, upright: bool) -> Image.Image:
-    return ImageOps.exif_transpose(image) if upright else image
+    """PIL's `exif_transpose` would write all EXIF anew, and fail where one entry is odd."""
+    turn = TURNS.get(_orientation(image)) if upright else None
+    return image if turn is None else image.transpose(turn)
 
 
 def _refuse_lossy(path: Path, image: Image.Image) -> None:
     """Label ids must come out as they went in."""
-    form = image.format
+    form, bits = image.format, 8
     if form in ("JPEG", "MPO") or (form == "TIFF" and image.info.get("compression") == "jpeg"):
         raise InputError(f"{path}: found JPEG, which changes label ids; expected a lossless picture (PNG)")
-    if form == "WEBP" and b"VP8L" not in path.read_bytes()[:1024]:
+    if form == "WEBP" and not _lossless(path.read_bytes()):
         raise InputError(f"{path}: found lossy WEBP, which changes label ids; expected a lossless picture (PNG)")
-    raw = image.tile[0].args if form == "PNG" and image.tile else ""
-    if raw in ("1", "L;2", "L;4"):
-        raise InputError(f"{path}: found grey of {raw[2:] or 1} bits, which programs scale; expected 8-bit label ids")
+    if form == "PNG" and image.tile:
+        raw = image.tile[0].args
+        bits = 16 if raw.endswith(";16B") else {"1": 1, "L;2": 2, "L;4": 4}.get(raw, 8)
+    if form == "TIFF" and image.mode != "P":
+        bits = max(image.tag_v2.get(258, (1,)))
+    if bits != 8:
+        raise InputError(f"{path}: found {bits} bits a channel, which programs scale; expected 8-bit label ids")
+
+
+def _lossless(webp: bytes) -> bool:
+    """Whether the first chunk of pixels is a lossless one; there may be others before it, such as a colour profile."""
+    at = 12
+    while (kind := webp[at : at + 4]) not in (b"VP8L", b"VP8 ", b""):
+        length = int.from_bytes(webp[at + 4 : at + 8], "little")
+        at += 24 if kind == b"ANMF" else 8 + length + length % 2  # a frame holds chunks
+    return kind == b"VP8L"
 
 
 def _indexed(image: Image.Image) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Statistics of a reference set as pytorch-fid and clean-fid keep them: an .npz of mean `mu` and covariance `sigma`."""
 
-import zipfile
 from pathlib import Path
+from tokenize import TokenError
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from piti.evaluate import frechet
 from piti.evaluate.features import Features
 from piti.evaluate.score import check_count, jackknifed
+from piti.store.archive import DAMAGE
 from piti.store.files import InputError, atomic
 
 
@@ -32,7 +33,7 @@ def read(path: Path) -> Reference:
     try:
         with np.load(path, allow_pickle=False) as file:
             mean, covariance = (np.asarray(file[key], np.float64) for key in ("mu", "sigma"))
-    except (OSError, KeyError, ValueError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+    except (*DAMAGE, OSError, KeyError, TypeError, AttributeError, TokenError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path}: found no statistics ({reason}), expected an .npz with mu and sigma") from None
     if mean.ndim != 1 or covariance.shape != (len(mean), len(mean)):

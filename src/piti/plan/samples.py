@@ -117,11 +117,14 @@ def _generated(plan: Plan, row: str, task: str, fraction: float, seed: int, cond
 
 
 def _contents(folder: Path) -> str:
-    """Ten hexadecimal characters over what is in a folder, by names, sizes and times: other pictures, other scores."""
+    """Ten hexadecimal characters over what is in a folder, by names, sizes and times: other pictures, other scores.
+
+    What is hidden is no picture; of a link that leads nowhere, the step that reads it will tell.
+    """
     found = sorted(
-        (os.fsencode(os.path.join(parent, name)), about.st_size, about.st_mtime_ns)
+        (os.fsencode(path), about.st_size, about.st_mtime_ns)
         for parent, _, names in os.walk(folder, followlinks=True)
         for name in names
-        if (about := os.stat(os.path.join(parent, name)))
+        if not name.startswith(".") and os.path.exists(path := os.path.join(parent, name)) and (about := os.stat(path))
     )
     return hashlib.sha256(repr(found).encode()).hexdigest()[:10]

@@ -35,6 +35,8 @@ def stages_of(model: Path, upsampler: Path | None, sampling: SamplingConfig) -> 
     model, upsampler = (path / "weights.safetensors" if path and path.is_dir() else path for path in (model, upsampler))
     card = read_card(model)
     if card.baseline:
+        if upsampler:
+            raise InputError(f"{upsampler}: found an upsampler beside a baseline, expected none")
         said = {key: getattr(card, key) for key in ("seed", "baseline", "num_classes", "view", "instances")}
         stage = GenerateCard(model="", conditions="", resolution=card.image_resolution, **said)
         return [Stage(stage, model)], card.condition

@@ -62,13 +62,23 @@ class Translator:
 def translate(translator: Translator, conditions: Path, out: Path, batch_size: int) -> None:
     """Write a picture `out`/ID.png for each condition (mask, sketch or geometry): a file, or all files of a folder.
 
-    Raises InputError for files that are no such conditions, all at once, before anything is drawn.
+    Raises InputError for files that are no such conditions, and for those that a picture would replace, all at once,
+    before anything is drawn.
     """
     given = find(conditions, translator.condition)
     refuse([fault for path in given.values() if (fault := refusal(translator.read, path))], str(conditions))
+    pictures, own = {name: out / f"{name}.png" for name in given}, {_file(path) for path in given.values()}
+    replaced = [path for path in pictures.values() if path.exists() and _file(path) in own]
+    refuse([f"{path}: found a condition, expected another folder for pictures" for path in replaced], str(out))
     for name, picture in drawn(translator, given, batch_size):
-        with atomic(out / f"{name}.png") as temporary:
+        with atomic(pictures[name]) as temporary:
             Image.fromarray(picture).save(temporary, format="png")
+
+
+def _file(path: Path) -> tuple[int, int]:
+    """Which file a path leads to, however it is written."""
+    about = path.stat()
+    return about.st_dev, about.st_ino
 
 
 def drawn(
@@ -76,16 +86,20 @@ def drawn(
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Name and picture, uint8 S x S x 3, of each condition: a file, or an array as it is stored.
 
-    Raises InputError for an array that is no condition of the model's resolution.
+    Raises InputError for an array that is no condition of the model's resolution, or holds other numbers than stored
+    ones.
     """
-    ids = list(given)
-    shape = translator.condition.shape(translator.resolution)
+    ids, condition = list(given), translator.condition
+    shape = condition.shape(translator.resolution)
+    most = 1 if condition.bits else translator.num_classes if condition.labels else 255
 
     def stored(name: str) -> np.ndarray:
         one = given[name]
         array = one if isinstance(one, np.ndarray) else translator.read(one)
         if array.shape != shape or array.dtype != np.uint8:
             raise InputError(f"{name}: found {array.dtype} of shape {array.shape}, expected uint8 of shape {shape}")
+        if array.max() > most:
+            raise InputError(f"{name}: found {array.max()}, expected 0 to {most}")
         return array
 
     with progress(total=len(ids), desc="pictures", unit="image") as bar:

@@ -1,10 +1,13 @@
 """Folders as people have them: each file is read right, or refused in one line that names it, never something else."""
 
+import contextlib
+import itertools
 import os
 import struct
 import unicodedata
 import zlib
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -12,9 +15,9 @@ from tests.unit.data.reading import read, scan
 
 from piti.cards import PackCard
 from piti.conditions import CONDITIONS
-from piti.data.packing import pack
+from piti.data.packing import faults, pack
 from piti.data.shards import Shards
-from piti.datasets import layouts
+from piti.datasets import layouts, pictures
 from piti.datasets.colours import colour_map
 from piti.sample.translate import find
 from piti.store.files import InputError
@@ -24,6 +27,15 @@ COLOURS = colour_map(256)
 NORTH = np.kron(np.eye(2)[:, :, None] * 255, np.ones((4, 6, 3))).astype(np.uint8)  # 12 x 8: no turn leaves it as it is
 NORTH[0, 0] = 99
 ORIENTATION = 0x0112
+LAID = {  # how an upright picture lies in a file of each orientation
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
 
 
 def save(path, array, **options):
@@ -34,8 +46,7 @@ def save(path, array, **options):
 
 def oriented(path, upright, orientation):
     """A picture that its EXIF turns upright."""
-    turn = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}[orientation]
-    image, exif = Image.fromarray(upright).transpose(turn), Image.Exif()
+    image, exif = Image.fromarray(upright).transpose(LAID[orientation]), Image.Exif()
     exif[ORIENTATION] = orientation
     path.parent.mkdir(parents=True, exist_ok=True)
     image.save(path, exif=exif)
@@ -60,7 +71,7 @@ def only(root, layout="folder"):
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".webp"])
-@pytest.mark.parametrize("orientation", [3, 6, 8])
+@pytest.mark.parametrize("orientation", LAID)
 def test_a_folders_photographs_stand_upright_and_published_ones_lie_as_their_labels_do(tmp_path, suffix, orientation):
     oriented(tmp_path / f"images/a{suffix}", NORTH, orientation)
     expected = np.asarray(Image.fromarray(NORTH).resize((8, 8), Image.Resampling.BICUBIC))
@@ -70,14 +81,48 @@ def test_a_folders_photographs_stand_upright_and_published_ones_lie_as_their_lab
     np.testing.assert_array_equal(read("images", only(tmp_path, "coco_stuff"), 8), raw)
 
 
-def test_labels_of_a_turned_photograph_are_those_of_the_upright_one(tmp_path):
-    oriented(tmp_path / "images/a.jpg", NORTH, 6)
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif", ".webp"])
+@pytest.mark.parametrize("orientation", [3, 6])
+def test_labels_of_a_turned_photograph_are_those_of_the_upright_one(tmp_path, suffix, orientation):
+    oriented(tmp_path / f"images/a{suffix}", NORTH, orientation)
     values = RNG.integers(0, 182, (8, 12), np.uint8)
     save(tmp_path / "labels/a.png", values)
     np.testing.assert_array_equal(read("mask", only(tmp_path), 24, "folder", num_classes=183)[::3, ::2], values + 1)
     save(tmp_path / "labels/a.png", values.T.copy())
     with pytest.raises(InputError, match="found 8×12 pixels, expected 12×8 pixels"):
         read("mask", only(tmp_path), 24, "folder", num_classes=183)
+
+
+ODD = {  # EXIF entries that no program can write again: tag, type, count, value
+    "a resolution in words": (0x011A, 2, 3, int.from_bytes(b"72")),
+    "a resolution that is raw bytes": (0x011A, 7, 4, 0),
+    "a comment that is a number": (0x9286, 4, 1, 7),
+    "a further table in words": (0x8769, 2, 4, 0),
+}
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
+@pytest.mark.parametrize("odd", ODD)
+def test_an_odd_entry_beside_the_orientation_is_no_matter(tmp_path, suffix, odd):
+    entries = sorted([(ORIENTATION, 3, 1, 6), ODD[odd]])
+    table = b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    path = save(
+        tmp_path / f"images/a{suffix}",
+        np.rot90(NORTH),
+        exif=b"Exif\0\0" + struct.pack("<2sHIH", b"II", 42, 8, len(entries)) + table + bytes(4),
+    )
+    assert pictures.size(path, upright=True) == pictures.colours(path, "white", upright=True).size == (12, 8)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("suffix", [".tif", ".png", ".jpg", ".webp", ".gif", ".bmp"])
+def test_a_picture_with_any_byte_changed_is_read_or_refused_in_one_line(tmp_path, suffix):
+    path = oriented(tmp_path / f"a{suffix}", NORTH, 6)
+    whole = path.read_bytes()
+    for at, value in itertools.product(range(len(whole)), (0, 255)):
+        path.write_bytes(whole[:at] + bytes([value]) + whole[at + 1 :])
+        with contextlib.suppress(InputError):
+            assert pictures.colours(path, "white", upright=True).size[0] == pictures.size(path, upright=True)[0]
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
@@ -133,6 +178,29 @@ RAW = STORED - np.uint8(1)  # as COCO-Stuff has them: 255 is void
 SHUFFLED = RNG.permutation(6)  # indices of a palette that mean nothing
 USED = STORED.ravel()[np.argsort(SHUFFLED)]  # the label behind each
 BRIGHT = RNG.integers(1, 256, (256, 3))
+DEEP = {
+    "RGB": COLOURS[STORED].astype(np.uint16),
+    "RGBA": np.dstack([COLOURS[STORED], np.full((2, 3), 65535, np.uint16)]),
+}
+
+
+def png(path, width, height, depth, colour, rows):
+    """A PNG of samples that PIL does not write."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+
+
+def tiff(path, width, depth, row):
+    """A TIFF of one row in grey."""
+    entries = ((256, width), (257, 1), (258, depth), (259, 1), (262, 1), (273, 110), (277, 1), (279, len(row)))
+    table = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(struct.pack("<2sHIH", b"II", 42, 8, len(entries)) + table + bytes(4) + row)
 
 
 def label_file(path, form):
@@ -157,8 +225,15 @@ def label_file(path, form):
         save(path, RAW, format="JPEG")
     elif form == "webp":
         save(path, np.repeat(RAW[..., None], 3, 2), format="WEBP")
+    elif form == "webp that keeps them, after a long profile":
+        save(path, COLOURS[STORED], format="WEBP", lossless=True, icc_profile=bytes(3000))
     elif form == "sixteen bits":
         save(path, RAW.astype(np.uint16))
+    elif form == "sixteen bits, grey and transparency":
+        png(path, 3, 2, 16, 4, b"".join(b"\0" + row.astype(">u2").tobytes() for row in np.dstack([RAW, RAW])))
+    elif form.startswith("sixteen bits, "):
+        _, channels, suffix = form.split(", ")
+        path.write_bytes(cv2.imencode(suffix, DEEP[channels])[1])
     elif form == "transparent":
         picture = np.dstack([COLOURS[STORED], np.full(STORED.shape, 255, np.uint8)])
         picture[0, 0, 3] = 0
@@ -176,6 +251,7 @@ def label_file(path, form):
         "ids in the colours that the release paints",
         "painted",
         "painted, in a palette",
+        "webp that keeps them, after a long profile",
     ],
 )
 def test_label_maps_that_say_what_they_mean(tmp_path, form):
@@ -192,7 +268,12 @@ def test_label_maps_that_say_what_they_mean(tmp_path, form):
         ("greys, in a palette in another order", "found grey in three channels|found colour"),
         ("jpeg", "found JPEG, which changes label ids"),
         ("webp", "found lossy WEBP, which changes label ids"),
-        ("sixteen bits", "found a picture of mode I;16"),
+        ("sixteen bits", "found 16 bits a channel"),
+        ("sixteen bits, grey and transparency", "found 16 bits a channel"),
+        ("sixteen bits, RGB, .png", "found 16 bits a channel"),
+        ("sixteen bits, RGBA, .png", "found 16 bits a channel"),
+        ("sixteen bits, RGB, .tif", "found 16 bits a channel"),
+        ("sixteen bits, RGBA, .tif", "found 16 bits a channel"),
         ("transparent", "found transparent pixels"),
         ("grey in three channels", "found grey in three channels"),
     ],
@@ -206,19 +287,14 @@ def test_label_maps_that_do_not(tmp_path, form, words):
     assert "\n" not in str(refusal.value)
 
 
-def test_samples_of_four_bits_are_no_ids(tmp_path):
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_samples_of_four_bits_are_no_ids(tmp_path, suffix):
     """PIL and OpenCV make 17 of 1."""
-
-    def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", 2, 1, 4, 0, 0, 0, 0)
-    content = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0\x12")) + chunk(b"IEND", b"")
     save(tmp_path / "images/a.jpg", np.zeros((1, 2, 3), np.uint8))
-    (tmp_path / "labels").mkdir()
-    (tmp_path / "labels/a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + content)
-    assert np.asarray(Image.open(tmp_path / "labels/a.png")).tolist() == [[17, 34]]
-    with pytest.raises(InputError, match="found grey of 4 bits"):
+    path = tmp_path / f"labels/a{suffix}"
+    png(path, 2, 1, 4, 0, b"\0\x12") if suffix == ".png" else tiff(path, 2, 4, b"\x12")
+    assert np.asarray(Image.open(path)).tolist() == [[17, 34]]
+    with pytest.raises(InputError, match="found 4 bits a channel"):
         read("mask", only(tmp_path), 2, "folder", num_classes=183)
 
 
@@ -271,6 +347,15 @@ def test_linked_folders_are_entered_and_rings_refused(tmp_path):
     (tmp_path / "elsewhere/ring").symlink_to(tmp_path / "images")
     with pytest.raises(InputError, match="found a link to a folder above it"):
         scan("folder", tmp_path, "train")
+
+
+@pytest.mark.parametrize("target", ["self.jpg", "nowhere.jpg"])
+def test_a_link_that_leads_nowhere_is_one_bad_picture(tmp_path, target):
+    save(tmp_path / "images/a.jpg", NORTH)
+    (tmp_path / "images/self.jpg").symlink_to(target)
+    card_of_two = card(train=2)
+    (fault,) = faults(card_of_two, scan("folder", tmp_path, "train"))
+    assert fault.startswith(f"{tmp_path}/images/self.jpg: not a whole image")
 
 
 @pytest.mark.parametrize("names", [("a.jpg", "a.png"), ("a.png", "a.webp"), ("a.JPG", "a.jpeg")])
@@ -435,6 +520,10 @@ def test_damage_that_the_decoder_survives_is_counted(tmp_path, capsys):
     remarks = Shards(tmp_path / "packed/index.json").attributes["remarks"]
     assert any("damaged, as libjpeg says, and read all the same: 1 (hurt.jpg)" in remark for remark in remarks)
     assert "1 (hurt.jpg)" in capsys.readouterr().err
+    os.rename(tmp_path / "images/hurt.jpg", os.fsencode(tmp_path) + b"/images/" + COMPOSED.encode("latin-1") + b".jpg")
+    pack(card(), tmp_path, tmp_path / "again/index.json")
+    remarks = Shards(tmp_path / "again/index.json").attributes["remarks"]
+    assert any(f"1 ({COMPOSED}.jpg)" in remark for remark in remarks)
 
 
 @pytest.mark.parametrize("count, test, expected", [(1500, 2000, 750), (3, 2000, 1), (20, 5, 5), (2500, 2000, 1250)])

@@ -1,5 +1,7 @@
 """Pictures made elsewhere: joined by name, counted, sized, or refused with all that is missing."""
 
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -45,12 +47,13 @@ def test_another_size_and_what_is_left_out_are_said(tmp_path, images, capsys):
     made = save(tmp_path / "mine", ["1.png", "2.png"])
     made |= save(tmp_path / "mine", ["3.png"], 40)
     save(tmp_path / "mine", ["4.png"])
+    os.rename(tmp_path / "mine/4.png", os.fsencode(tmp_path) + b"/mine/Z\xfcrich.png")  # as old systems wrote it
     gather(CARD, tmp_path / "out/index.json", tmp_path / "mine", images)
     found = Shards(tmp_path / "out/index.json")
     expected = Image.fromarray(made["3.png"]).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
     np.testing.assert_array_equal(found[2], np.asarray(expected))
     left_out, resized = found.attributes["remarks"]
-    assert left_out.endswith("left out, of no test image: 1 (4.png)")
+    assert left_out.endswith("left out, of no test image: 1 (Zürich.png)")
     assert resized.endswith("1 of 3 resized to 16×16, bicubic, from 40×40 pixels")
     assert resized in capsys.readouterr().err
 
@@ -65,6 +68,11 @@ def test_all_that_is_missing_is_named_at_once(tmp_path, images, capsys):
         gather(CARD, tmp_path / "out/index.json", tmp_path / "mine", images)
     said = capsys.readouterr().err
     assert "1.png: not a whole image" in said and "no picture of 1 (hills/3)" in said
+    save(tmp_path / "mine", ["2.png"], 64)
+    (tmp_path / "mine/2.png").write_bytes((tmp_path / "mine/2.png").read_bytes()[:-2000])  # its size is still there
+    with pytest.raises(InputError, match="found 3 faults"):
+        gather(CARD, tmp_path / "out/index.json", tmp_path / "mine", images)
+    assert "2.png: not a whole image" in capsys.readouterr().err
     assert not (tmp_path / "out/index.json").exists()
 
 

@@ -1,5 +1,9 @@
 """Layout readers on drawn files: what they find, what they make of it, and how they refuse."""
 
+import contextlib
+import itertools
+import shutil
+
 import numpy as np
 import pytest
 from matplotlib import colormaps
@@ -97,6 +101,27 @@ def test_missing_folder_and_empty_split(tmp_path):
     picture(tmp_path / "images/a.png")
     with pytest.raises(InputError, match="same name"):
         scan("folder", tmp_path, "train")
+
+
+def test_photographs_beyond_the_counts_are_counted_and_named(tmp_path):
+    for i in range(6):
+        picture(tmp_path / f"images/{i}.png")
+    found = layouts.survey("folder", tmp_path, "train", limit=1, test_count=1)
+    (remark,), kept = found.remarks, found.records[0].id
+    assert remark.startswith(f"{tmp_path} (train): left out, for 1 are asked for: 4 (") and f" {kept}," not in remark
+    assert not layouts.survey("folder", tmp_path, "test", limit=1, test_count=1).remarks
+
+
+def test_ids_excluded_in_vain_are_counted_and_named(tmp_path):
+    for i in range(3):
+        picture(tmp_path / f"images/{i}.png")
+        picture(tmp_path / f"train2017/{i}.png")
+        picture(tmp_path / f"val2017/{i + 3}.png")
+    for layout, other in (("folder", "2"), ("coco_stuff", "4")):  # COCO's 4 is in the other split
+        found = layouts.survey(layout, tmp_path, "train", exclude=("0.jpg", "1", other, "nope"))
+        assert found.remarks == [f"{tmp_path}: exclude: found no photograph with these ids: 2 (0.jpg, nope)"]
+    shutil.rmtree(tmp_path / "val2017")
+    assert not layouts.survey("coco_stuff", tmp_path, "train", exclude=("4",)).remarks  # who knows
 
 
 def test_counts():
@@ -198,6 +223,19 @@ def test_geometry_is_shown_as_diode_shows_it(tmp_path):
         np.testing.assert_array_equal(got[..., :3], ((shown + 1) / 2 * 255).astype(np.uint8))
 
 
+@pytest.mark.parametrize("dtype, most", [(np.uint8, 255), (np.float32, 255), (np.float32, 1.5), (np.float64, -2)])
+def test_normals_are_vectors_not_colours(tmp_path, dtype, most):
+    diode(tmp_path / "val")
+    record = scan("diode", tmp_path, "test")[0]
+    normal = np.zeros((6, 8, 3), dtype)
+    normal[0, 0, 0] = most
+    np.save(record.parts["normal"], normal)
+    with pytest.raises(InputError, match=rf"a_normal\.npy: found {most:g}, expected components from -1 to 1"):
+        read("geometry", record, 8, "diode")
+    np.save(record.parts["normal"], normal / np.float32(most) * np.float32(1.001))  # rounded somewhere
+    read("geometry", record, 8, "diode")
+
+
 def test_geometry_without_a_valid_pixel_is_black(tmp_path):
     diode(tmp_path / "val", depth=np.zeros((6, 8)), mask=np.zeros((6, 8)), normal=np.zeros((6, 8, 3)))
     assert not read("geometry", scan("diode", tmp_path, "test")[0], 4, "diode").any()
@@ -217,6 +255,19 @@ def test_broken_arrays(tmp_path):
     with pytest.raises(InputError, match=r"a_normal\.npy: not a whole \.npy") as refusal:
         read("geometry", record, 4, "diode")
     assert "\n" not in str(refusal.value)
+
+
+def test_an_array_with_any_byte_of_its_header_changed_is_read_or_refused_in_one_line(tmp_path):
+    path = tmp_path / "a.npy"
+    np.save(path, np.ones((6, 8, 3), np.float32))
+    whole = path.read_bytes()
+    for at, value in itertools.product(range(128), b"\x00\x01\xff(\"'"):
+        path.write_bytes(whole[:at] + bytes([value]) + whole[at + 1 :])
+        with contextlib.suppress(InputError):
+            assert pictures.array(path, (8, 6), 3).shape == (6, 8, 3)
+    np.savez(tmp_path / "b", np.ones((6, 8)))
+    with pytest.raises(InputError, match=r"b\.npz: not a whole \.npy"):
+        pictures.array(tmp_path / "b.npz", (8, 6), 1)
 
 
 def test_caption(tmp_path):

@@ -1,5 +1,7 @@
 """Statistics of a reference set go out and come in as pytorch-fid and clean-fid have them."""
 
+import contextlib
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -58,6 +60,17 @@ def test_what_is_no_reference(tmp_path, content, words):
     with pytest.raises(InputError, match=rf"r\.npz: {words}") as refusal:
         reference.read(path)
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("write", [np.savez, np.savez_compressed])
+def test_a_reference_with_any_byte_changed_is_read_or_refused_in_one_line(tmp_path, write):
+    path = tmp_path / "r.npz"
+    write(path, mu=NOISE[0, 0], sigma=NOISE[0, :8])
+    whole = path.read_bytes()
+    for at, value in itertools.product(range(len(whole)), b"\x01("):
+        path.write_bytes(whole[:at] + bytes([value]) + whole[at + 1 :])
+        with contextlib.suppress(InputError):
+            reference.read(path)
 
 
 def test_another_width_or_too_few_are_refused(tmp_path):
