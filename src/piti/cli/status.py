@@ -1,7 +1,7 @@
-"""Print every training that has begun: step, rate, time left, what saving takes, last loss, job, state; changed data;
-what is left.
+"""Print every training that has begun, data that have changed, and what is left.
 
-It only reads the results folder, so it runs at any time on any machine that sees it: `watch -n 10 piti status`.
+Of a training: step, rate, time left, what saving takes, last loss, job, state. It only reads the results folder, so it
+runs at any time on any machine that sees it: `watch -n 10 piti status`.
 A training that has been silent for much longer than a line of its curve takes is called silent: killed, or stuck.
 """
 
