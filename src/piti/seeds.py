@@ -7,7 +7,7 @@ import torch
 
 
 def key_seed(*key: object) -> int:
-    """A 63-bit seed from any printable key."""
+    """A seed of 63 bits from any printable key. Of these torch's CPU generator reads the lower 32."""
     return int.from_bytes(hashlib.sha256(repr(key).encode()).digest()[:8], "little") >> 1
 
 

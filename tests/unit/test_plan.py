@@ -126,6 +126,18 @@ def test_stage_1_is_kept_when_stage_2_changes(paper):
     assert f"models/stage1-{TASK}" not in changed
 
 
+@pytest.mark.parametrize("preset", ["paper", "claims"])
+def test_no_training_of_a_chain_draws_what_another_has_drawn(preset):
+    """Each begins where the one before it ended; the prior has seen other pictures."""
+    made = plan(preset=preset)
+    rows = {"stage1": (), "continuation": ("stage1",), "two_stage": ("stage1", "continuation")}
+    rows |= dict.fromkeys(("scratch", "one_stage", "upsampler", "spade"), ())
+    for row, before in rows.items():
+        named = [a for a in made.artefacts.values() if a.step == "train" and a.name == f"{row}-{TASK}"]
+        (card,) = [a.card for a in named if a.card.seed == 0]
+        assert card.steps_before == sum(made.config.models[each].steps for each in before), row
+
+
 def test_sampling_options_keep_every_model(paper):
     changed = moved(paper, plan(sampling={"guidance": 1.0}))
     assert changed

@@ -129,6 +129,7 @@ class TrainCard(Card):
     fraction: float = 1.0  # of the training pairs
     epochs: int = 0  # of a baseline, from which its steps follow
     init: str = ""
+    steps_before: int = 0  # of the trainings that it goes on from, priors aside: its draws go on where theirs ended
     perceptual: str = ""  # digest of the weights behind the perceptual loss
     perceptual_format: str = ""
 

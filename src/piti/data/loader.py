@@ -35,6 +35,7 @@ class Batches(torch.utils.data.Dataset):
     instances: instance maps of the same data set (uint8), joined by id.
     crop: side of a random square cut out of image, condition and instances alike; 0 for none.
     low_res: (image, generator) -> the upsampler's small input.
+    steps_before: of trainings that this one goes on from, so that it sees none of their batches again.
 
     A batch is a dict of
         ids        list of b ids
@@ -58,6 +59,7 @@ class Batches(torch.utils.data.Dataset):
         instances: Shards | None = None,
         crop: int = 0,
         low_res: LowRes | None = None,
+        steps_before: int = 0,
         rank: int = 0,
         world: int = 1,
     ):
@@ -67,7 +69,7 @@ class Batches(torch.utils.data.Dataset):
         self.images, self.condition, self.low_res = images, condition, low_res
         self.seed, self.batch_size, self.flip = seed, batch_size, flip
         self.condition_dropout = condition_dropout
-        self.instances, self.crop = instances, crop
+        self.instances, self.crop, self.steps_before = instances, crop, steps_before
         self.rows = np.arange(len(images)) if indices is None else np.asarray(indices)
         self.ids = [images.ids[row] for row in self.rows]
         if condition is not None:
@@ -78,6 +80,7 @@ class Batches(torch.utils.data.Dataset):
         self.part = part_of(batch_size, rank, world)
 
     def __getitem__(self, step: int) -> dict[str, list[str] | Tensor]:
+        step += self.steps_before
         chosen = self._chosen(step)
         rng = np.random.default_rng([self.seed, AUGMENT, step])
         flipped, dropped = rng.random((2, self.batch_size))[:, self.part]  # both always drawn: neither moves the other

@@ -44,7 +44,15 @@ def sized(card: Card) -> Card | None:
         condition, baseline = "" if card.encoder else card.condition, card.baseline and _networks(card.baseline)
         blank |= {"condition": condition, "baseline": baseline}
         return replace(
-            card, training=training, seed=0, synthetic=None, validation=None, fraction=1.0, epochs=0, **blank
+            card,
+            training=training,
+            seed=0,
+            synthetic=None,
+            validation=None,
+            fraction=1.0,
+            epochs=0,
+            steps_before=0,
+            **blank,
         )
     if isinstance(card, SampleCard):
         blank = dict.fromkeys(("code", "model", "conditions", "noise_schedule"), "")

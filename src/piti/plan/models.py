@@ -35,6 +35,8 @@ def trained(plan: Plan, row: str, task: str, fraction: float, seed: int) -> Arte
     own, inputs = OWN[kind.objective](plan, model, *data, fraction)
     if init:
         inputs["init"] = init
+        if isinstance(init.card, TrainCard) and not kind_of(init.card.training.kind).prior:
+            own["steps_before"] = init.card.steps_before + init.card.training.steps
     if model.converge_from:
         own["validation"], looked_at = _validation(plan, model, task)
         inputs |= looked_at

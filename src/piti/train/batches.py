@@ -51,6 +51,7 @@ def training_batches(card: TrainCard, files: Files, here: Place) -> Batches | Sy
         flip=conditions.form.mirrors or bool(card.encoder or card.baseline),
         instances=Shards(files.instances, "instances") if files.instances else None,
         crop=card.image_resolution if card.baseline else 0,
+        steps_before=card.steps_before,
         **shared,
     )
 

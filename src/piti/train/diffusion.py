@@ -65,8 +65,9 @@ class DiffusionObjective:
     def update(self, batch: dict, step: int) -> Terms:
         """One step on this process's part of the global batch. Returns the mean of every loss term, on the device."""
         given = {key: batch[key] for key in ("image", "condition", "low_res") if key in batch}
-        parts = self.accumulator.parts(given | self._drawn(batch["image"].shape[1:], step))
-        torch.manual_seed(key_seed(self.card.seed, "dropout", step, self.place.rank))
+        along = self.card.steps_before + step  # the chain of trainings, none of whose draws come twice
+        parts = self.accumulator.parts(given | self._drawn(batch["image"].shape[1:], along))
+        torch.manual_seed(key_seed(self.card.seed, "dropout", along, self.place.rank))
         terms = self.accumulator.step(self.optimizers["model"], parts, lambda part: self._loss(part, step))
         self.timesteps.update(*(self.place.gather(torch.cat([part[key] for part in parts])) for key in ("t", "loss")))
         return terms | parts[0].get("discriminator", {})

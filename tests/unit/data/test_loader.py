@@ -94,6 +94,13 @@ def test_steps_differ_and_seeds_differ(images):
     assert first[0]["ids"] != first[5]["ids"]  # steps 0 and 5 both begin an epoch
 
 
+def test_a_training_that_goes_on_from_another_sees_none_of_its_batches(images, masks):
+    def made(before):
+        return Batches(images, masks, seed=0, batch_size=4, condition_dropout=0.5, steps_before=before)
+
+    assert same(made(3)[4], made(0)[7]) and not same(made(3)[4], made(0)[4])
+
+
 def noisy(image, rng):
     return (image[::4, ::4] // 2 + rng.integers(0, 100, (2, 2, 3))).astype(np.uint8)
 

@@ -30,6 +30,18 @@ def batches(card, shards):
     return training_batches(card, Files(*tiny.inputs(card, shards)), HERE)
 
 
+def test_draws_go_on_along_a_chain_of_trainings(shards):
+    """Noise, timesteps and dropout masks of stage 2 are not those of stage 1 again."""
+    alone, after = objective(tiny.card()), objective(replace(tiny.card(), steps_before=3))
+    drawn = [alone._drawn((3, 8, 8), 7), after._drawn((3, 8, 8), 7)]
+    assert torch.equal(drawn[0]["noise"], drawn[1]["noise"])  # `update` says where along the chain a step is
+    batch, seen = batches(tiny.card(), shards)[0], []
+    for one in (alone, after):
+        one._drawn = lambda shape, step, one=one: seen.append(step) or DiffusionObjective._drawn(one, shape, step)
+        one.update(batch, 4)
+    assert seen == [4, 7]
+
+
 # -- frozen ----------------------------------------------------------------------------------------------------------
 
 
