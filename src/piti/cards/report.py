@@ -132,3 +132,4 @@ class ReportCard(Card):
     claims: str
     deviations: str  # digest of DEVIATIONS.md
     code_now: dict[str, str]  # step -> digest of its code
+    rows: tuple[str, ...] = ()  # of models.yaml, with one of which the name of each training begins

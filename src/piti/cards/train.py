@@ -1,6 +1,7 @@
 """One trained model: how it is trained, of what, on what."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -146,3 +147,8 @@ class TrainCard(Card):
     def checkpoint(self, weights: Path) -> Path:
         """The folder of the checkpoint that the training resumes from, beside that of its weights."""
         return weights.parent.with_name(f"checkpoint-{self.identity}")
+
+
+def row_of(rows: Iterable[str], name: str) -> str | None:
+    """The row of models.yaml that a training of this name is of: the longest of these with which it begins."""
+    return max((row for row in rows if f"{name}-".startswith(f"{row}-")), key=len, default=None)

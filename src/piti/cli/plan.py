@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from piti.cards import Card, DownloadCard, TrainCard
+from piti.cards.train import row_of
 from piti.config import Config
 from piti.plan import Artefact, resolve
 from piti.plan.copies import copies, current
@@ -22,7 +23,7 @@ from piti.plan.cost import CPU, Costs, sized
 from piti.plan.disk import ENDLESS, expected, extracted, file_systems, folders, free
 from piti.plan.gpu import GPUS
 from piti.plan.host import need
-from piti.plan.jobs import asked, gpus_of, row_of
+from piti.plan.jobs import asked, gpus_of
 from piti.plan.memory import fits, peak, remedies
 from piti.plan.steps import STEPS
 from piti.registry import unknown_key

@@ -6,6 +6,7 @@ The rules ask here, and so may whoever says it beforehand.
 import re
 from collections.abc import Iterable, Mapping
 
+from piti.cards.train import row_of
 from piti.config import Config, Jobs
 from piti.plan.core import Artefact
 from piti.plan.steps import STEPS
@@ -53,11 +54,6 @@ def refuse_impossible(config: Config, artefacts: Iterable[Artefact]) -> None:
         if gpus and nodes > 1:
             found = f"gpu: {gpus} on nodes: {nodes} for {artefact.step} {artefact.name}"
             raise InputError(f'jobs: found {found}, expected GPUs of each node, gres: "gpu:{max(gpus // nodes, 1)}"')
-
-
-def row_of(rows: Iterable[str], name: str) -> str | None:
-    """The row of models.yaml that a training of this name is of: the longest of these with which it begins."""
-    return max((row for row in rows if f"{name}-".startswith(f"{row}-")), key=len, default=None)
 
 
 def asks_for_gpus(gres: str) -> bool:

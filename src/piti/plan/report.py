@@ -29,6 +29,7 @@ def report(plan: Plan, tables: dict[str, Artefact], figures: dict[str, Artefact]
         figures=tuple(f.digest for f in figures.values()),
         claims=checked.digest,
         deviations=file_digest(DEVIATIONS)[:10],
+        rows=tuple(config.models),
         code_now={step: code_digest(f"piti.steps.{step}", *config.plugins) for step in steps},
     )
     inputs = {"tables": tables.values(), "figures": figures.values(), "claims": [checked]}

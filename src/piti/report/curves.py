@@ -17,25 +17,32 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from piti.cards.train import VALIDATION
+from piti.cards.train import VALIDATION, row_of
 from piti.store.chain import Link
 
 POINTS = 300  # of a line; longer curves are thinned
 FEW = 30  # points that are seen as such: looks at validation pairs
 
 
-def by_row(trainings: Sequence[Link]) -> dict[str, list[Link]]:
-    """Row of models.yaml -> its trainings that went well."""
-    rows = {}
+def by_row(trainings: Sequence[Link], rows: Sequence[str]) -> dict[str, dict[str, Link]]:
+    """Row of models.yaml -> its trainings that went well, by task, fraction of the pairs and seed."""
+    found = {}
     for link in sorted(trainings, key=lambda link: link.name):
         if not link.failed:
-            rows.setdefault(link.name.split("-")[0], []).append(link)
-    return rows
+            row, task = named(link, rows)
+            found.setdefault(row, {})[f"{task or row}, seed {link.card['seed']}"] = link
+    return found
 
 
-def draw(trainings: Sequence[Link]) -> bytes:
+def named(link: Link, rows: Sequence[str]) -> tuple[str, str]:
+    """A training's row of models.yaml, and its task with the fraction of the pairs; a prior has none."""
+    row = row_of(rows, link.name) or link.name
+    return row, link.name.removeprefix(row).removeprefix("-")
+
+
+def draw(trainings: Mapping[str, Link]) -> bytes:
     """The strip of one row, as a PNG."""
-    curves = {label(link): read(Path(link.path).with_name("curve.csv")) for link in trainings}
+    curves = {name: read(Path(link.path).with_name("curve.csv")) for name, link in trainings.items()}
     terms = list(dict.fromkeys(term for curve in curves.values() for term in curve if term != "step"))
     figure, axes = plt.subplots(
         1, len(terms), figsize=(2.4 * len(terms), 2.3), squeeze=False, sharex=True, layout="constrained"
@@ -51,18 +58,18 @@ def draw(trainings: Sequence[Link]) -> bytes:
     return png(figure, *axes[0, 0].get_legend_handles_labels())
 
 
-def convergence(trainings: Sequence[Link], links: Mapping[str, Link]) -> bytes | None:
+def convergence(trainings: Sequence[Link], links: Mapping[str, Link], rows: Sequence[str]) -> bytes | None:
     """What looks at validation pairs saw against minutes, a panel a task and measure, a colour a row, as a PNG.
 
     None where no training was looked at.
     """
-    if not (panels := looks(trainings, links)):
+    if not (panels := looks(trainings, links, rows)):
         return None
     figure, axes = plt.subplots(1, len(panels), figsize=(3.4 * len(panels), 2.8), squeeze=False, layout="constrained")
-    rows = sorted({row for lines in panels.values() for row, _ in lines})
+    shown = sorted({row for lines in panels.values() for row, _ in lines})
     for axis, ((task, measure), lines) in zip(axes[0], sorted(panels.items()), strict=True):
         for row, line in lines:
-            axis.plot(*line.T, marker=".", markersize=3, linewidth=0.8, color=f"C{rows.index(row)}")
+            axis.plot(*line.T, marker=".", markersize=3, linewidth=0.8, color=f"C{shown.index(row)}")
         axis.set_title(f"{task}, {measure}".replace("_", " "), fontsize=7)
         axis.set(xscale="log", yscale="log" if measure == "distance" else "linear")
         for scale in (axis.xaxis, axis.yaxis) if measure == "distance" else (axis.xaxis,):
@@ -71,16 +78,18 @@ def convergence(trainings: Sequence[Link], links: Mapping[str, Link]) -> bytes |
             scale.set_minor_formatter(NullFormatter())
         axis.tick_params(labelsize=6)
         axis.set_xlabel("minutes of training", fontsize=6)
-    return png(figure, [Line2D([], [], color=f"C{number}") for number in range(len(rows))], rows)
+    return png(figure, [Line2D([], [], color=f"C{number}") for number in range(len(shown))], shown)
 
 
-def looks(trainings: Sequence[Link], links: Mapping[str, Link]) -> dict[tuple[str, str], list[tuple[str, np.ndarray]]]:
+def looks(
+    trainings: Sequence[Link], links: Mapping[str, Link], rows: Sequence[str]
+) -> dict[tuple[str, str], list[tuple[str, np.ndarray]]]:
     """(task, measure) -> for each training on all pairs its row, and minutes and values, N x 2."""
     found = {}
     for link in sorted(trainings, key=lambda link: link.name):
         if link.failed or link.card.get("fraction", 1) != 1:
             continue
-        row, _, task = link.name.partition("-")
+        row, task = named(link, rows)
         curve = read(Path(link.path).with_name("curve.csv"))
         for measure in (term for term in curve if term.startswith(VALIDATION)):
             seen = [(s, v) for s, v in zip(curve["step"], curve[measure], strict=True) if not math.isnan(v)]
@@ -104,11 +113,6 @@ def png(figure: Figure, handles: Sequence, labels: Sequence[str]) -> bytes:
     figure.savefig(picture, format="png", dpi=120, metadata={"Software": None})
     plt.close(figure)
     return picture.getvalue()
-
-
-def label(link: Link) -> str:
-    """What tells a row's trainings apart: task, fraction of the pairs, seed."""
-    return f"{link.name.partition('-')[2] or link.name}, seed {link.card['seed']}"
 
 
 def read(path: Path) -> dict[str, list[float]]:

@@ -57,8 +57,10 @@ def make_report(
     }
     trainings = [link for link in links.values() if link.step == "train"]
     shown |= {
-        "convergence": (seen := curves.convergence(trainings, links)) and data_uri(seen, "png"),
-        "curves": {row: data_uri(curves.draw(group), "png") for row, group in curves.by_row(trainings).items()},
+        "convergence": (seen := curves.convergence(trainings, links, card.rows)) and data_uri(seen, "png"),
+        "curves": {
+            row: data_uri(curves.draw(some), "png") for row, some in curves.by_row(trainings, card.rows).items()
+        },
         "links": sorted((link for link in links.values() if link.step), key=lambda link: (link.step, link.name)),
         "old": [link for link in links.values() if link.step and stale(card, link)],
         "failed": [link for link in links.values() if link.failed],

@@ -3,8 +3,10 @@
 import pytest
 from tests.unit.report.page import made
 
-from piti.report.curves import convergence, looks, minutes
+from piti.report.curves import by_row, convergence, looks, minutes
 from piti.store.chain import read_chain
+
+ROWS = ("stage1", "two_stage")
 
 
 def piece(start, end, seconds):
@@ -36,10 +38,22 @@ def test_minutes_are_those_of_the_whole_chain(trained):
 
 
 def test_what_was_seen_stands_at_its_minute(trained):
-    [(row, line)] = looks(list(trained.values()), trained)["ade", "distance"]
+    [(row, line)] = looks(list(trained.values()), trained, ROWS)["ade", "distance"]
     assert row == "two_stage" and line.tolist() == [[2, 90], [6, 70]]
-    assert convergence(list(trained.values()), trained).startswith(b"\x89PNG")
+    assert convergence(list(trained.values()), trained, ROWS).startswith(b"\x89PNG")
 
 
 def test_without_looks_there_is_no_figure(trained):
-    assert convergence([link for link in trained.values() if link.name == "stage1-ade"], trained) is None
+    assert convergence([link for link in trained.values() if link.name == "stage1-ade"], trained, ROWS) is None
+
+
+def test_a_row_whose_name_begins_with_anothers_has_a_strip_of_its_own(tmp_path):
+    """ "spade-large" is none of SPADE's trainings."""
+    names = ("spade-ade", "spade-ade-25", "spade-large-ade", "prior")
+    links = [read_chain(made(tmp_path / f"models/{n}/aaaaaaaaaa/w", "train", {"seed": 0}), {}) for n in names]
+    found = by_row(links, ["spade", "spade-large", "prior"])
+    assert {row: list(some) for row, some in found.items()} == {
+        "prior": ["prior, seed 0"],
+        "spade": ["ade, seed 0", "ade-25, seed 0"],
+        "spade-large": ["ade, seed 0"],
+    }
