@@ -41,7 +41,8 @@ def read_chain(path: str | Path, links: dict[str, Link]) -> Link:
         if not about.exists():
             links[str(path)] = Link(str(path))
         else:
-            step, digest, card, made, inputs = (read_json(about, *KEYS)[key] for key in KEYS)
+            said = read_json(about, *KEYS)
+            step, digest, card, made, inputs = (said[key] for key in KEYS)
             inputs = {name: [now_at(parent, path) for parent in parents] for name, parents in inputs.items()}
             failed = failure(path) or "" if path.is_file() else ""
             link = links[str(path)] = Link(str(path), step, digest, card, made, inputs, failed)
