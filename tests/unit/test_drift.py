@@ -80,7 +80,20 @@ def test_what_cannot_be_read_is_said_with_a_way_out(packed, tmp_path):
     (tmp_path / "data/images/0.jpg").unlink()
     (tmp_path / "data/images/0.jpg").symlink_to("0.jpg")  # which leads to itself
     (drift,) = drifts(packed)
-    assert drift.fatal and "Too many levels" in drift.text and "sources.json" in drift.text
+    assert drift.fatal and "(0 unreadable)" in drift.text and "sources.json" in drift.text
+
+
+def test_a_folder_that_cannot_be_read_is_said_with_a_way_out(packed, monkeypatch):
+    scandir = os.scandir
+
+    def refuse(path):
+        if Path(path).name == "images":
+            raise OSError(errno.EACCES, "denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    (drift,) = drifts(packed)
+    assert drift.fatal and "denied" in drift.text and "sources.json" in drift.text
 
 
 def test_a_photograph_that_cannot_be_read_is_one_that_differs(packed, tmp_path, monkeypatch):
