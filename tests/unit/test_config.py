@@ -310,7 +310,7 @@ def test_unknown_preset(preset):
         ({"figures": {"figure3": {"ids": {"ade": ["a"]}}}}, "figures.figure3.ids: unknown key 'ade'; "),
         ({"figures": {"figure21": {"worst": "iou"}}}, "figures.figure21.worst: found 'iou', expected one of "),
         ({"tasks": {"coco_mask": {"dataset": ""}}}, "tasks.coco_mask.dataset: unknown key ''"),
-        ({"claims": {"upsampling": {"metric": ""}}}, "claims.upsampling.metric: unknown key ''"),
+        ({"claims": {"upsampling": {"metric": ""}}}, "claims.upsampling.metric: found none, expected one of metrics"),
         ({"study": {"task": ""}}, "study.task: unknown key ''"),
     ],
 )
@@ -361,6 +361,11 @@ def test_edits_are_of_masks_and_deterministic(figure, line):
 def test_the_papers_numbers_must_fill_their_row():
     line = refusal({"tables": {"table1": {"paper": {"ours": ["8.9"]}}}})
     assert line.startswith("tables.table1.paper.ours: found 1 values, expected ")
+
+
+def test_what_need_not_be_named_may_be_empty():
+    """Who draws no sketches needs no HED."""
+    assert load({"networks": {"hed": ""}}, SHIPPED).networks.hed == ""
 
 
 @pytest.mark.parametrize("key", ["method", "task", "metric"])

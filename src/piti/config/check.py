@@ -27,6 +27,9 @@ def check_names(config: Config) -> None:
     check_models(config)
     check_methods(config)
     check_tables(config)
+    for name, claim in config.claims.items():
+        if not claim.metric:
+            raise InputError(f"claims.{name}.metric: found none, expected one of metrics")
     for name, figure in config.figures.items():
         check_figure(config, figure, f"figures.{name}")
     if not config.seeds:
@@ -52,14 +55,14 @@ def check_names(config: Config) -> None:
 def names(kind: Any, value: Any, where: str = "") -> Iterator[tuple[str, str, tuple]]:
     """Every name in a part of the configuration: itself, its place, and where it is known (`piti.config.model`).
 
-    Without those that nothing is said of, and need not be.
+    Without those that are empty, where something need not be named.
     """
     origin, args = get_origin(kind), get_args(kind)
     if dataclasses.is_dataclass(value):
         hints = get_type_hints(type(value), include_extras=True)
         for field in dataclasses.fields(value):
             found = getattr(value, field.name)
-            if found or found != field.default:
+            if found or dataclasses.MISSING is field.default is field.default_factory:
                 yield from names(hints[field.name], found, f"{where}.{field.name}".lstrip("."))
     elif origin is Annotated:
         yield value, where, kind.__metadata__
