@@ -94,7 +94,7 @@ def resources(step):
 
     def ask(key):
         def value(wildcards):
-            said = asked(settings, step.name, wildcards.name)
+            said = asked(settings.jobs, step.name, wildcards.name)
             if not elsewhere() and key == "gpu":
                 return min(gpus_of(said) or 0, GPUS)
             return said.get(key) if elsewhere() or key == "mem_mb" else None
@@ -103,7 +103,7 @@ def resources(step):
 
     if step.name in LOCAL:
         return {}
-    said = {key for row in ("", *settings.jobs.models) for key in asked(settings, step.name, row)}
+    said = {key for row in ("", *settings.jobs.models) for key in asked(settings.jobs, step.name, row)}
     return {key: ask(key) for key in said | ({"gpu"} if step.computes else set())}
 
 

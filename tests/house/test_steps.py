@@ -54,9 +54,8 @@ def test_no_two_steps_make_the_same_file():
 
 
 def test_a_submitted_job_asks_for_a_gpu_where_its_step_computes_and_nowhere_else():
-    config = load({}, ROOT / "config")
-    jobs = config.jobs
-    assert {step for step in STEPS if asked(config, step, "").get("gpu")} == {s for s in STEPS if STEPS[s].computes}
+    jobs = load({}, ROOT / "config").jobs
+    assert {step for step in STEPS if asked(jobs, step, "").get("gpu")} == {s for s in STEPS if STEPS[s].computes}
     for name in {step for step in STEPS if not STEPS[step].local} - jobs.steps.keys():
         assert STEPS[name].computes or name == "draw_scenes", name  # small: as all by default
     assert not any(STEPS[name].local for name in jobs.steps)

@@ -36,7 +36,7 @@ def trained(costs: Costs, name: str) -> Artefact:
 def test_jobs_ask_for_more_than_they_take(paper):
     for artefact in paper.by_path.values():
         if not STEPS[artefact.step].local:
-            asks = asked(paper.config, artefact.step, artefact.name)["mem_mb"]
+            asks = asked(paper.config.jobs, artefact.step, artefact.name)["mem_mb"]
             assert need(paper, artefact).memory < 1e6 * asks, artefact.path
 
 

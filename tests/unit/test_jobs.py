@@ -21,7 +21,7 @@ JOBS = {
 
 
 def said(step: str, name: str = "x", jobs: dict = JOBS) -> dict:
-    return asked(load({"jobs": jobs}, ROOT / "config"), step, name)
+    return asked(load({"jobs": jobs}, ROOT / "config").jobs, step, name)
 
 
 def test_the_narrower_word_counts():
@@ -147,6 +147,8 @@ def test_a_job_that_was_submitted_asks_the_same(tmp_path):
     config = load({"preset": "smoke", "jobs": JOBS, "results": str(tmp_path)}, ROOT / "config")
     recalled = runs.recall(runs.remember(resolve(config)[0])).config
     assert recalled.jobs == config.jobs
+    for name in ("oasis-ade20k_mask", "pix2pixhd-ade20k_mask", "stage1-ade20k_mask"):
+        assert asked(recalled.jobs, "train", name) == asked(config.jobs, "train", name) != {}
 
 
 def test_a_row_may_have_hyphens_in_its_name():
@@ -158,9 +160,9 @@ def test_a_row_may_have_hyphens_in_its_name():
         },
         ROOT / "config",
     )
-    assert asked(config, "train", "my-row-coco_mask")["gpu"] == 4
-    assert asked(config, "train", "my-rows-coco_mask")["gpu"] == 1
-    assert asked(config, "train", "my-row-large-coco_mask")["gpu"] == 1  # of a row of which `jobs` says nothing
+    assert asked(config.jobs, "train", "my-row-coco_mask")["gpu"] == 4
+    assert asked(config.jobs, "train", "my-rows-coco_mask")["gpu"] == 1
+    assert asked(config.jobs, "train", "my-row-large-coco_mask")["gpu"] == 1  # of a row of which `jobs` says nothing
     costs = Costs(resolve(config)[0])
     trainings = [a for a in costs.by_path.values() if a.step == "train" and a.name.startswith("my-row-")]
     assert {work(costs, training) for training in trainings} == {"train my-row"}

@@ -126,7 +126,7 @@ def hosts(costs: Costs, wanted: dict[str, Artefact]) -> Iterator[str]:
     for kind, artefacts in groups.items():
         needs = [need(costs, artefact) for artefact in artefacts]
         memory, shm, cpus = (max(getattr(one, part) for one in needs) for part in ("memory", "shm", "cpus"))
-        asks = [asked(costs.config, artefact.step, artefact.name) for artefact in artefacts]
+        asks = [asked(costs.config.jobs, artefact.step, artefact.name) for artefact in artefacts]
         most = {key: max(one.get(key, 0) for one in asks) for key in ("cpus_per_task", "mem_mb", "runtime")}
         gpus = max(gpus_of(one) or 0 for one in asks)
         line = f"{kind:<30}{cpus:>6}{memory / 1e9:>9,.1f} GB{shm / 1e9:>9,.1f} GB"

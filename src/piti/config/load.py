@@ -5,6 +5,7 @@ is looked up when all are merged: so it has what a preset or the user says of th
 """
 
 import copy
+import dataclasses
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ import yaml
 
 from piti.cards.base import from_dict
 from piti.config.check import check_names
-from piti.config.model import Config, Entry
+from piti.config.model import Asked, Config, Entry
 from piti.registry import load_plugins, unknown_key
 from piti.store.files import InputError
 
@@ -102,7 +103,9 @@ def load(user: dict[str, Any], folder: Path) -> Config:
     load_plugins(from_dict(Config, {key: merged[key] for key in ("plugins",) if key in merged}).plugins)
     config = from_dict(Config, _with_sampling(_with_precision(_with_likes(merged))))
     check_names(config)
-    return config
+    # with a word for every row, so that the names of trainings tell one row from another where nothing else is known
+    every = {row: config.jobs.models.get(row, Asked()) for row in config.models}
+    return dataclasses.replace(config, jobs=dataclasses.replace(config.jobs, models=every))
 
 
 def read_preset(folder: Path, name: str, key: str) -> dict:

@@ -22,5 +22,5 @@ def resolve(config: Config) -> tuple[Plan, dict[str, Artefact], dict[str, Artefa
     tables |= {"table2": tally(plan)} if config.study else {}
     tables |= {"metric_check": metric_check(plan)} if config.metric_check else {}
     figures = {name: figure(plan, name) for name in config.figures}
-    refuse_impossible(config, plan.artefacts.values())
+    refuse_impossible(config.jobs, plan.artefacts.values())
     return plan, dict(sorted(tables.items())), figures

@@ -46,7 +46,7 @@ def need(costs: Costs, artefact: Artefact, processes: int = 1) -> Need:
     memory = PYTHON + PICTURES + (CUDA + 2 * networks(costs, artefact) if step.computes else 0)
     cpus = machine.threads
     if isinstance(card, PackCard):
-        cpus = asked(costs.config, artefact.step, artefact.name).get("cpus_per_task", cpus)  # a process each
+        cpus = asked(costs.config.jobs, artefact.step, artefact.name).get("cpus_per_task", cpus)  # a process each
         memory += (cpus - 1) * PICTURES + card.expected * (OF_RECORD + OF_THINGS * (card.kind == "instances"))
     if artefact.step == "extract":
         memory += extracted(costs, artefact).files * OF_RECORD

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from piti.cards.train import row_of
-from piti.config import Config, Jobs
+from piti.config import Jobs
 from piti.plan.core import Artefact
 from piti.plan.steps import STEPS
 from piti.store.files import InputError
@@ -21,15 +21,14 @@ def here(jobs: Jobs) -> set[str]:
     return {name for name, step in STEPS.items() if step.local} | {*jobs.here}
 
 
-def asked(config: Config, step: str, name: str) -> dict[str, int | str]:
+def asked(jobs: Jobs, step: str, name: str) -> dict[str, int | str]:
     """By resource. name: the artefact's."""
-    jobs = config.jobs
     layers = [jobs.default]
     if STEPS[step].computes:
         layers.append(jobs.computing)
     if step in jobs.steps:
         layers.append(jobs.steps[step])
-    if step == "train" and (row := row_of(config.models, name)) in jobs.models:
+    if step == "train" and (row := row_of(jobs.models, name)):
         layers.append(jobs.models[row])
     found: dict[str, int | str] = {}
     for layer in layers:
@@ -46,10 +45,10 @@ def asked(config: Config, step: str, name: str) -> dict[str, int | str]:
     return found
 
 
-def refuse_impossible(config: Config, artefacts: Iterable[Artefact]) -> None:
+def refuse_impossible(jobs: Jobs, artefacts: Iterable[Artefact]) -> None:
     """Raise InputError for `gpu` on several nodes: it counts over all, so a job's first step, on one, cannot start."""
     for artefact in artefacts:
-        said = asked(config, artefact.step, artefact.name)
+        said = asked(jobs, artefact.step, artefact.name)
         gpus, nodes = said.get("gpu", 0), said.get("nodes", 1)
         if gpus and nodes > 1:
             found = f"gpu: {gpus} on nodes: {nodes} for {artefact.step} {artefact.name}"
