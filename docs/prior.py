@@ -13,7 +13,6 @@ that `make prior` leaves on the way, results/prior/models/prior_base/checkpoint-
 
 import argparse
 from dataclasses import replace
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -115,10 +114,14 @@ def sample(model: GLIDE, diffusion: GaussianDiffusion, batch: dict, seed: int) -
 
 
 def gain(weights: Path, table: Path) -> str:
-    """What each prior gains over training from scratch, against how far its world lies from the task's."""
+    """What each prior gains over training from scratch, against how far its world lies from the task's.
+
+    Of the rows that the table has numbers for; from scratch is the last.
+    """
     about = read_json(table.with_name("card.json"))
-    (*priors, scratch), columns = about["card"]["rows"], about["card"]["columns"]
-    scores = dict(zip(product([*priors, scratch], columns), map(read_json, about["inputs"]["scores"]), strict=True))
+    card, files = about["card"], map(read_json, about["inputs"]["scores"])
+    scores = {(cell["row"], cell["column"]): next(files) for cell in card["cells"] if cell.get("scores")}
+    columns, (*priors, scratch) = card["columns"], [row for row in card["rows"] if (row, card["columns"][0]) in scores]
     far = {f"prior: {style}": float(np.mean(whole)) for style, (_, whole) in distances(weights).items()}
     lines = [f"| | FD(world, task) | {' | '.join(columns)} |", "|---|" + "---|" * (len(columns) + 1)]
     figure, axes = plt.subplots(1, len(columns), figsize=(3.2 * len(columns), 2.8), layout="constrained")
