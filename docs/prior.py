@@ -127,8 +127,9 @@ def gain(weights: Path, table: Path) -> str:
     figure, axes = plt.subplots(1, len(columns), figsize=(3.2 * len(columns), 2.8), layout="constrained")
     for axis, column in zip(axes, columns, strict=True):
         axis.axhline(0, color="black", linewidth=0.8)
-        axis.set_title(f"{column}: gain over from scratch", fontsize=9)
-        axis.set(xlabel="FD of the prior's world from the task's", xlim=(0, 1.2 * max(map(far.get, priors))))
+        axis.set_title(column, fontsize=9)
+        axis.set(xlabel="FD of the prior's world from the task's", ylabel="gain over from scratch")
+        axis.set(xlim=(0, 1.4 * max(map(far.get, priors))))
     for row in priors:
         cells = []
         for axis, column in zip(axes, columns, strict=True):
