@@ -130,19 +130,29 @@ def gain(weights: Path, table: Path) -> str:
         axis.set_title(column, fontsize=9)
         axis.set(xlabel="FD of the prior's world from the task's", ylabel="gain over from scratch")
         axis.set(xlim=(0, 1.4 * max(map(far.get, priors))))
-    for row in priors:
+    for number, row in enumerate(priors):
         cells = []
         for axis, column in zip(axes, columns, strict=True):
-            ours, other = scores[row, column], scores[scratch, column]
-            gained = difference(ours, other) if ours["higher_is_better"] else difference(other, ours)
-            low, high = gained.interval()
-            axis.errorbar(far[row], gained.value, [[gained.value - low], [high - gained.value]], fmt="o", capsize=3)
-            axis.annotate(row, (far[row], gained.value), (5, 4), textcoords="offset points", fontsize=8)
-            cells.append(f"{ours['value']:.1f}, gain {gained.value:.1f} ({low:.1f} to {high:.1f})")
+            ours = scores[row, column]
+            gained, low, high = better(ours, scores[scratch, column])
+            axis.errorbar(far[row], gained, [[gained - low], [high - gained]], fmt="o", capsize=3)
+            world = row.removeprefix("prior: ")
+            axis.annotate(world, (far[row], 0), (0, 4), textcoords="offset points", ha="center", fontsize=8)
+            said = f"{ours['value']:.1f}, gain {gained:.1f} ({low:.1f} to {high:.1f})"
+            if number:
+                less, low, high = better(scores[priors[number - 1], column], ours)
+                said += f", {less:.1f} ({low:.1f} to {high:.1f}) behind the row above"
+            cells.append(said)
         lines.append(f"| {row} | {far[row]:.0f} | {' | '.join(cells)} |")
     figure.savefig(HERE / "prior_gain.png", dpi=110, metadata={"Software": None})
     values = (f"{scores[scratch, column]['value']:.1f}" for column in columns)
     return "\n".join([*lines, f"| {scratch} | | {' | '.join(values)} |"])
+
+
+def better(one: dict, other: dict) -> tuple[float, float, float]:
+    """By how much one score is better than another, and the ends of the 95 % interval."""
+    found = difference(one, other) if one["higher_is_better"] else difference(other, one)
+    return found.value, *found.interval()
 
 
 def card_of(row: str) -> TrainCard:
