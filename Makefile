@@ -5,7 +5,8 @@ READY = .venv/installed
 # One thread a job and two jobs at once beat two threads a job: tests run side by side too.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: reproduce mini claims prior plan test test-slow test-slurm test-gpu check bench faults gc clean
+.PHONY: reproduce mini claims prior plan test test-slow test-slurm test-gpu check bench faults gc clean \
+  slurm-packages gpu-packages browser-packages
 
 reproduce: $(READY)
 	$(BIN)/python -m piti reproduce --config preset=smoke
@@ -28,16 +29,22 @@ test: $(READY) check
 test-slow: $(READY) # whole flows: one column from nothing, killed and started again, faults, a plug-in, the pages in a browser
 	$(BIN)/python -m pytest -m slow -n 2 --dist worksteal
 
-test-slurm: $(READY) # on a real SLURM, brought up here and taken down again; needs root and Debian's packages
-	{ command -v slurmd && command -v slurmdbd; } > /dev/null || { apt-get update && DEBIAN_FRONTEND=noninteractive \
-	  apt-get install -y --no-install-recommends slurmctld slurmd slurm-client munge \
-	  slurmdbd slurm-wlm-mysql-plugin mariadb-server; } > /dev/null 2>&1 || true
+test-slurm: $(READY) slurm-packages # on a real SLURM, brought up here and taken down again; needs root
 	$(BIN)/python -m pytest -rs tests/slurm
 
-test-gpu: $(READY) # the paper preset through CUDA's code paths, without a card; needs gcc, libc6-dev and binutils
-	{ command -v cc && command -v nm; } > /dev/null || { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y \
-	  --no-install-recommends gcc libc6-dev binutils; } > /dev/null 2>&1 || true
+test-gpu: $(READY) gpu-packages # the paper preset through CUDA's code paths, without a card
 	$(BIN)/python -m tests.gpu -n 2
+
+# Debian's packages for these two, and for the tests of pages: $(call packages,commands,packages that bring them). Where they
+# cannot be installed, the tests say what is missing.
+packages = which $(1) > /dev/null || { apt-get update && DEBIAN_FRONTEND=noninteractive \
+  apt-get install -y --no-install-recommends $(2); } > /dev/null 2>&1 || true
+slurm-packages:
+	$(call packages,slurmd slurmdbd,slurmctld slurmd slurm-client munge slurmdbd slurm-wlm-mysql-plugin mariadb-server)
+gpu-packages:
+	$(call packages,cc nm,gcc libc6-dev binutils)
+browser-packages:
+	$(call packages,chromium,chromium chromium-driver)
 
 check: $(READY)
 	$(BIN)/ruff check
