@@ -39,6 +39,8 @@ ELSEWHERE = {
     "tail": "follows a log of a cluster",
     "ls": "lists logs of a cluster",
     "git": "clones from the network",
+    "mkdir": "makes a folder",
+    "tar": "unpacks; the archive that it names is there",
 }
 OPEN = re.compile(r"[A-Z_]+|.*[<…*].*|/.*")  # a name that the reader fills in, or a path of theirs
 
