@@ -92,6 +92,26 @@ def test_explain_prints_numbers_and_figures(piti, smoke):
     assert "make_figure figure3" in piti("explain", "figure3")
 
 
+def test_compare_takes_the_differences_of_trainings(piti, tmp_path, capsys):
+    """Three trainings each, on the same two halves of 24 images; real images have one score."""
+    with open(tmp_path / "config/config.yaml", "a") as settings:
+        settings.write("seeds: [0, 1, 2]\n")
+    _, tables, _ = resolve(load({"preset": "smoke", "seeds": [0, 1, 2]}, CONFIG))
+    table = tables["table1"]
+    assert "Ours: found no scores" in refused(capsys, piti, "compare", "table1", "ours")
+    values = {"Ours": [10, 13, 13], "Ours (from scratch)": [20, 20, 26]}
+    paths = iter(table.inputs["scores"])
+    for cell in table.card.cells:
+        for path, value in zip([next(paths) for _ in cell.scores], values.get(cell.row, ()), strict=False):
+            same = {"n": 24, "extractor": "e", "reference": "r", "seed": 0}
+            write_json(path, same | {"value": value, "pseudo_values": [value, value], "sizes": [12, 12]})
+    text = piti("compare", "table1", "ours")
+    assert "| ADE20K, FD EfficientNet-Lite0 ↓ | 20.0, 20.0, 26.0 | 10.0, 13.0, 13.0 |" in text
+    # -10, -7 and -13: mean -10, deviation 3, and Student's 4.303 for two degrees of freedom
+    assert "| ADE20K, FD EfficientNet-Lite0 ↓ | -10.0 (-17.5 to -2.5) |" in text
+    assert "SPADE" not in text
+
+
 def test_a_reader_who_leaves_early_sees_no_traceback(tmp_path):
     shutil.copytree(CONFIG, tmp_path / "config")
     line = [sys.executable, "-m", "piti", "explain", "table3a", "--config", "preset=smoke"]
