@@ -37,3 +37,11 @@ def test_the_page_shows_them(table, published, capsys):
     compare.run(Namespace(table=table, row="Ours"), config)
     page = (ROOT / "docs/mini.md").read_text().splitlines()
     assert not set(capsys.readouterr().out.splitlines()) - set(page)
+
+
+def test_what_is_not_trained_is_compared_with_every_training(published, capsys):
+    compare.run(
+        Namespace(table="alignment", row="Real images"),
+        load({"preset": "claims", "results": str(published)}, ROOT / "config"),
+    )
+    assert "| 14.2 (-18.3 to 46.7) |" in capsys.readouterr().out
