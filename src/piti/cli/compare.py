@@ -4,12 +4,11 @@ piti compare table1 Ours            name the row by label or key
 
 The scores of a row stand in the order of its seeds. Below, the named row minus another, seed by seed: the mean of these
 differences with its 95 % interval over trainings and images together. A row that is not trained (real images) has one
-score for all seeds. Rows without scores are left out.
+score for all seeds. Rows without scores are left out, and cells that were selected on the test set.
 """
 
 import statistics
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
 
 from piti.cli.explain import pick, scored, state
 from piti.config import Config
@@ -29,33 +28,37 @@ def run(arguments: Namespace, config: Config) -> None:
     row = pick(arguments.row, rows, f"{table.name}: row")
     scores: dict[str, dict[str, list[dict]]] = {}  # row -> column -> a score for each seed
     for cell, artefacts in scored(table, plan.by_path):
-        if artefacts and all(state(artefact) == "exists" for artefact in artefacts):
+        if artefacts and not cell.selected and all(state(artefact) == "exists" for artefact in artefacts):
             scores.setdefault(cell.row, {})[cell.column] = [read_json(artefact.path) for artefact in artefacts]
     if row not in scores:
         raise InputError(f"{table.name}: {row}: found no scores, expected those of all its seeds")
-    print("\n".join([*of_trainings(scores), "", *differences(scores, row)]))
+    print(of_trainings(scores), differences(scores, row), sep="\n\n")
 
 
-def of_trainings(scores: dict[str, dict[str, list[dict]]]) -> Iterator[str]:
+def of_trainings(scores: dict[str, dict[str, list[dict]]]) -> str:
     """Every row's scores, a row of the table in a column."""
     from piti.report.tables import decimals
+    from piti.report.tabular import grid
 
     def said(found: list[dict]) -> str:
         return ", ".join(f"{score['value']:.{decimals(score['value'])}f}" for score in found)
 
     shown = {row: {column: said(found) for column, found in columns.items()} for row, columns in scores.items()}
-    yield from markdown(dict.fromkeys(column for columns in scores.values() for column in columns), shown)
+    lines = dict.fromkeys(column for columns in scores.values() for column in columns)
+    return grid(["", *shown], [[line, *(column.get(line, "") for column in shown.values())] for line in lines])
 
 
-def differences(scores: dict[str, dict[str, list[dict]]], row: str) -> Iterator[str]:
+def differences(scores: dict[str, dict[str, list[dict]]], row: str) -> str:
     """The row minus each other, where both have scores."""
+    from piti.report.tabular import grid
+
     own = scores[row]
     shown = {
         f"{row} − {other}": {column: minus(own[column], columns[column]) for column in own if column in columns}
         for other, columns in scores.items()
         if other != row
     }
-    yield from markdown(own, shown)
+    return grid(["", *shown], [[line, *(column.get(line, "") for column in shown.values())] for line in own])
 
 
 def minus(one: list[dict], other: list[dict]) -> str:
@@ -70,10 +73,3 @@ def minus(one: list[dict], other: list[dict]) -> str:
     value, (low, high) = statistics.mean(found.value for found in paired), over_trainings(paired)
     digits = decimals(high - low)
     return f"{value:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
-
-
-def markdown(lines: dict, columns: dict[str, dict[str, str]]) -> Iterator[str]:
-    yield f"| | {' | '.join(columns)} |"
-    yield "|---|" + "---|" * len(columns)
-    for line in lines:
-        yield f"| {line} | {' | '.join(column.get(line, '') for column in columns.values())} |"
