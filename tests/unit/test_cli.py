@@ -94,23 +94,24 @@ def test_explain_prints_numbers_and_figures(piti, smoke):
 
 
 def test_compare_takes_the_differences_of_trainings(piti, tmp_path, capsys):
-    """Three trainings each, on the same two halves of 24 images; real images have one score."""
-    with open(tmp_path / "config/config.yaml", "a") as settings:
-        settings.write("seeds: [0, 1, 2]\n")
-    _, tables, _ = resolve(load({"preset": "smoke", "seeds": [0, 1, 2]}, CONFIG))
+    """Three trainings each, on the same two halves of 24 images; what is selected on the test set stays out."""
+    settings = {"seeds": [0, 1, 2], "methods": {"oasis": {"best_of": ["pix2pixhd", "spade"]}}}
+    with open(tmp_path / "config/config.yaml", "a") as file:
+        file.writelines(f"{key}: {value}\n" for key, value in settings.items())
+    _, tables, _ = resolve(load({"preset": "smoke"} | settings, CONFIG))
     table = tables["table1"]
     assert "Ours: found no scores" in refused(capsys, piti, "compare", "table1", "ours")
-    values = {"Ours": [10, 13, 13], "Ours (from scratch)": [20, 20, 26]}
+    values = {"Ours": [10, 13, 13], "Ours (from scratch)": [20, 20, 26], "Pix2PixHD": [1, 1, 1], "SPADE": [2, 2, 2]}
     paths = iter(table.inputs["scores"])
     for cell in table.card.cells:
         for path, value in zip([next(paths) for _ in cell.scores], values.get(cell.row, ()), strict=False):
             same = {"n": 24, "extractor": "e", "reference": "r", "seed": 0}
             write_json(path, same | {"value": value, "pseudo_values": [value, value], "sizes": [12, 12]})
     text = re.sub(" +", " ", piti("compare", "table1", "ours"))  # without the columns' widths
-    assert "| ADE20K, FD EfficientNet-Lite0 ↓ | 20.0, 20.0, 26.0 | 10.0, 13.0, 13.0 |" in text
+    assert "| 1.0, 1.0, 1.0 | 2.0, 2.0, 2.0 | 20.0, 20.0, 26.0 | 10.0, 13.0, 13.0 |" in text
     # -10, -7 and -13: mean -10, deviation 3, and Student's 4.303 for two degrees of freedom
-    assert "| ADE20K, FD EfficientNet-Lite0 ↓ | -10.0 (-17.5 to -2.5) |" in text
-    assert "SPADE" not in text
+    assert "| 10.0 (5.7 to 14.3) | -10.0 (-17.5 to -2.5) |" in text
+    assert "OASIS" not in text  # it has the scores of Pix2PixHD and SPADE
 
 
 def test_a_reader_who_leaves_early_sees_no_traceback(tmp_path):
