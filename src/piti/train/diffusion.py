@@ -101,7 +101,11 @@ class DiffusionObjective:
                 terms["adversarial"] = training.adversarial_weight * adversarial(self.discriminator, predicted)
         loss = sum(terms.values())
         part["loss"] = loss.detach()
-        return (loss * part["weight"]).sum() / training.batch, {k: v.sum() / training.batch for k, v in terms.items()}
+
+        def mean(values: Tensor) -> Tensor:  # the part's, of the whole batch, as if timesteps were drawn evenly
+            return (values * part["weight"]).sum() / training.batch
+
+        return mean(loss), {name: mean(values) for name, values in terms.items()}
 
     def _step_discriminator(self, part: Part) -> Terms:
         """One step on the whole of this process's batch, before the network's term sees it (facts 1.2)."""

@@ -136,3 +136,16 @@ def test_the_network_sees_the_noisy_image_at_its_timestep(shards):
     noise = torch.stack(noises)
     assert abs(noise.mean()) < 0.02 and abs(noise.std() - 1) < 0.02  # 36,864 numbers: standard errors 0.005 and 0.004
     assert len(noise.flatten(0, 1)[:, 0, 0, 0].unique()) == 48
+
+
+def test_the_terms_of_the_curve_add_up_to_what_is_learnt(shards):
+    """Also where timesteps are drawn unevenly: importance weights undo it in the loss, and so in the curve."""
+    card = tiny.card(batch=12, timestep_sampler="loss_second_moment")
+    training, batch, learnt = objective(card), batches(card, shards)[0], []
+    training.timesteps.counts += 10  # as many losses as it wants of every timestep
+    training.timesteps.losses[:-1] = torch.linspace(1, 9, 100)[:, None]  # the last timesteps nine times as often
+    own = training._loss
+    training._loss = lambda part, step: learnt.append(own(part, step)) or learnt[-1]
+    terms = training.update(batch, 0)
+    ((loss, _),) = learnt
+    torch.testing.assert_close(terms["mse"] + terms["vb"], loss.detach())
