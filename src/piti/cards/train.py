@@ -141,8 +141,9 @@ class TrainCard(Card):
     @cached_property
     def identity(self) -> str:
         """Names the checkpoint. The number of steps is left out, so that a training can be extended, except where
-        the learning rate depends on it."""
-        return digest(self if self.baseline else replace(self, training=replace(self.training, steps=0)))
+        the learning rate depends on it, or the epochs are declared."""
+        fixed = self.baseline and (self.baseline.decay or self.epochs)
+        return digest(self if fixed else replace(self, training=replace(self.training, steps=0)))
 
     def checkpoint(self, weights: Path) -> Path:
         """The folder of the checkpoint that the training resumes from, beside that of its weights."""

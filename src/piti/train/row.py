@@ -70,7 +70,7 @@ def train_row(
     With `validation` it trains until it has converged, and the weights are the best that were looked at.
 
     The checkpoint lies in a folder beside the output's own; its name leaves out the number of steps, so that a
-    training can be extended, except where the learning rate depends on it.
+    training can be extended (`TrainCard.identity` says which).
     """
     training = card.training
     folder = card.checkpoint(output)

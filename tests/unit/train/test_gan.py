@@ -74,6 +74,19 @@ def test_stopped_and_resumed_is_undisturbed(kind, pairs, tmp_path, monkeypatch):
     assert "generator_gan" in curve and "discriminator_real" in curve and len(curve.splitlines()) == 1 + STEPS // 2
 
 
+def test_a_gan_is_extended_where_its_learning_rates_do_not_fall(pairs, tmp_path):
+    def trained(folder, kind, steps):
+        return train(tmp_path / folder, card(kind, steps=steps), pairs)
+
+    trained("extended", "spade", 4)
+    assert trained("extended", "spade", STEPS).read_bytes() == trained("at once", "spade", STEPS).read_bytes()
+    assert len(list((tmp_path / "extended").glob("checkpoint-*"))) == 1
+    trained("falling", "pix2pixhd", 4), trained("falling", "pix2pixhd", STEPS)
+    assert len(list((tmp_path / "falling").glob("checkpoint-*"))) == 2
+    declared = [replace(card("spade", steps=steps), epochs=steps) for steps in (4, STEPS)]
+    assert len({one.identity for one in declared}) == 2
+
+
 @pytest.mark.parametrize("kind", GANS)
 def test_exports_a_generator_that_loads_strictly_and_has_learned(kind, pairs, tmp_path):
     weights = load_file(train(tmp_path, card(kind), pairs))
