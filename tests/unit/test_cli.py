@@ -114,6 +114,24 @@ def test_compare_takes_the_differences_of_trainings(piti, tmp_path, capsys):
     assert "OASIS" not in text  # it has the scores of Pix2PixHD and SPADE
 
 
+def test_compare_takes_columns_where_those_are_what_is_compared(piti, capsys):
+    """Table 4 has the methods in its columns. Columns that measure different things have no difference."""
+    tables = resolve(load({"preset": "smoke"}, CONFIG))[1]
+    for name, values in (("table4", {"ours": 10, "scratch": 12.5}), ("resolutions", {"ours": 10})):
+        paths = iter(tables[name].inputs["scores"])
+        for cell in tables[name].card.cells:
+            for path in [next(paths) for _ in cell.scores]:
+                if value := values.get(cell.run.split("/")[0]):
+                    same = {"n": 24, "extractor": "small" in cell.column, "reference": "r", "seed": 0}
+                    write_json(path, same | {"value": value, "pseudo_values": [value] * 2, "sizes": [12, 12]})
+    text = re.sub(" +", " ", piti("compare", "table4", "ours"))
+    assert "| | Ours (from scratch) | Ours |" in text
+    assert "| 100%, FD EfficientNet-Lite0 ↓ | 12.5 | 10.0 |" in text
+    assert "| | Ours − Ours (from scratch) |" in text
+    assert "| 25%, FD EfficientNet-Lite0 ↓ | -2.5 (-2.5 to -2.5) |" in text
+    assert "extractor: found" in refused(capsys, piti, "compare", "resolutions", "fid_c")
+
+
 def test_a_reader_who_leaves_early_sees_no_traceback(tmp_path):
     shutil.copytree(CONFIG, tmp_path / "config")
     line = [sys.executable, "-m", "piti", "explain", "table3a", "--config", "preset=smoke"]

@@ -1,6 +1,7 @@
 """Print a table training by training, and how far one of its rows is from every other, in Markdown.
 
 piti compare table1 Ours            name the row by label or key
+piti compare table4 Ours            or a column, where those are what is compared
 
 The scores of a row stand in the order of its seeds. Below, the named row minus another, seed by seed: the mean of these
 differences with its 95 % interval over trainings and images together. A row that is not trained (real images) has one
@@ -13,30 +14,43 @@ from argparse import ArgumentParser, Namespace
 from piti.cli.explain import pick, scored, state
 from piti.config import Config
 from piti.plan import resolve
+from piti.plan.tables import head, join, label
 from piti.store.files import InputError, read_json
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("table")
-    parser.add_argument("row", help="that is compared with the others")
+    parser.add_argument("row", help="or column, that is compared with the others")
 
 
 def run(arguments: Namespace, config: Config) -> None:
     plan, tables, _ = resolve(config)
     table = pick(arguments.table, {name: tables[name] for name in config.tables}, "table")
-    rows = dict(zip(config.tables[table.name].rows, table.card.rows, strict=True))
-    row = pick(arguments.row, rows, f"{table.name}: row")
-    scores: dict[str, dict[str, list[dict]]] = {}  # row -> column -> a score for each seed
+    keys, card = config.tables[table.name], table.card
+    rows = dict(zip(keys.rows, card.rows, strict=True))
+    columns = dict(zip(keys.columns, card.columns, strict=True))
+    named = {columns[key]: label(plan, run, key) for key, run in keys.columns.items()}
+    measured = {columns[key]: head(plan, join(keys.run, run).metric) for key, run in keys.columns.items()}
+    row = pick(arguments.row, columns | rows, f"{table.name}: row or column")
+    across = row not in card.rows
+    # row -> column -> a score for each seed; across: column -> row
+    scores: dict[str, dict[str, list[dict]]] = {name: {} for name in (named.values() if across else card.rows)}
     for cell, artefacts in scored(table, plan.by_path):
         if artefacts and not cell.selected and all(state(artefact) == "exists" for artefact in artefacts):
-            scores.setdefault(cell.row, {})[cell.column] = [read_json(artefact.path) for artefact in artefacts]
-    if row not in scores:
+            found = [read_json(artefact.path) for artefact in artefacts]
+            if across:
+                scores[named[cell.column]][f"{cell.row}, {measured[cell.column]}"] = found
+            else:
+                scores[cell.row][cell.column] = found
+    row = named.get(row, row)
+    if not scores[row]:
         raise InputError(f"{table.name}: {row}: found no scores, expected those of all its seeds")
-    print(of_trainings(scores), differences(scores, row), sep="\n\n")
+    scores = {name: found for name, found in scores.items() if found}
+    print(of_trainings(scores, row), differences(scores, row), sep="\n\n")
 
 
-def of_trainings(scores: dict[str, dict[str, list[dict]]]) -> str:
-    """Every row's scores, a row of the table in a column."""
+def of_trainings(scores: dict[str, dict[str, list[dict]]], row: str) -> str:
+    """Every row's scores, a row of the table in a column; the lines as `row` has them."""
     from piti.report.tables import decimals
     from piti.report.tabular import grid
 
@@ -44,7 +58,7 @@ def of_trainings(scores: dict[str, dict[str, list[dict]]]) -> str:
         return ", ".join(f"{score['value']:.{decimals(score['value'])}f}" for score in found)
 
     shown = {row: {column: said(found) for column, found in columns.items()} for row, columns in scores.items()}
-    lines = dict.fromkeys(column for columns in scores.values() for column in columns)
+    lines = dict.fromkeys(column for columns in (scores[row], *scores.values()) for column in columns)
     return grid(["", *shown], [[line, *(column.get(line, "") for column in shown.values())] for line in lines])
 
 
