@@ -31,7 +31,7 @@ def test_what_is_published_is_whole_and_needed(published):
     assert listed.keys() <= needed
 
 
-@pytest.mark.parametrize("table", ["resolutions", "alignment"])
+@pytest.mark.parametrize("table", ["resolutions", "alignment", "table4"])
 def test_the_page_shows_them(table, published, capsys):
     config = load({"preset": "claims", "results": str(published)}, ROOT / "config")
     compare.run(Namespace(table=table, row="Ours"), config)

@@ -91,8 +91,9 @@ def check_piti(command: Command) -> None:
             assert name in names, f"no {key} is called {name}"
     if row := getattr(given, "row", None):
         entry = config.tables[given.table]
-        labels = {config.methods[one.method].label for one in entry.rows.values() if one.method}
-        assert row in {*entry.rows, *labels}, f"{given.table} has no row {row}"
+        among = entry.rows if hasattr(given, "column") else entry.rows | entry.columns  # compare takes either
+        labels = {config.methods[one.method].label for one in among.values() if one.method}
+        assert row in {*among, *labels}, f"{given.table} has no row {row}"
 
 
 def check_snakemake(command: Command) -> None:
