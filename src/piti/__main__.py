@@ -5,7 +5,22 @@ import os
 import sys
 from pathlib import Path
 
-from piti.cli import check, compare, demo, explain, export, gc, import_, pins, plan, reproduce, score, status, translate
+from piti.cli import (
+    check,
+    claims,
+    compare,
+    demo,
+    explain,
+    export,
+    gc,
+    import_,
+    pins,
+    plan,
+    reproduce,
+    score,
+    status,
+    translate,
+)
 from piti.config import Config, load, merge, parse_yaml, read_yaml
 from piti.store.files import InputError
 
@@ -14,7 +29,22 @@ def main() -> None:
     """Run one command. Bad input ends with one line on stderr and exit code 2."""
     parser = argparse.ArgumentParser(prog="piti", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for module in (check, plan, reproduce, status, explain, compare, export, import_, gc, pins, translate, score, demo):
+    for module in (
+        check,
+        plan,
+        reproduce,
+        status,
+        explain,
+        compare,
+        claims,
+        export,
+        import_,
+        gc,
+        pins,
+        translate,
+        score,
+        demo,
+    ):
         name, (summary, _, rest) = module.__name__.rsplit(".", 1)[-1].rstrip("_"), module.__doc__.partition("\n")
         command = commands.add_parser(
             name, help=summary, description=summary, epilog=rest, formatter_class=argparse.RawDescriptionHelpFormatter

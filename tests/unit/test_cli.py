@@ -31,6 +31,7 @@ from piti.networks.piti import PITI
 from piti.plan import Plan, resolve
 from piti.plan.data import packed
 from piti.plan.models import trained
+from piti.plan.report import claims
 from piti.plan.samples import samples_of
 from piti.plan.scores import features_of
 from piti.sample.stages import Labels
@@ -130,6 +131,32 @@ def test_compare_takes_columns_where_those_are_what_is_compared(piti, capsys):
     assert "| | Ours − Ours (from scratch) |" in text
     assert "| 25%, FD EfficientNet-Lite0 ↓ | -2.5 (-2.5 to -2.5) |" in text
     assert "extractor: found" in refused(capsys, piti, "compare", "resolutions", "fid_c")
+
+
+def test_claims_are_checked_as_far_as_scores_exist(piti, tmp_path):
+    """One claim has scores of both sides, another of one, the rest of neither."""
+    settings = {"seeds": [0, 1, 2], "no_verdict": ""}
+    with open(tmp_path / "config/config.yaml", "a") as file:
+        file.writelines(f"{key}: {value!r}\n" for key, value in settings.items())
+    compared = claims(resolve(load({"preset": "smoke"} | settings, CONFIG))[0])
+    paths = {side: iter(compared.inputs[side]) for side in ("better", "than")}
+    same = {"n": 24, "extractor": "e", "reference": "r", "seed": 0, "higher_is_better": False, "sizes": [12, 12]}
+    values = {"Ours": [10, 13, 13], "Ours (from scratch)": [20, 20, 26]}
+    for ordering in (ordering for claim in compared.card.claims for ordering in claim.orderings):
+        for side in ("better", "than"):
+            scores = zip(
+                [next(paths[side]) for _ in ordering.better_scores],
+                values.get(getattr(ordering, side), ()),
+                strict=False,
+            )
+            for path, value in scores if ordering.task == "ADE20K" else ():
+                write_json(path, same | {"value": value, "pseudo_values": [value, value]})
+    told = [[cell.strip() for cell in line.split("|")[1:-1]] for line in piti("claims").splitlines()[2:]]
+    assert {line[0] for line in told} == {claim.text for claim in compared.card.claims}
+    difference = "Ours − Ours (from scratch), FD EfficientNet-Lite0 ↓: -10.0 (-17.5 to -2.5)"
+    pretraining = [line for line in told if line[0].startswith("Pretraining helps, Ours")]
+    assert pretraining == [[pretraining[0][0], "ADE20K", "held", difference, ""]]
+    assert ["Ours is better than SPADE (Table 1)", "ADE20K", "not run", "", "SPADE: missing"] in told
 
 
 def test_a_reader_who_leaves_early_sees_no_traceback(tmp_path):

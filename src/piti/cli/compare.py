@@ -79,11 +79,9 @@ def minus(one: list[dict], other: list[dict]) -> str:
     """The mean of the paired differences of two rows, and its interval."""
     from piti.evaluate.intervals import over_trainings
     from piti.evaluate.score import difference
-    from piti.report.tables import decimals
+    from piti.report.tables import with_interval
 
     count = max(len(one), len(other))  # of trainings; what is not trained has one score for them all
     one, other = (scores * count if len(scores) == 1 else scores for scores in (one, other))
     paired = [difference(a, b) for a, b in zip(one, other, strict=True)]
-    value, (low, high) = statistics.mean(found.value for found in paired), over_trainings(paired)
-    digits = decimals(high - low)
-    return f"{value:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+    return with_interval(statistics.mean(found.value for found in paired), *over_trainings(paired))

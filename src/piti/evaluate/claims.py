@@ -17,6 +17,11 @@ NOT_RUN = "not run"  # by this configuration: of the claim as a whole, the order
 
 def check_claims(card: ClaimsCard, output: Path, better: Sequence[Path], than: Sequence[Path]) -> None:
     """Write every claim with its verdict. The score files come ordering by ordering, one a seed on either side."""
+    write_json(output, {"claims": verdicts(card, better, than)})
+
+
+def verdicts(card: ClaimsCard, better: Sequence[Path], than: Sequence[Path]) -> list[dict]:
+    """Every claim: name, text, verdict, and its orderings as `check` finds them. The files come as above."""
     first, second = iter(better), iter(than)
     checked = []
     for claim in card.claims:
@@ -26,7 +31,7 @@ def check_claims(card: ClaimsCard, output: Path, better: Sequence[Path], than: S
             found = [one | undecided if "value" in one else one for one in found]
         verdict = conclude([one["verdict"] for one in found])
         checked.append({"name": claim.name, "text": claim.text, "verdict": verdict, "orderings": found})
-    write_json(output, {"claims": checked})
+    return checked
 
 
 def check(ordering: Ordering, first: Iterator[Path], second: Iterator[Path]) -> dict:

@@ -116,6 +116,12 @@ def decimals(value: float) -> int:
     return min(4, max(1, 1 - math.floor(math.log10(abs(value))))) if value else 1
 
 
+def with_interval(value: float, low: float, high: float) -> str:
+    """A difference as pages show it: as many digits as the width of its interval deserves."""
+    digits = decimals(high - low)
+    return f"{value:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+
+
 def _check_comparable(card: TableCard, long: pd.DataFrame) -> None:
     """One extractor, and in every column one reference and one n: else the numbers say nothing side by side."""
     made = long[long["value"].notna()]
