@@ -15,7 +15,8 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
-from piti.cards import ReportCard
+from piti.cards import ClaimsCard, ReportCard
+from piti.cards.base import from_dict
 from piti.report import curves
 from piti.report.tables import NOT_CONVERGED, decimals, shown_value
 from piti.report.tabular import PAPERS_OWN, papers_own
@@ -114,9 +115,10 @@ def show_claims(link: Link, links: dict[str, Link]) -> list[dict]:
     """The claims with their verdicts, each ordering with the scores behind it."""
     better, than = (iter(link.inputs.get(side, ())) for side in ("better", "than"))
     claims = read_json(link.path, "claims")["claims"]
-    for claim, planned in zip(claims, link.card["claims"], strict=True):
-        for one, ordering in zip(claim["orderings"], planned["orderings"], strict=True):
-            one["scores"] = [links[next(files)] for _ in ordering["better_scores"] for files in (better, than)]
+    asked = from_dict(ClaimsCard, link.card).claims  # with the defaults, which a card.json leaves out
+    for claim, planned in zip(claims, asked, strict=True):
+        for one, ordering in zip(claim["orderings"], planned.orderings, strict=True):
+            one["scores"] = [links[next(files)] for _ in ordering.better_scores for files in (better, than)]
         claim["scores"] = [score for one in claim["orderings"] for score in one["scores"]]
     return claims
 

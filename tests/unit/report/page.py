@@ -5,7 +5,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from piti.cards import Cell, ReportCard, TableCard
+from piti.cards import Cell, ClaimCard, ClaimsCard, Ordering, ReportCard, TableCard
 from piti.cards.base import digest, to_dict
 from piti.report.html import make_report
 from piti.report.tables import make_table
@@ -76,9 +76,14 @@ def page(
     }
     one |= {"interval": [-3, -1], "reason": "", "seeds": 1, "n": 24}
     orderings = [one, one | {"verdict": "not run", "reason": "left out"}]
-    planned = [{"orderings": [{"better_scores": ["bbbbbbbbbb"]}, {"better_scores": []}]} for _ in claims]
+    said = {"better": label, "than": "SPADE", "task": "A", "measure": label}
+    planned = (
+        Ordering(**said, better_scores=("b" * 10,), than_scores=("b" * 10,)),
+        Ordering(**said, reason="left out"),
+    )
+    asked = ClaimsCard(claims=tuple(ClaimCard(name="c", text=text, orderings=planned) for text in claims))
     scores = {side: [scored] * len(claims) for side in ("better", "than")}
-    compared = made(folder / "claims/claims/cccccccccc/claims.json", "compare_scores", {"claims": planned}, scores)
+    compared = made(folder / "claims/claims/cccccccccc/claims.json", "compare_scores", to_dict(asked), scores)
     write_json(
         compared, {"claims": [{"name": "c", "text": c, "verdict": "held", "orderings": orderings} for c in claims]}
     )
