@@ -133,6 +133,26 @@ def test_compare_takes_columns_where_those_are_what_is_compared(piti, capsys):
     assert "extractor: found" in refused(capsys, piti, "compare", "resolutions", "fid_c")
 
 
+def test_compare_takes_as_many_trainings_of_both(piti, tmp_path, capsys):
+    """One training is one, whatever it is compared with; real images have one score for all seeds."""
+    settings = {"seeds": [0, 1, 2], "tables": {"alignment": {"rows": {"scratch": {"seeds": [0]}}}}}
+    with open(tmp_path / "config/config.yaml", "a") as file:
+        file.writelines(f"{key}: {value}\n" for key, value in settings.items())
+    table = resolve(load({"preset": "smoke"} | settings, CONFIG))[1]["alignment"]
+    paths = iter(table.inputs["scores"])
+    same = {"n": 24, "extractor": "e", "reference": "r", "seed": 0, "pseudo_values": [1, 1], "sizes": [12, 12]}
+    for cell in table.card.cells:
+        for path in [next(paths) for _ in cell.scores]:
+            if cell.column.startswith("ADE20K") and cell.row in ("Ours", "Ours (from scratch)", "Real images"):
+                write_json(path, same | {"value": 1 + cell.scores.index(Path(path).parts[-2])})
+                if cell.row == "Ours (from scratch)":
+                    lone = Path(path)
+    expected = "seeds: found scores of 3 of ours and 1 of scratch, expected as many of both"
+    assert expected in refused(capsys, piti, "compare", "alignment", "ours")
+    lone.unlink()
+    assert "1.0 (-1.5 to 3.5)" in piti("compare", "alignment", "ours")  # 0, 1 and 2 more than the real images
+
+
 def test_claims_are_checked_as_far_as_scores_exist(piti, tmp_path):
     """One claim has scores of both sides, another of one, the rest of neither."""
     settings = {"seeds": [0, 1, 2], "no_verdict": ""}

@@ -427,6 +427,23 @@ def test_text_stays_text():
         ({"models": {"stage1": {"init": "two_stage"}}}, "found a circle"),
         ({"machine": {"gpus": "many"}}, "machine.gpus"),
         ({"seeds": []}, "seeds: found none"),
+        (
+            {"models": {"prior_base": {"weights": "", "init": "prior_upsampler"}}},
+            "models.prior_base.init: found prior_up",
+        ),
+        (
+            {"models": {"spade": {"converge_from": 4, "steps": 7}}},
+            r"steps: found 7, expected converge_from \(4\), or 2, 4",
+        ),
+        ({"claims": {"finetuning": {"order": [{"method": "ours"}]}}}, "claims.finetuning.order: found 1 runs"),
+        (
+            {"claims": {"finetuning": {"order": [{"method": "ours"}, {"method": "scratch", "metric": "fid_i"}]}}},
+            r"claims.finetuning.order\[1\].metric: found fid_i, expected it in the claim's own metric",
+        ),
+        (
+            {"tables": {"table3a": {"rows": {"one_stage": {"metric": "fid_c"}}}}},
+            "tables.table3a.rows.one_stage.metric: ",
+        ),
     ],
 )
 def test_what_would_break_later_is_refused_at_once(user, says):

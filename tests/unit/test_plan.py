@@ -270,7 +270,7 @@ def claimed(name: str, **user):
 def test_trainings_of_unequal_length_are_not_taken_for_equal():
     """docs/long.yaml, or anyone who gives one row more steps."""
     shipped = claimed("ours_below_scratch")
-    longer = claimed("ours_below_scratch", models={"scratch": {"steps": 71000}})
+    longer = claimed("ours_below_scratch", models={"scratch": {"steps": 68000}})
     assert shipped[0].better_scores and shipped[0].equal_steps and not longer[0].equal_steps
 
 
@@ -366,8 +366,60 @@ def test_a_table_and_a_claim_may_have_more_trainings_than_the_others():
     assert pairs["finetuning"] == {3} and pairs["ours_below_spade"] == {1}
 
 
+MINE = {"title": "t", "run": {"task": TASK, "metric": "fid_c"}, "columns": {"fid": {}}, "paper": {}}
+
+
+@pytest.mark.parametrize(
+    ("user", "line"),
+    [
+        (
+            {"mine": MINE | {"rows": {"all": {"method": "ours"}, "part": {"method": "ours", "fraction": 0.5}}}},
+            "tables.mine.rows: found 'Ours' twice, expected a label of its own for each",
+        ),
+        ({"table2": MINE | {"rows": {"all": {"method": "ours"}}}}, "tables.table2: found a table of this name"),
+        ({"figure3": MINE | {"rows": {"all": {"method": "ours"}}}}, "tables.figure3: found a table of this name"),
+    ],
+)
+def test_a_table_that_could_not_be_made_or_shown_is_refused_at_once(user, line):
+    with pytest.raises(InputError, match=line):
+        resolve(load({"preset": "smoke", "tables": user}, SHIPPED))
+
+
+def test_a_claim_without_tasks_is_left_out():
+    user = {"preset": "smoke", "claims": {"ours_below_oasis": {"tasks": []}}}
+    of, *shown = resolve(load(user, SHIPPED))
+    report(of, *shown)
+    (card,) = (a.card for a in of.artefacts.values() if a.step == "compare_scores")
+    assert "ours_below_oasis" not in {claim.name for claim in card.claims} and card.claims
+
+
+def test_the_networks_that_look_are_trained_whatever_part_of_the_pairs_is_run():
+    """An estimator always learns from all pairs; without it no training that is looked at would be planned."""
+    _, tables, _ = resolve(load({"preset": "claims", "fractions": [0.25]}, SHIPPED))
+    made = {cell.run: bool(cell.scores) for cell in tables["table4"].card.cells}
+    assert made[f"ours/{TASK}/25%"] and not made[f"ours/{TASK}/100%"]
+
+
+def test_one_training_does_not_count_as_three():
+    """Its one score is that of its own seed. What nobody trains has the same pictures for every seed."""
+    three, one = {"method": "ours"}, {"method": "scratch", "seeds": [0]}
+    claim = {"text": "t", "tasks": [TASK], "metric": "mean_iou"}
+
+    def compared(*order: dict) -> list[int]:
+        user = {"preset": "smoke", "seeds": [0, 1, 2], "claims": {"mine": claim | {"order": order}}}
+        of, *shown = resolve(load(user, SHIPPED))
+        report(of, *shown)
+        (checked,) = (a.card.claims for a in of.artefacts.values() if a.step == "compare_scores")
+        return [len(one.than_scores) for claim in checked if claim.name == "mine" for one in claim.orderings]
+
+    for order in ([three, one], [one, three]):
+        with pytest.raises(InputError, match=r"claims: t: seeds: found scores of \d of \w+ and \d of \w+, expected"):
+            compared(*order)
+    assert compared(three, {"method": "real_images"}) == [3]
+
+
 def test_a_share_of_the_pairs_stands_in_the_name_of_what_it_trains(paper):
-    share = {"method": "ours", "task": TASK, "fraction": 0.125}
+    share = {"method": "ours", "task": TASK, "fraction": 0.125, "label": "part"}
     part = plan(tables={"table1": {"rows": {"part": share}}})
     new = {name for name in moved(paper, part) if name.split("/")[0] == "models"}
     assert f"models/two_stage-{TASK}-12.5" in new

@@ -68,7 +68,7 @@ class TrainingConfig:
     image_losses_from: int = 100  # first step of the perceptual and adversarial losses
     void: int = 0  # label in whose colour void is painted: 0 is black; 183 is COCO's void counted as a last class
     # a base model's or a baseline's that ends when it has converged (piti.train.converge)
-    converge_from: int = 0  # steps of the shortest; `steps` is then the longest. 0: all steps are made
+    converge_from: int = 0  # steps of the shortest; `steps` is then that, or 2, 4, 8 … times as many. 0: all are made
     converge_gain: float = 0.03  # of what looks at validation pairs see, over the last third: less is none
     # a baseline's
     refresh_steps: int = 50  # training batches that set the batch statistics of the EMA generator (facts 3.3)
@@ -78,6 +78,11 @@ class TrainingConfig:
         check_range(self, ema_rate=(0, 1 - 1e-9), condition_dropout=(0, 1), diffusion_steps=(1, math.inf))
         check_range(self, void=(0, 255), image_losses_from=(0, math.inf), refresh_steps=(0, math.inf))
         check_range(self, degradation_share=(0, 1), converge_from=(0, math.inf), converge_gain=(0, 1))
+        if self.converge_from and self.steps:
+            doubled, rest = divmod(self.steps, self.converge_from)
+            if rest or doubled & (doubled - 1):
+                expected = f"converge_from ({self.converge_from}), or 2, 4, 8 … times as many"
+                raise ValueError(f"steps: found {self.steps}, expected {expected}")
 
 
 VALIDATION = "validation_"  # before a curve's terms of what looks at validation pairs have seen

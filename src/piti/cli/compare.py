@@ -12,10 +12,12 @@ import statistics
 from argparse import ArgumentParser, Namespace
 
 from piti.cli.explain import pick, scored, state
-from piti.config import Config
-from piti.plan import resolve
-from piti.plan.tables import head, join, label
+from piti.config import Config, Run
+from piti.plan import Plan, resolve
+from piti.plan.tables import head, in_pairs, join, label
 from piti.store.files import InputError, read_json
+
+Scores = tuple[Run, list[dict]]  # of a cell, one a seed
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -33,11 +35,12 @@ def run(arguments: Namespace, config: Config) -> None:
     measured = {columns[key]: head(plan, join(keys.run, run).metric) for key, run in keys.columns.items()}
     row = pick(arguments.row, columns | rows, f"{table.name}: row or column")
     across = row not in card.rows
-    # row -> column -> a score for each seed; across: column -> row
-    scores: dict[str, dict[str, list[dict]]] = {name: {} for name in (named.values() if across else card.rows)}
+    # row -> column -> its run, and a score for each seed; across: column -> row
+    scores: dict[str, dict[str, Scores]] = {name: {} for name in (named.values() if across else card.rows)}
+    run_of = {(rows[r], columns[c]): join(keys.run, keys.rows[r], keys.columns[c]) for r in rows for c in columns}
     for cell, artefacts in scored(table, plan.by_path):
         if artefacts and not cell.selected and all(state(artefact) == "exists" for artefact in artefacts):
-            found = [read_json(artefact.path) for artefact in artefacts]
+            found = run_of[cell.row, cell.column], [read_json(artefact.path) for artefact in artefacts]
             if across:
                 scores[named[cell.column]][f"{cell.row}, {measured[cell.column]}"] = found
             else:
@@ -46,10 +49,10 @@ def run(arguments: Namespace, config: Config) -> None:
     if not scores[row]:
         raise InputError(f"{table.name}: {row}: found no scores, expected those of all its seeds")
     scores = {name: found for name, found in scores.items() if found}
-    print(of_trainings(scores, row), differences(scores, row), sep="\n\n")
+    print(of_trainings(scores, row), differences(plan, scores, row), sep="\n\n")
 
 
-def of_trainings(scores: dict[str, dict[str, list[dict]]], row: str) -> str:
+def of_trainings(scores: dict[str, dict[str, Scores]], row: str) -> str:
     """Every row's scores, a row of the table in a column; the lines as `row` has them."""
     from piti.report.tables import decimals
     from piti.report.tabular import grid
@@ -57,18 +60,20 @@ def of_trainings(scores: dict[str, dict[str, list[dict]]], row: str) -> str:
     def said(found: list[dict]) -> str:
         return ", ".join(f"{score['value']:.{decimals(score['value'])}f}" for score in found)
 
-    shown = {row: {column: said(found) for column, found in columns.items()} for row, columns in scores.items()}
+    shown = {row: {column: said(found) for column, (_, found) in columns.items()} for row, columns in scores.items()}
     lines = dict.fromkeys(column for columns in (scores[row], *scores.values()) for column in columns)
     return grid(["", *shown], [[line, *(column.get(line, "") for column in shown.values())] for line in lines])
 
 
-def differences(scores: dict[str, dict[str, list[dict]]], row: str) -> str:
+def differences(plan: Plan, scores: dict[str, dict[str, Scores]], row: str) -> str:
     """The row minus each other, where both have scores."""
     from piti.report.tabular import grid
 
     own = scores[row]
     shown = {
-        f"{row} − {other}": {column: minus(own[column], columns[column]) for column in own if column in columns}
+        f"{row} − {other}": {
+            column: minus(*in_pairs(plan, own[column], columns[column])) for column in own if column in columns
+        }
         for other, columns in scores.items()
         if other != row
     }
@@ -81,7 +86,5 @@ def minus(one: list[dict], other: list[dict]) -> str:
     from piti.evaluate.score import difference
     from piti.report.tables import with_interval
 
-    count = max(len(one), len(other))  # of trainings; what is not trained has one score for them all
-    one, other = (scores * count if len(scores) == 1 else scores for scores in (one, other))
     paired = [difference(a, b) for a, b in zip(one, other, strict=True)]
     return with_interval(statistics.mean(found.value for found in paired), *over_trainings(paired))

@@ -27,9 +27,7 @@ def check_names(config: Config) -> None:
     check_models(config)
     check_methods(config)
     check_tables(config)
-    for name, claim in config.claims.items():
-        if not claim.metric:
-            raise InputError(f"claims.{name}.metric: found none, expected one of metrics")
+    check_claims(config)
     for name, figure in config.figures.items():
         check_figure(config, figure, f"figures.{name}")
     if not config.seeds:
@@ -88,6 +86,8 @@ def check_models(config: Config) -> None:
         kind = kind_of(model.kind)
         if kind.prior and not model.dataset:
             raise InputError(f"models.{name}.dataset: found none, expected the captioned data set that it learns from")
+        if kind.prior and model.init:
+            raise InputError(f"models.{name}.init: found {model.init}, expected none: a prior begins at random")
         if model.converge_from and (kind.prior or kind.upsampler or kind.objective == "estimator"):
             raise InputError(f"models.{name}.converge_from: found {kind.name}, expected a base model or a baseline")
         if model.converge_from and not model.steps:
@@ -138,12 +138,30 @@ def check_tables(config: Config) -> None:
             for key in ("method", "task", "metric"):
                 if not any(getattr(run, key) for run in said):
                     raise InputError(f"tables.{name}: {row}, {column}: {key}: found none, expected one of {key}s")
+        for row, run in table.rows.items():
+            if run.metric:  # a column's heading says what it measures
+                expected = "it in `columns`, or in `run` for all"
+                raise InputError(f"tables.{name}.rows.{row}.metric: found {run.metric}, expected {expected}")
         for row, values in table.paper.items():
             where = f"tables.{name}.paper"
             if row not in table.rows:
                 raise InputError(unknown_key(row, table.rows, where))
             if len(values) != len(table.columns):
                 raise InputError(f"{where}.{row}: found {len(values)} values, expected {len(table.columns)}")
+
+
+def check_claims(config: Config) -> None:
+    """A claim orders two runs or more, by one metric, on tasks of its own."""
+    for name, claim in config.claims.items():
+        if not claim.metric:
+            raise InputError(f"claims.{name}.metric: found none, expected one of metrics")
+        if len(claim.order) < 2:
+            raise InputError(f"claims.{name}.order: found {len(claim.order)} runs, expected two or more")
+        for index, run in enumerate(claim.order):
+            for key, whole in {"task": "tasks", "metric": "metric"}.items():
+                if found := getattr(run, key):
+                    where = f"claims.{name}.order[{index}].{key}"
+                    raise InputError(f"{where}: found {found}, expected it in the claim's own {whole}")
 
 
 def check_figure(config: Config, figure: Figure, where: str) -> None:

@@ -11,6 +11,7 @@ from piti.plan.jobs import refuse_impossible
 from piti.plan.report import report
 from piti.plan.study import tally
 from piti.plan.tables import metric_check, table
+from piti.store.files import InputError
 
 __all__ = ["Artefact", "Plan", "Unavailable", "report", "resolve"]
 
@@ -19,8 +20,11 @@ def resolve(config: Config) -> tuple[Plan, dict[str, Artefact], dict[str, Artefa
     """The plan of everything, and what it is for: tables and figures by name."""
     plan = Plan(config)
     tables = {name: table(plan, name) for name in config.tables}
-    tables |= {"table2": tally(plan)} if config.study else {}
-    tables |= {"metric_check": metric_check(plan)} if config.metric_check else {}
+    others = {"table2": tally(plan)} if config.study else {}
+    others |= {"metric_check": metric_check(plan)} if config.metric_check else {}
+    if taken := tables.keys() & {*others, *config.figures}:
+        raise InputError(f"tables.{min(taken)}: found a table of this name, expected another: something else has it")
+    tables |= others
     figures = {name: figure(plan, name) for name in config.figures}
     refuse_impossible(config.jobs, plan.artefacts.values())
     return plan, dict(sorted(tables.items())), figures

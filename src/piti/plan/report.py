@@ -8,7 +8,7 @@ from piti.cards import ClaimCard, ClaimsCard, Ordering, ReportCard
 from piti.config import Claim, Run
 from piti.plan.core import Artefact, Plan
 from piti.plan.cost import is_prior
-from piti.plan.tables import cell, head, join, label, trainings
+from piti.plan.tables import cell, head, in_pairs, join, label, trainings
 from piti.store.files import InputError, file_digest
 from piti.store.provenance import code_digest
 
@@ -44,7 +44,8 @@ def claims(plan: Plan) -> Artefact:
         for task in claim.tasks:
             for better, than in pairwise(claim.order):
                 orderings.append(ordering(plan, claim, task, better, than, inputs))
-        cards.append(ClaimCard(name=name, text=claim.text, orderings=tuple(orderings)))
+        if orderings:
+            cards.append(ClaimCard(name=name, text=claim.text, orderings=tuple(orderings)))
     return plan.add(
         "compare_scores", "claims", ClaimsCard(claims=tuple(cards), no_verdict=plan.config.no_verdict), inputs
     )
@@ -68,11 +69,10 @@ def ordering(
         scores.append(made)
         found = replace(found, by_rule=found.by_rule or measured.by_rule)
     equal_steps = claim.equal_steps and steps(plan, *scores) == steps(plan, *scores[::-1])
-    # real images and pictures made elsewhere have one score, for all seeds of the other
-    first, second = (made * len(other) if len(made) == 1 else made for made, other in (scores, scores[::-1]))
-    if len(first) != len(second):
-        found = f"{len(first)} of {found.better} and {len(second)} of {found.than}"
-        raise InputError(f"claims: {claim.text}: seeds: found {found}, expected as many of both, or one of either")
+    try:
+        first, second = in_pairs(plan, (better, scores[0]), (than, scores[1]))
+    except InputError as error:
+        raise InputError(f"claims: {claim.text}: {error}") from None
     inputs["better"] += first
     inputs["than"] += second
     better_scores, than_scores = (tuple(score.digest for score in made) for made in (first, second))

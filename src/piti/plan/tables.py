@@ -1,7 +1,9 @@
 """Tables: which score stands in which cell, or why none does."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from piti.cards import Cell, MetricCheckCard, TableCard, TrainCard
 from piti.config import Run, Table
@@ -12,12 +14,17 @@ from piti.plan.data import packed, weights_of
 from piti.plan.scores import score_of
 from piti.store.files import InputError
 
+Score = TypeVar("Score")  # planned or read
+
 
 def table(plan: Plan, name: str) -> Artefact:
     """A table of the configuration: its cells' scores, or their reasons."""
     config, grid = plan.config, plan.config.tables[name]
     rows = {row: label(plan, run, row) for row, run in grid.rows.items()}
     columns = headings(plan, grid)
+    for key, named in {"rows": rows, "columns": columns}.items():
+        if again := [one for one, count in Counter(named.values()).items() if count > 1]:
+            raise InputError(f"tables.{name}.{key}: found {again[0]!r} twice, expected a label of its own for each")
     cells, scores = [], []
     for row, row_run in grid.rows.items():
         for index, (column, column_run) in enumerate(grid.columns.items()):
@@ -63,6 +70,23 @@ def cell(plan: Plan, run: Run) -> tuple[Cell, list[Artefact]]:
     found = replace(found, by_rule=any(card.validation for card in trainings(plan, made).values()))
     digests = tuple(score.digest for score in made)
     return replace(found, scores=digests, seeds=seeds, selected=bool(entry.best_of)), made
+
+
+def in_pairs(
+    plan: Plan, one: tuple[Run, Sequence[Score]], other: tuple[Run, Sequence[Score]]
+) -> tuple[list[Score], ...]:
+    """The scores of two runs, seed by seed, as long as each other.
+
+    What nobody trains (real images, pictures made elsewhere) has one score for every seed. One training has one score,
+    too, but for its own seed alone: against three of another it would count as three.
+    Raises InputError where the numbers differ.
+    """
+    longest = max(len(one[1]), len(other[1]))
+    found = [list(s) * (1 if plan.config.methods[run.method].models else longest // len(s)) for run, s in (one, other)]
+    if len(found[0]) != len(found[1]):
+        counts = f"{len(one[1])} of {one[0].method} and {len(other[1])} of {other[0].method}"
+        raise InputError(f"seeds: found scores of {counts}, expected as many of both")
+    return tuple(found)
 
 
 def trainings(plan: Plan, made: Iterable[Artefact]) -> dict[str, TrainCard]:

@@ -5,13 +5,12 @@ import csv
 import io
 import math
 import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from piti.cards import TrainCard, TrainingConfig
 from piti.cards.base import dumps
@@ -102,8 +101,8 @@ def train_row(
         if here.first:
             write_text(output.with_name("curve.csv"), curve(run.curve))
             if validate:
-                with atomic(output) as temporary:
-                    shutil.copyfile(best, temporary)
+                with atomic(output) as temporary:  # a shorter training may have left these weights, with its own card
+                    save_file(load_file(best), temporary, {"card": dumps(card)})
             else:
                 export(output)
         return run.made() | ({"converged": done} if validate else {})
@@ -130,7 +129,7 @@ def look(run: Run, best: Path, export: Callable[[Path], None], validate: Validat
         if run.place.first and seen[run.step]["distance"] < before:
             os.replace(candidate, best)
     ends = lengths(training.converge_from, training.steps)
-    return run.step in ends and converged(seen, run.step, training.converge_gain)
+    return run.step in ends and converged(seen, training.converge_gain)
 
 
 def objective(card: TrainCard, files: Files, work: Work, here: Place) -> Objective:

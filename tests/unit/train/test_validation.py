@@ -79,6 +79,18 @@ def by_weights(weights: Path) -> dict[str, float]:
     return {"distance": float(load_file(weights)["decoder.out.2.weight"].double().sum().sin())}
 
 
+@pytest.mark.parametrize("shorter", [3, 6, 12])
+@pytest.mark.parametrize("gain", [0, 0.5])
+def test_lengthened_it_ends_in_the_bytes_of_one_that_was_as_long_from_the_first(tmp_path, shards, shorter, gain):
+    card = replace(CARD, training=replace(CARD.training, converge_gain=gain))
+    whole, at_once = train(tmp_path / "whole", shards, by_weights, card)
+    train(tmp_path, shards, by_weights, replace(card, training=replace(card.training, steps=shorter)))
+    said, weights = train(tmp_path, shards, by_weights, card)
+    assert said["converged"] == whole["converged"]
+    for name in ("weights.safetensors", "curve.csv"):
+        assert weights.with_name(name).read_bytes() == at_once.with_name(name).read_bytes()
+
+
 @pytest.mark.parametrize("killed", [1, 2, 3])
 def test_killed_while_it_is_looked_at_it_ends_in_the_same_bytes(tmp_path, shards, killed):
     class Killed(BaseException):
