@@ -172,7 +172,9 @@ def ship(weights: Path, output: Path) -> str:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m docs.prior", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m docs.prior", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("what", choices=("worlds", "curve", "gain", "ship"))
     parser.add_argument("paths", type=Path, nargs="+")
     given = parser.parse_args()

@@ -1,4 +1,4 @@
-"""The scores of `claims` that are published are those that its configuration asks for and docs/mini.md shows."""
+"""The scores of `claims` that are published are those that its configuration asks for and docs/claims.md shows."""
 
 import tarfile
 from argparse import Namespace
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from piti.cli import compare, import_
+from piti.cli import claims, compare, import_
 from piti.config import load
 from piti.plan import report, resolve, runs
 from tests.house import ROOT
@@ -35,8 +35,22 @@ def test_what_is_published_is_whole_and_needed(published):
 def test_the_page_shows_them(table, published, capsys):
     config = load({"preset": "claims", "results": str(published)}, ROOT / "config")
     compare.run(Namespace(table=table, row="Ours"), config)
-    page = (ROOT / "docs/mini.md").read_text().splitlines()
+    page = (ROOT / "docs/claims.md").read_text().splitlines()
     assert not set(capsys.readouterr().out.splitlines()) - set(page)
+
+
+def test_the_page_shows_what_the_scores_decide(published, capsys):
+    """Without the last column: from scores alone nobody knows which trainings still improved."""
+    config = load({"preset": "claims", "results": str(published)}, ROOT / "config")
+    claims.run(Namespace(), config)
+
+    def lines(text: str) -> list[list[str]]:
+        return [[cell.strip() for cell in line.split("|")[1:-2]] for line in text.splitlines() if line.startswith("| ")]
+
+    asked = lines(capsys.readouterr().out)
+    assert len(asked) > len(config.claims)
+    page = lines((ROOT / "docs/claims.md").read_text())
+    assert [line for line in asked if set("".join(line)) - {"-"} and line not in page] == []
 
 
 def test_what_is_not_trained_is_compared_with_every_training(published, capsys):

@@ -47,14 +47,15 @@ OPEN = re.compile(r"[A-Z_]+|.*[<…*].*|/.*")  # a name that the reader fills in
 
 @cache
 def planned(settings: tuple[str, ...], shown: tuple[str, ...]):
-    """The configuration of these settings and blocks of YAML, and the names of its tables and figures."""
+    """The configuration of these settings and blocks of YAML; its tables and figures; those that would be empty."""
     user: dict = {}
     for text in shown:
         user = merge(user, pyyaml.safe_load(text))
     user |= {} if not settings else merge(user, dict(setting.split("=", 1) for setting in settings))
     config = load(user, ROOT / "config")
     _, tables, figures = resolve(config)
-    return config, {*tables, *figures}
+    empty = {name for name, table in tables.items() if not (any(table.inputs.values()) or config.missing == "blank")}
+    return config, {*tables, *figures}, empty
 
 
 def check_make(command: Command) -> None:
@@ -83,7 +84,7 @@ def check_piti(command: Command) -> None:
             assert not end.code, "its parser refuses it"
             return  # --help
     (given,) = asked
-    config, targets = planned(tuple(given.config), files(command, [given.configfile] if given.configfile else []))
+    config, targets, _ = planned(tuple(given.config), files(command, [given.configfile] if given.configfile else []))
     measures = {*config.extractors, *MEASURES}
     known = {"task": config.tasks, "method": config.methods, "metric": measures, "gpu": {*GPUS, CPU}}
     for key, names in (known | {"target": targets, "table": targets}).items():
@@ -104,11 +105,13 @@ def check_snakemake(command: Command) -> None:
         except SystemExit as end:
             assert not end.code, "Snakemake's parser refuses it"
             return  # --help
-    config, targets = planned(tuple(asked.config or ()), files(command, asked.configfile or []))
+    config, targets, empty = planned(tuple(asked.config or ()), files(command, asked.configfile or []))
     rules = {name for file in RULES for name in re.findall(r"^rule (\w+):", file.read_text(), re.M)}
     made = {f"{config.results}/{name}" for target in targets for name in (f"{target}.csv", f"{target}.png")}
     for target in {*(asked.targets or ())} - {*rules, *targets, *made, f"{config.results}/report.html"}:
         assert OPEN.fullmatch(target), f"no target is called {target}"
+    for target in asked.targets or ():
+        assert Path(target).stem not in empty, f"{target} has no cell that this configuration runs"
 
 
 def check_python(command: Command) -> None:
@@ -164,6 +167,7 @@ def test_a_command_that_is_shown_works(command):
         "snakemake tables1",
         "snakemake results/table9.csv",
         "snakemake results/table1.csv --config preset=smoke",
+        "snakemake table3b --config preset=smoke only='{ade20k_mask: [], coco_mask: []}'",
         "snakemake all --prophile slurm",
         "snakemake all --profile slrm",
         "snakemake all --config presett=smoke",
