@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests.unit.test_cli import piti, refused  # noqa: F401 (a fixture)
 from tests.unit.train import tiny
+from tests.unit.train.test_validation import CARD, Script, train
 
 from piti.cards.base import to_dict
 from piti.store.files import write_failure, write_json
@@ -116,6 +117,26 @@ def test_a_training_that_diverged_is_told_once(piti, shards):  # noqa: F811
     os.utime(progress(models / "bad-task"), (0, 0))
     told = [line for line in piti("status").splitlines() if line.startswith("bad-task")]
     assert len(told) == 1 and "4 of 8" in told[0] and "failed: diverged" in told[0]
+
+
+def test_a_training_that_ends_early_is_told_once_and_with_its_own_steps(piti, shards, tmp_path):  # noqa: F811
+    """While its pictures are looked at, of how many it may have; when it has converged, how many it took."""
+    models, told = Path("results/smoke/models"), []
+
+    def status() -> list[str]:
+        return [" ".join(line.split()) for line in piti("status").splitlines() if line.startswith("row-task")]
+
+    class Watched(Script):
+        def __call__(self, weights: Path) -> dict[str, float]:
+            told.append(status())
+            return super().__call__(weights)
+
+    said, weights = train(models / "row-task", shards, Watched(9.0, 8.0, 6.0, 5.0, 5.5))
+    assert all(len(lines) == 1 and "looking, step" in lines[0] for lines in told)
+    assert " 4 of 24 " in told[-2][0]
+    write_json(weights.with_name("card.json"), {"card": to_dict(CARD), "made": said})
+    (line,) = status()
+    assert " 6 " in line and line.endswith("done") and "24" not in line
 
 
 def test_status_of_nothing(piti):  # noqa: F811

@@ -81,13 +81,13 @@ def finished(file: Path) -> Row:
     """A training whose outputs are there: weights, or the record of its failure."""
     about = read_json(file)
     card = from_dict(TrainCard, about["card"])
-    row = Row(file.parent.parent.name, card.identity, step=f"{card.training.steps:,}")
+    history = about["made"]["history"]
+    reached = history[-1]["to"] if history else 0
+    row = Row(file.parent.parent.name, card.identity, step=f"{reached:,}")
     if reason := failure(file.with_name("weights.safetensors")):
-        reached = about["made"]["history"][-1]["to"] if about["made"]["history"] else 0
-        return row._replace(step=f"{reached:,} of {row.step}", state=f"failed: {reason}")
+        return row._replace(step=f"{reached:,} of {card.training.steps:,}", state=f"failed: {reason}")
     with open(file.with_name("curve.csv"), newline="") as handle:
         *_, last = csv.DictReader(handle)
-    history = about["made"]["history"]
     speed = rate(sum(p["to"] - p["from"] for p in history), sum(p["seconds"] for p in history))
     return row._replace(rate=speed, saving=saving(history), loss=loss(last), where=where(history[-1]), state="done")
 
@@ -103,7 +103,7 @@ def under_way(file: Path, log_every: int, now: float) -> Row:
     row = Row(
         file.parent.parent.name,
         file.parent.name.removeprefix("checkpoint-"),
-        step=f"{piece['to']:,} of {steps:,}" if piece["to"] < steps or said["doing"] == "failed" else f"{steps:,}",
+        step=f"{piece['to']:,}" if said["doing"] == "trained" else f"{piece['to']:,} of {steps:,}",
         rate=rate(did, piece["seconds"]),
         saving=saving([piece]),
         loss=loss(said["losses"][-1]) if said["losses"] else "",

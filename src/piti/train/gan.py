@@ -36,7 +36,7 @@ class GANObjective:
 
     def update(self, batch: dict, step: int) -> Terms:
         """One step of the generator, then one of the discriminator, on this process's part of the global batch."""
-        parts = self._parts(batch, step)
+        parts = self._parts(batch, self.card.steps_before + step)
         factor = self.baseline.lr_factor(step, self.card.training.steps)
         for name, optimizer in self.optimizers.items():
             for group in optimizer.param_groups:
@@ -47,10 +47,13 @@ class GANObjective:
         self.baseline.discriminator.requires_grad_(True)
         return terms | self._step("discriminator", parts, self._discriminator_losses)
 
-    def _parts(self, batch: dict, step: int) -> list[Part]:
-        """What the losses need of each image, drawn for the global batch, and of the whole batch: see `Baseline`."""
+    def _parts(self, batch: dict, along: int) -> list[Part]:
+        """What the losses need of each image, drawn for the global batch, and of the whole batch: see `Baseline`.
+
+        along: steps of the chain of trainings, none of whose draws come twice.
+        """
         size = self.card.training.batch
-        drawn = self.baseline.draw(generator(self.card.seed, "gan", step), size)
+        drawn = self.baseline.draw(generator(self.card.seed, "gan", along), size)
         given = {key: batch[key] for key in ("image", "condition", "instances") if key in batch}
         parts = self.accumulator.parts(given | {name: value[self.place.part(size)] for name, value in drawn.items()})
         for part in parts:

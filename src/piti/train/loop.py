@@ -28,13 +28,14 @@ class Stopped(SystemExit):
 def train(
     run: Run,
     batches: Dataset,
+    until: int,
     workers: int,
     log_every: int,
     save_minutes: float,
     minutes: float = 0,
     keep_every: int = 0,
 ) -> None:
-    """Train to the last step, then save. `batches[step]` is a batch; `minutes`: stop when this process is so
+    """Train until this step, then save. `batches[step]` is a batch; `minutes`: stop when this process is so
     old, 0 for no limit.
 
     Every `log_every` steps a line of the curve is closed and goes to TensorBoard (events/ beside the checkpoint). Every
@@ -42,12 +43,12 @@ def train(
     Raises Diverged at a line of the curve, or Stopped. Nothing that comes out depends on when checkpoints are written;
     what has gone wrong between two lines is not written.
     """
-    if run.step == run.steps:
+    if run.step == until:
         return
     loader = DataLoader(
         batches,
         batch_size=None,
-        sampler=range(run.step, run.steps),
+        sampler=range(run.step, until),
         num_workers=workers,
         pin_memory=run.place.device.type == "cuda",
     )
@@ -61,7 +62,7 @@ def train(
         for batch in loader:
             run.advance(batch)
             bar.update()
-            end = run.step == run.steps
+            end = run.step == until
             log = end or run.step % log_every == 0
             over = stopped() or time.monotonic() > deadline
             stop, due = (False, True) if end else run.place.any(run.step, over, run.due(save_minutes))
@@ -81,7 +82,7 @@ def train(
             if save and not reason:
                 run.save()
             if log or save:
-                run.note("stopped" if stop else "trained" if end else "running")
+                run.note("stopped" if stop else "running")
             if stop:
                 run.place.wait()
                 raise Stopped

@@ -90,14 +90,16 @@ def train_row(
             validate = validation(here.device) if validation else None
             stops = looks(training.converge_from, training.steps) if validate else [training.steps]
             for stop in (stop for stop in stops if stop >= run.step):  # what lies behind was looked at
-                run.steps = stop
-                train(run, batches, work.workers, work.log_every, work.save_minutes, work.minutes, work.keep_every)
+                train(
+                    run, batches, stop, work.workers, work.log_every, work.save_minutes, work.minutes, work.keep_every
+                )
                 if validate and (done := look(run, best, export, validate, training)):
                     break
         except Diverged as reason:
             if here.first:
                 write_failure([output.with_name("curve.csv"), output], str(reason))
             return run.made()
+        run.note("trained")
         if here.first:
             write_text(output.with_name("curve.csv"), curve(run.curve))
             if validate:
@@ -115,6 +117,7 @@ def look(run: Run, best: Path, export: Callable[[Path], None], validate: Validat
     """
     seen = run.looks()
     if run.step not in seen:
+        run.note("looking")
         candidate = best.with_name("candidate.safetensors")
         if run.place.first:
             export(candidate)

@@ -14,6 +14,7 @@ from piti.cards.baselines import OASISConfig, Pix2PixHDConfig, SPADEConfig
 from piti.networks.weights import load
 from piti.scenes import CLASSES
 from piti.store.files import failure
+from piti.train import gan
 from piti.train.gan import GANObjective
 from piti.train.loop import Stopped
 from piti.train.run import Run
@@ -72,6 +73,15 @@ def test_stopped_and_resumed_is_undisturbed(kind, pairs, tmp_path, monkeypatch):
     curve = whole.with_name("curve.csv").read_text()
     assert curve == parts.with_name("curve.csv").read_text()
     assert "generator_gan" in curve and "discriminator_real" in curve and len(curve.splitlines()) == 1 + STEPS // 2
+
+
+@pytest.mark.parametrize("before", [0, 4])
+def test_draws_go_on_along_a_chain_of_trainings(pairs, tmp_path, monkeypatch, before):
+    """One that begins with another's weights does not draw that one's noise again."""
+    keys, drawn = [], gan.generator
+    monkeypatch.setattr(gan, "generator", lambda *key: keys.append(key) or drawn(*key))
+    train(tmp_path, replace(card("oasis", steps=2), steps_before=before), pairs)
+    assert [key for key in keys if key[1] == "gan"] == [(3, "gan", before), (3, "gan", before + 1)]
 
 
 def test_a_gan_is_extended_where_its_learning_rates_do_not_fall(pairs, tmp_path):
