@@ -210,6 +210,25 @@ def test_input_that_the_work_refuses(capsys, call, tmp_path):
     assert not (tmp_path / "made").exists()
 
 
+def test_what_is_forced_is_made_again_from_nothing_and_what_was_killed_is_continued(call, tmp_path):
+    """Snakemake removes the main file of what it is to make again; the shards beside it would be taken for new."""
+    parts = []
+
+    def run(card: ToyCard, output: Path):
+        output.parent.mkdir(parents=True, exist_ok=True)
+        parts.append(sorted(path.name for path in output.parent.glob("shard*")))
+        output.with_name("shard-00000.h5").touch()
+        output.write_text("whole")
+
+    made = call(run)
+    made.unlink()
+    call(run)
+    made.unlink()
+    made.with_name("card.json").unlink()  # killed before the card was written
+    call(run)
+    assert parts == [[], [], ["shard-00000.h5"]]
+
+
 def test_a_fault_is_not_dressed_up_as_bad_input(call):
     def run(card: ToyCard, output: Path):
         raise ZeroDivisionError

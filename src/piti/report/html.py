@@ -89,8 +89,9 @@ def label(name: str) -> str:
 
 
 def stale(card: ReportCard, link: Link) -> bool:
-    """Whether the code of the step that made an artefact has changed since. Of a download its checksum decides."""
-    return link.step != "download" and card.code_now.get(link.step, link.made.get("code")) != link.made.get("code")
+    """Whether the code has changed since it made an artefact, or a piece of it. Of a download its checksum decides."""
+    made_by = {piece.get("code") for piece in link.made.get("history", ())} or {link.made.get("code")}
+    return link.step in card.code_now and link.step != "download" and made_by != {card.code_now[link.step]}
 
 
 def codes(link: Link) -> list[str]:

@@ -15,6 +15,7 @@ import inspect
 import json
 import math
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -117,6 +118,8 @@ class Step:
                     print(f"{output}: made by another job, for which this one has waited", file=sys.stderr)
                     return
                 began, started = time.monotonic(), started_as(self.module, *plugins) if first else {}
+                if first:
+                    _forget_forced(output)
                 handed_on = self.hands_on_failure and pass_failure(files, outputs)
                 more = {} if handed_on else self.run(card, output, **arguments) or {}
                 if first:
@@ -175,6 +178,16 @@ def step(leg: str, makes: str, **declared: Any) -> Callable[[Callable], Step]:
         return made
 
     return declare
+
+
+def _forget_forced(output: Path) -> None:
+    """Keep nothing of an artefact that was whole and is to be made again (`snakemake -f`): its card is there, its main
+    file is not. Whoever was killed has left shards and no card, and the next goes on with them.
+    """
+    if output.with_name("card.json").exists() and not output.exists():
+        parts = [path for path in output.parent.iterdir() if not path.name.startswith(".")]
+        for path in sorted(parts, key=lambda path: path.name == "card.json"):  # last: until then it says so again
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _kind(annotation: Any) -> tuple[type, bool]:

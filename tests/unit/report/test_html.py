@@ -96,6 +96,17 @@ def test_a_small_distance_keeps_two_digits():
     assert [decimals(value) for value in (0, 1e-15, 0.0364, -0.31, 0.99, 1.0, 8.9, 401.9)] == [1, 4, 3, 2, 2, 1, 1, 1]
 
 
+def test_every_piece_of_a_training_counts():
+    """Who forces a training that is whole has its checkpoint exported by today's code, and not a step trained by it."""
+    about = {"title": "t", "preset": "p", "comparable": False, "note": "", "claims": "c", "deviations": "d"}
+    card = ReportCard(**about, tables=(), figures=(), code_now={"train": "new"})
+
+    def made_by(*pieces: str) -> Link:
+        return Link("w", "train", made={"code": "new", "history": [{"code": code} for code in pieces]})
+
+    assert [stale(card, made_by(*codes)) for codes in (("new",), ("old",), ("old", "new"))] == [False, True, True]
+
+
 def test_code_that_has_changed_marks_the_cell(report):
     text = report(code="old")
     assert text.count("STALE</span>") >= 2  # the cell and the card of the training
