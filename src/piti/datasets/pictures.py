@@ -46,7 +46,7 @@ TURNS = {  # EXIF orientation -> what turns it upright
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[Image.Image]:
-    """An image file, its size and frames checked before a pixel is decoded, its faults told in one line."""
+    """An image file, its size, frames and checksums checked before a pixel is decoded, its faults told in one line."""
     try:
         with Image.open(path, formats=FORMATS) as image:
             if math.prod(image.size) > MAX_PIXELS:
@@ -54,6 +54,9 @@ def opened(path: Path) -> Iterator[Image.Image]:
             frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)  # a camera's previews
             if frames > 1:
                 raise InputError(f"{path}: found {frames} frames, expected one picture")
+            if image.format == "PNG":  # PIL decodes pixels without a look at their checksums, which `verify` compares
+                with Image.open(path, formats=("PNG",)) as twin:
+                    twin.verify()
             yield image
     except (*DAMAGE, OSError, SyntaxError, TypeError, Image.DecompressionBombError) as error:
         raise InputError(f"{path}: not a whole image ({' '.join(str(error).split())})") from None

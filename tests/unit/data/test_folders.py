@@ -125,6 +125,24 @@ def test_a_picture_with_any_byte_changed_is_read_or_refused_in_one_line(tmp_path
             assert pictures.colours(path, "white", upright=True).size[0] == pictures.size(path, upright=True)[0]
 
 
+def test_a_png_with_any_bit_flipped_is_refused_or_the_very_same_picture(tmp_path):
+    """Its checksums say so; PIL does not look at those of the pixels."""
+    colours, ids, deep = (tmp_path / f"{name}.png" for name in ("colours", "ids", "deep"))
+    oriented(colours, NORTH, 6)
+    palette(ids, np.arange(150, dtype=np.uint8).reshape(10, 15), COLOURS[:150])
+    save(deep, RNG.integers(0, 65536, (6, 9), np.uint16))
+    readers = {colours: lambda: pictures.colours(colours, "white", upright=True)}
+    readers |= {ids: lambda: pictures.labels(ids), deep: lambda: pictures.numbers(deep)}
+    for path, read_it in readers.items():
+        whole, expected = path.read_bytes(), np.asarray(read_it())
+        for bit in range(8 * len(whole)):
+            flipped = bytearray(whole)
+            flipped[bit // 8] ^= 1 << bit % 8
+            path.write_bytes(flipped)
+            with contextlib.suppress(InputError):
+                np.testing.assert_array_equal(read_it(), expected, f"{path.name}: byte {bit // 8}")
+
+
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
 def test_sixteen_bits_keep_their_order(tmp_path, suffix):
     values = np.arange(0, 65536, 1024, dtype=np.uint16).reshape(8, 8)
