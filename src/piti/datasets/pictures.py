@@ -119,6 +119,14 @@ def numbers(path: Path) -> np.ndarray:
         return np.asarray(image)
 
 
+def uniform(path: Path) -> bool:
+    """Whether all pixels of the file look alike, transparent ones too, to the last of their bits."""
+    with opened(path) as image:
+        seen = image if image.mode.startswith("I") else image.convert("RGBA").convert("RGBa")
+        pixels = np.asarray(seen)
+        return bool((pixels == pixels[0, 0]).all())
+
+
 def nearest(array: np.ndarray, resolution: int) -> np.ndarray:
     """Pixel centres by nearest neighbour, as PIL's NEAREST but for ties."""
     rows, columns = (((np.arange(resolution) + 0.5) * n / resolution).astype(int) for n in array.shape[:2])
