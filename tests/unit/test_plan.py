@@ -9,6 +9,7 @@ from tests.house.pin import SHOWN, costly
 
 from piti.cards import Cell
 from piti.config import load
+from piti.datasets import listing
 from piti.plan import Plan, Unavailable, models, report, resolve
 from piti.plan.data import packed
 from piti.store.files import InputError
@@ -684,6 +685,16 @@ def test_what_is_hidden_or_a_link_to_nowhere_is_no_picture_made_elsewhere(tmp_pa
     (tmp_path / link).symlink_to("nowhere")  # as Emacs marks who edits a file
     (tmp_path / ".DS_Store").touch()
     assert not moved(before, plan(**mine(tmp_path)))
+
+
+def test_a_folder_that_holds_itself_is_planned_and_refused_by_who_reads_it(tmp_path):
+    """Two such links were 2^40 paths."""
+    (tmp_path / "a.png").touch()
+    for name in ("latest", "best"):
+        (tmp_path / name).symlink_to(".")
+    assert any(a.step == "gather_pictures" for a in plan(**mine(tmp_path)).artefacts.values())
+    with pytest.raises(InputError, match="found a link to a folder above it"):
+        listing.listed(tmp_path)
 
 
 def test_pictures_and_models_are_two_methods(tmp_path):
