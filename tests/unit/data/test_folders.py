@@ -528,6 +528,22 @@ def test_all_missing_companions_of_a_folder_are_named_at_once(tmp_path, capsys):
     assert all(f"{i}.png: has no labels" in said for i in (1, 2)) and "expected one picture for a name" in said
 
 
+def test_captions_are_asked_for_only_where_they_are_packed(tmp_path, capsys):
+    """A folder `captions` may hold something else, such as one file for all."""
+    for i in range(3):
+        save(tmp_path / f"images/{i}.png", NORTH)
+    (tmp_path / "captions").mkdir()
+    (tmp_path / "captions/all.json").write_text("{}")
+    pack(card(), tmp_path, tmp_path / "packed/index.json")
+    with pytest.raises(InputError, match=r"d \(train\): caption: found none, expected one for each photograph"):
+        pack(card("caption"), tmp_path, tmp_path / "again/index.json")
+    (tmp_path / "captions/0.txt").write_text("summer noon tree")
+    with pytest.raises(InputError, match=r"\(train\): found 2 faults"):
+        pack(card("caption"), tmp_path, tmp_path / "again/index.json")
+    said = capsys.readouterr().err
+    assert all(f"{i}.png: caption: found none, expected one for kind 'caption'" in said for i in (1, 2))
+
+
 def test_damage_that_the_decoder_survives_is_counted(tmp_path, capsys):
     for name in ("good", "hurt"):
         save(tmp_path / f"images/{name}.jpg", RNG.integers(0, 256, (64, 64, 3), np.uint8), quality=95)
