@@ -1,6 +1,7 @@
 """Files: whole or not at all; failure records handed on."""
 
 import hashlib
+import re
 import subprocess
 import sys
 import time
@@ -8,6 +9,7 @@ import time
 import pytest
 
 from piti.store.files import (
+    LEFT,
     InputError,
     atomic,
     atomic_folder,
@@ -43,6 +45,18 @@ def test_atomic_leaves_what_was_there_when_it_fails(tmp_path, before):
         temporary.write_text("half")
         raise Broken
     assert [p.read_text() for p in tmp_path.iterdir()] == ([before] if before else [])
+
+
+@pytest.mark.parametrize("character", ["a", "é", "山", "🏔"])
+def test_a_name_as_long_as_the_file_system_allows_is_written(tmp_path, character):
+    """A temporary name adds to the file's own."""
+    name = character * (255 // len(character.encode()))
+    with atomic(tmp_path / name) as temporary:
+        assert re.fullmatch(LEFT, temporary.name)  # it is swept away if we are killed
+        temporary.write_text("whole")
+    with atomic_folder(tmp_path / "below" / name) as temporary:
+        assert re.fullmatch(LEFT, temporary.name)
+    assert (tmp_path / name).read_text() == "whole" and (tmp_path / "below" / name).is_dir()
 
 
 SAVES = """

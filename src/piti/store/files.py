@@ -32,12 +32,17 @@ def refuse(faults: Sequence[str], where: str) -> None:
         raise InputError(faults[0])
 
 
+def _partial(path: Path, when: str = "") -> Path:
+    """A temporary name beside `path`, of its first 50 characters: a name has 255 bytes at most, a character up to 4."""
+    return path.with_name(f".{path.name[:50]}{when}.{os.getpid()}.partial")
+
+
 @contextlib.contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it into place when the block ends well, remove it otherwise."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    temporary = _partial(path)
     try:
         yield temporary
         with open(temporary, "rb") as handle:
@@ -53,7 +58,7 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
     """The same for a folder: filled under a temporary name, renamed when complete."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary, before = (path.with_name(f".{path.name}{when}.{os.getpid()}.partial") for when in ("", ".before"))
+    temporary, before = _partial(path), _partial(path, ".before")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
     try:
