@@ -18,6 +18,7 @@ Every fault is an InputError of one line: file, found, expected.
 import contextlib
 import math
 import os
+import struct
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -191,8 +192,13 @@ def spell(size: tuple[int, int]) -> str:
 
 
 def _orientation(image: Image.Image) -> int:
-    """As EXIF numbers it. PIL turns TIFF when it decodes it, and tells its size as if it had."""
-    return 1 if image.format == "TIFF" else image.getexif().get(0x0112, 1)
+    """As EXIF numbers it; 1 where it is garbage. PIL turns TIFF when it decodes it, and tells its size as if it had."""
+    if image.format == "TIFF":
+        return 1
+    try:
+        return image.getexif().get(0x0112, 1)
+    except (SyntaxError, ValueError, struct.error):  # PIL itself overlooks that in JPEG
+        return 1
 
 
 def _turned(image: Image.Image, upright: bool) -> Image.Image:

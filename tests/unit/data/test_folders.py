@@ -115,6 +115,16 @@ def test_an_odd_entry_beside_the_orientation_is_no_matter(tmp_path, suffix, odd)
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
+@pytest.mark.parametrize(
+    "exif", [b"garbage", b"G", b"Exif\0\0garbage", b"II*\0", b"MM\0*\xff\xff\xff\xff", b"II*\0\x08\0\0\0\xff\xff"]
+)
+def test_exif_that_is_garbage_turns_nothing(tmp_path, suffix, exif):
+    path = save(tmp_path / f"a{suffix}", NORTH, exif=exif)
+    assert pictures.size(path, upright=True) == pictures.colours(path, "white", upright=True).size == (12, 8)
+
+
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("suffix", [".tif", ".png", ".jpg", ".webp", ".gif", ".bmp"])
 def test_a_picture_with_any_byte_changed_is_read_or_refused_in_one_line(tmp_path, suffix):
     path = oriented(tmp_path / f"a{suffix}", NORTH, 6)
