@@ -1,5 +1,6 @@
 """The plan: what a change of the configuration makes anew, what it keeps, and what it cannot make."""
 
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -676,6 +677,16 @@ def test_other_pictures_are_scored_anew_and_move_nothing_else(tmp_path):
     (tmp_path / "a.png").write_text("another")
     found = moved(before, plan(**mine(tmp_path)))
     assert found and all("mine-ade20k_mask" in name for name in found)
+
+
+def test_other_pictures_of_the_same_size_and_date_are_scored_anew(tmp_path):
+    """Such as BMPs that a program copied with their dates."""
+    path = tmp_path / "a.bmp"
+    path.write_text("one")
+    before, about = plan(**mine(tmp_path)), path.stat()
+    path.write_text("two")
+    os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))
+    assert moved(before, plan(**mine(tmp_path)))
 
 
 @pytest.mark.parametrize("link", [".#notes", "b.png"])

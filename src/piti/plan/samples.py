@@ -121,6 +121,7 @@ def _generated(plan: Plan, row: str, task: str, fraction: float, seed: int, cond
 def _contents(folder: Path) -> str:
     """Ten hexadecimal characters over what is in a folder, by names, sizes and times: other pictures, other scores.
 
+    Who replaces a picture may set its date back; when its entry was last changed, nobody can set.
     What is hidden is no picture; of a link that leads nowhere, and of a folder that holds itself, the step that reads
     them will tell.
     """
@@ -129,7 +130,7 @@ def _contents(folder: Path) -> str:
     except InputError:
         paths = ()
     found = sorted(
-        (os.fsencode(path), about.st_size, about.st_mtime_ns)
+        (os.fsencode(path), about.st_size, about.st_mtime_ns, about.st_ctime_ns)
         for path in paths
         if os.path.exists(path) and (about := os.stat(path))
     )
