@@ -18,6 +18,7 @@ from piti.store.files import (
     file_digest,
     pass_failure,
     read_json,
+    refuse,
     write_failure,
     write_json,
 )
@@ -57,6 +58,15 @@ def test_a_name_as_long_as_the_file_system_allows_is_written(tmp_path, character
     with atomic_folder(tmp_path / "below" / name) as temporary:
         assert re.fullmatch(LEFT, temporary.name)
     assert (tmp_path / name).read_text() == "whole" and (tmp_path / "below" / name).is_dir()
+
+
+def test_what_is_refused_is_one_line_whatever_files_are_called(capsys):
+    name, spelt = "山\n\r\x1b[2J\x85\u2028\\n.png", r"山\n\r\x1b[2J\x85\u2028\n.png"
+    assert str(InputError(f"{name}: found")) == str(InputError(str(InputError(f"{name}: found")))) == f"{spelt}: found"
+    with pytest.raises(InputError, match=r"folder: found 2 faults, expected none; the first: 山") as refusal:
+        refuse([f"{name}: found", f"{name}: found"], "folder")
+    assert spelt in str(refusal.value) and str(refusal.value).isprintable()
+    assert capsys.readouterr().err == f"{spelt}: found\n" * 2
 
 
 SAVES = """

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -22,11 +23,19 @@ os.umask(UMASK)
 class InputError(Exception):
     """Input that a person can put right. Its text is one line: file, key, found, expected. Steps print it, exit 2."""
 
+    def __init__(self, text: str) -> None:
+        super().__init__(one_line(text))
+
+
+def one_line(text: str) -> str:
+    """The text with its control characters spelt out: names of files may hold them, ends of lines among them."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", lambda found: ascii(found[0])[1:-1], text)
+
 
 def refuse(faults: Sequence[str], where: str) -> None:
     """Refuse many files at once: each fault a line on stderr, then an InputError with their number and the first."""
     if len(faults) > 1:
-        print(*faults, sep="\n", file=sys.stderr)
+        print(*map(one_line, faults), sep="\n", file=sys.stderr)
         raise InputError(f"{where}: found {len(faults)} faults, expected none; the first: {faults[0]}")
     if faults:
         raise InputError(faults[0])

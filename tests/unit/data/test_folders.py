@@ -352,6 +352,13 @@ def test_what_is_no_picture_is_counted_and_named(tmp_path, layout, folder):
     assert f"{folder}: left out" in remark and remark.endswith(": 4 (b.heic, c.HEIC, d.cr2, …)")
 
 
+def test_a_remark_is_one_line_whatever_files_are_called(tmp_path):
+    save(tmp_path / "images/a.png", NORTH)
+    (tmp_path / "images/b\nc.txt").touch()
+    (remark,) = layouts.survey("folder", tmp_path, "train").remarks
+    assert remark.endswith(r": 1 (b\nc.txt)")
+
+
 def test_labels_of_no_photograph_are_counted_and_named(tmp_path):
     save(tmp_path / "images/a.png", NORTH)
     for name in ("a", "b"):
