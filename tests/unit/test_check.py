@@ -76,6 +76,26 @@ def test_what_packing_would_refuse_is_said_too(tmp_path, capsys):
     assert all(sum(f"images/{i}.png: not a whole image" in fault for fault in found) == 1 for i in (3, 40))
 
 
+def test_reading_every_file_names_damage_that_the_decoder_survives(tmp_path, monkeypatch, capsys):
+    photographs(tmp_path, 60)
+    for i in (3, 40):
+        path = tmp_path / f"images/{i}.jpg"
+        Image.fromarray(RNG.integers(0, 256, (64, 64, 3), np.uint8)).save(path, quality=95)
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2 : len(content) // 2 + 200] = bytes(200)
+        path.write_bytes(content)
+        path.with_suffix(".png").unlink()
+    shutil.copytree(CONFIG, tmp_path / "config")
+    monkeypatch.chdir(tmp_path)
+    line = ["piti", "check", "--config", "preset=smoke", f"datasets={{flickr: {{path: {tmp_path}, num_classes: 0}}}}"]
+    line.append("only={flickr_mask: []}")
+    for read in ([], ["--read"]):
+        monkeypatch.setattr(sys, "argv", [*line, *read])
+        cli.main()
+        said = [line for line in capsys.readouterr().out.splitlines() if "damaged, as libjpeg says" in line]
+        assert all(sum(f"{i}.jpg" in line for line in said) == bool(read) for i in (3, 40))
+
+
 def test_the_command_ends_with_2_where_something_is_wrong(tmp_path, monkeypatch, capsys):
     shutil.copytree(CONFIG, tmp_path / "config")
     monkeypatch.chdir(tmp_path)

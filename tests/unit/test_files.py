@@ -1,6 +1,7 @@
 """Files: whole or not at all; failure records handed on."""
 
 import hashlib
+import re
 import subprocess
 import sys
 import time
@@ -8,6 +9,7 @@ import time
 import pytest
 
 from piti.store.files import (
+    LEFT,
     InputError,
     atomic,
     atomic_folder,
@@ -16,6 +18,7 @@ from piti.store.files import (
     file_digest,
     pass_failure,
     read_json,
+    refuse,
     write_failure,
     write_json,
 )
@@ -43,6 +46,27 @@ def test_atomic_leaves_what_was_there_when_it_fails(tmp_path, before):
         temporary.write_text("half")
         raise Broken
     assert [p.read_text() for p in tmp_path.iterdir()] == ([before] if before else [])
+
+
+@pytest.mark.parametrize("character", ["a", "é", "山", "🏔"])
+def test_a_name_as_long_as_the_file_system_allows_is_written(tmp_path, character):
+    """A temporary name adds to the file's own."""
+    name = character * (255 // len(character.encode()))
+    with atomic(tmp_path / name) as temporary:
+        assert re.fullmatch(LEFT, temporary.name)  # it is swept away if we are killed
+        temporary.write_text("whole")
+    with atomic_folder(tmp_path / "below" / name) as temporary:
+        assert re.fullmatch(LEFT, temporary.name)
+    assert (tmp_path / name).read_text() == "whole" and (tmp_path / "below" / name).is_dir()
+
+
+def test_what_is_refused_is_one_line_whatever_files_are_called(capsys):
+    name, spelt = "山\n\r\x1b[2J\x85\u2028\\n.png", r"山\n\r\x1b[2J\x85\u2028\n.png"
+    assert str(InputError(f"{name}: found")) == str(InputError(str(InputError(f"{name}: found")))) == f"{spelt}: found"
+    with pytest.raises(InputError, match=r"folder: found 2 faults, expected none; the first: 山") as refusal:
+        refuse([f"{name}: found", f"{name}: found"], "folder")
+    assert spelt in str(refusal.value) and str(refusal.value).isprintable()
+    assert capsys.readouterr().err == f"{spelt}: found\n" * 2
 
 
 SAVES = """

@@ -1,5 +1,6 @@
 """The plan: what a change of the configuration makes anew, what it keeps, and what it cannot make."""
 
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from tests.house.pin import SHOWN, costly
 
 from piti.cards import Cell
 from piti.config import load
+from piti.datasets import listing
 from piti.plan import Plan, Unavailable, models, report, resolve
 from piti.plan.data import packed
 from piti.store.files import InputError
@@ -677,6 +679,16 @@ def test_other_pictures_are_scored_anew_and_move_nothing_else(tmp_path):
     assert found and all("mine-ade20k_mask" in name for name in found)
 
 
+def test_other_pictures_of_the_same_size_and_date_are_scored_anew(tmp_path):
+    """Such as BMPs that a program copied with their dates."""
+    path = tmp_path / "a.bmp"
+    path.write_text("one")
+    before, about = plan(**mine(tmp_path)), path.stat()
+    path.write_text("two")
+    os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))
+    assert moved(before, plan(**mine(tmp_path)))
+
+
 @pytest.mark.parametrize("link", [".#notes", "b.png"])
 def test_what_is_hidden_or_a_link_to_nowhere_is_no_picture_made_elsewhere(tmp_path, link):
     (tmp_path / "a.png").touch()
@@ -684,6 +696,16 @@ def test_what_is_hidden_or_a_link_to_nowhere_is_no_picture_made_elsewhere(tmp_pa
     (tmp_path / link).symlink_to("nowhere")  # as Emacs marks who edits a file
     (tmp_path / ".DS_Store").touch()
     assert not moved(before, plan(**mine(tmp_path)))
+
+
+def test_a_folder_that_holds_itself_is_planned_and_refused_by_who_reads_it(tmp_path):
+    """Two such links were 2^40 paths."""
+    (tmp_path / "a.png").touch()
+    for name in ("latest", "best"):
+        (tmp_path / name).symlink_to(".")
+    assert any(a.step == "gather_pictures" for a in plan(**mine(tmp_path)).artefacts.values())
+    with pytest.raises(InputError, match="found a link to a folder above it"):
+        listing.listed(tmp_path)
 
 
 def test_pictures_and_models_are_two_methods(tmp_path):

@@ -26,7 +26,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace, config: Config) -> None:
     plan, *_ = resolve(config)
-    for line in (*remarks(plan), *full(Costs(plan, DEFAULT))):
+    for line in (*remarks(plan), *(damaged(plan) if arguments.read else ()), *full(Costs(plan, DEFAULT))):
         print(line)
     refuse(list(unreadable(plan, arguments.read)), "data sets")
 
@@ -56,6 +56,20 @@ def remarks(plan: Plan) -> Iterator[str]:
         yield from filter(None, [layouts.check_count(count, expected, f"{root} ({card.split})")])
         if card.split == "test" and count < least:
             yield f"{root} (test): found {count} photographs: every score will be refused below {least} (min_images)"
+
+
+def damaged(plan: Plan) -> Iterator[str]:
+    """The photographs that packing will read, though libjpeg finds them damaged."""
+    from piti.data import packing
+
+    for card, root in own.folders(plan, kinds=True):
+        if card.kind != "images":
+            continue
+        try:
+            found = own.survey(plan, card, root)
+        except InputError:
+            continue  # among what is unreadable
+        yield from packing.damaged([record.image for record in found.records], f"{root} ({card.split})")
 
 
 def full(costs: Costs) -> Iterator[str]:

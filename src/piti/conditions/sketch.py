@@ -34,11 +34,16 @@ class Sketch(Condition):
         return [np.repeat(stored[..., None] * np.uint8(255), 3, axis=-1)]
 
     def open(self, path: Path, resolution: int, num_classes: int = 255, layout: str = "") -> np.ndarray:
-        """White edges on black."""
+        """White edges on black. A file of one black is a sketch without edges; one that shows anything is not."""
         from piti.datasets import pictures
 
-        grey = pictures.colours(path, pictures.NO_EDGE, upright=True).convert("L")
-        bits = pictures.nearest(np.asarray(grey), resolution) > 127
+        grey = np.asarray(pictures.colours(path, pictures.NO_EDGE, upright=True).convert("L"))
+        bits = pictures.nearest(grey, resolution) > 127
+        if not bits.any() and (grey.any() or not pictures.uniform(path)):
+            raise InputError(
+                f"{path}: found no edge at {resolution}×{resolution} pixels "
+                f"(the file's brightest: {grey.max()} of 255), expected white (255) edges on black"
+            )
         if bits.mean() > 0.5:
             raise InputError(f"{path}: found {bits.mean():.0%} white pixels, expected white edges on black")
         return bits.astype(np.uint8)

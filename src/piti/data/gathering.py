@@ -9,7 +9,7 @@ from PIL import Image
 
 from piti.cards import GatherCard
 from piti.data import shards
-from piti.data.packing import refusal
+from piti.data.packing import damaged, refusal
 from piti.data.shards import Shards
 from piti.datasets import listing, pictures
 from piti.store.files import InputError, refuse
@@ -19,8 +19,8 @@ def gather(card: GatherCard, output: Path, folder: Path, images: Path) -> None:
     """Write the shards of the pictures below `folder`, one for each of the test images; `output` is their index.
 
     A picture is called as its test image's id, or as the last part of that where no two are alike. Another size is
-    brought to the card's resolution as photographs are: one bicubic resize, aspect ratio not kept. That, and what
-    belongs to no test image, is said and kept in the index.
+    brought to the card's resolution as photographs are: one bicubic resize, aspect ratio not kept. That, what belongs
+    to no test image, and what libjpeg finds damaged but decodes, is said and kept in the index.
     Raises InputError for test images without a picture, two of one name and unreadable files, all at once.
     """
     ids, faults = Shards(images, "images").ids, []
@@ -43,6 +43,7 @@ def gather(card: GatherCard, output: Path, folder: Path, images: Path) -> None:
         remarks.append(
             f"{folder}: {len(odd):,} of {len(ids):,} resized to {resolution}×{resolution}, bicubic, from {spelt}"
         )
+    remarks += damaged(list(given.values()), str(folder))
     print(*remarks, sep="\n", file=sys.stderr)
 
     def make(batch: list[str]) -> np.ndarray:

@@ -42,8 +42,8 @@ def pack(card: PackCard, root: Path, output: Path, threads: int = 1) -> None:
     remarks = [*found.remarks, *filter(None, [layouts.check_count(len(records), card.expected, where)])]
     by_id, form = {record.id: record for record in records}, stored(card.kind)
     with processes(1 if card.kind == "instances" else threads) as mapped:
-        if card.kind == "images" and (names := damaged(records, card.split, mapped)):
-            remarks.append(f"{where}: damaged, as libjpeg says, and read all the same: {some(names)}")
+        if card.kind == "images":
+            remarks += damaged([record.image for record in records], where, mapped)
         if card.folders:  # the root is gone afterwards, and may have been anywhere
             remarks = [remark.replace(str(root), card.dataset) for remark in remarks]
         print(*remarks, sep="\n", file=sys.stderr)
@@ -79,11 +79,11 @@ def refuse_changed(card: PackCard, root: Path, records: Sequence[Record]) -> Non
         raise InputError(f"{root} ({card.split}): found {found}, expected the {len(records)} of the beginning")
 
 
-def damaged(records: Sequence[Record], split: str, mapped: Callable) -> list[str]:
-    """The names of photographs that libjpeg finds damaged, in their order."""
-    images = [record.image for record in records]
-    said = progress(mapped(pictures.damage, images), f"{split} damage", len(images), unit="image")
-    return [image.name for image, harm in zip(images, said, strict=True) if harm]
+def damaged(images: Sequence[Path], where: str, mapped: Callable = map) -> list[str]:
+    """A remark on the pictures that libjpeg finds damaged, if there are any."""
+    said = progress(mapped(pictures.damage, images), "damage", len(images), unit="image")
+    names = [image.name for image, harm in zip(images, said, strict=True) if harm]
+    return [f"{where}: damaged, as libjpeg says, and read all the same: {some(names)}"] if names else []
 
 
 @contextlib.contextmanager

@@ -160,11 +160,13 @@ def _diode(root: Path, split: str) -> Found:
 
 
 def photographs(images: Path, labels: Path, captions: Path | None = None) -> Found:
-    """Photographs under `images`; a folder of companions is optional, but where there is one it must be complete."""
+    """Photographs under `images`; a folder of labels is optional, but where there is one it must be complete. Captions
+    are asked for by who packs them alone: a folder of that name may hold something else.
+    """
     found, files = Found([], [], []), listing.listed(images)
     pictures = listing.pictures(files, found.faults)
     _remark_on_others(found, images, [name for name in files if not listing.is_picture(name)])
-    label_files = caption_files = None
+    label_files, caption_files = None, {}
     if labels.is_dir():
         files = listing.listed(labels)
         label_files = {f"{stem}.png": path for stem, path in listing.pictures(files, found.faults).items()}
@@ -176,8 +178,7 @@ def photographs(images: Path, labels: Path, captions: Path | None = None) -> Fou
         parts = {}
         if label_files is not None:
             parts["labels"] = _companion(label_files, f"{stem}.png", path, "labels", found.faults)
-        if caption_files is not None:
-            parts["caption"] = _companion(caption_files, f"{stem}.txt", path, "caption", found.faults)
+        parts["caption"] = caption_files.get(f"{stem}.txt")
         found.records.append(Record(stem, path, {name: file for name, file in parts.items() if file}))
     return found
 

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from piti.store.files import InputError
+from piti.store.files import InputError, one_line
 
 # What a file of a picture may be called, in either case. What it holds decides piti.datasets.pictures.
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".bmp", ".gif")
@@ -86,5 +86,5 @@ def pictures(files: dict[str, Path], faults: list[str]) -> dict[str, Path]:
 
 def some(names: Iterable[str]) -> str:
     """How many there are, and what the first are called: "3 (a.heic, b.heic, c.txt)"."""
-    names = sorted(map(plain, names))
+    names = sorted(one_line(plain(name)) for name in names)
     return f"{len(names):,} ({', '.join(names[:NAMED])}{', …' if len(names) > NAMED else ''})"

@@ -18,6 +18,7 @@ Every fault is an InputError of one line: file, found, expected.
 import contextlib
 import math
 import os
+import struct
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,7 +47,7 @@ TURNS = {  # EXIF orientation -> what turns it upright
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[Image.Image]:
-    """An image file, its size and frames checked before a pixel is decoded, its faults told in one line."""
+    """An image file, its size, frames and checksums checked before a pixel is decoded, its faults told in one line."""
     try:
         with Image.open(path, formats=FORMATS) as image:
             if math.prod(image.size) > MAX_PIXELS:
@@ -54,6 +55,9 @@ def opened(path: Path) -> Iterator[Image.Image]:
             frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)  # a camera's previews
             if frames > 1:
                 raise InputError(f"{path}: found {frames} frames, expected one picture")
+            if image.format == "PNG":  # PIL decodes pixels without a look at their checksums, which `verify` compares
+                with Image.open(path, formats=("PNG",)) as twin:
+                    twin.verify()
             yield image
     except (*DAMAGE, OSError, SyntaxError, TypeError, Image.DecompressionBombError) as error:
         raise InputError(f"{path}: not a whole image ({' '.join(str(error).split())})") from None
@@ -114,6 +118,14 @@ def numbers(path: Path) -> np.ndarray:
         if not (image.mode.startswith("I") or image.mode in ("L", "F")):
             raise InputError(f"{path}: found a picture of mode {image.mode}, expected one channel of numbers")
         return np.asarray(image)
+
+
+def uniform(path: Path) -> bool:
+    """Whether all pixels of the file look alike, transparent ones too, to the last of their bits."""
+    with opened(path) as image:
+        seen = image if image.mode.startswith("I") else image.convert("RGBA").convert("RGBa")
+        pixels = np.asarray(seen)
+        return bool((pixels == pixels[0, 0]).all())
 
 
 def nearest(array: np.ndarray, resolution: int) -> np.ndarray:
@@ -180,8 +192,13 @@ def spell(size: tuple[int, int]) -> str:
 
 
 def _orientation(image: Image.Image) -> int:
-    """As EXIF numbers it. PIL turns TIFF when it decodes it, and tells its size as if it had."""
-    return 1 if image.format == "TIFF" else image.getexif().get(0x0112, 1)
+    """As EXIF numbers it; 1 where it is garbage. PIL turns TIFF when it decodes it, and tells its size as if it had."""
+    if image.format == "TIFF":
+        return 1
+    try:
+        return image.getexif().get(0x0112, 1)
+    except (SyntaxError, ValueError, struct.error):  # PIL itself overlooks that in JPEG
+        return 1
 
 
 def _turned(image: Image.Image, upright: bool) -> Image.Image:

@@ -12,6 +12,8 @@ from piti.evaluate.score import check_count, jackknifed
 from piti.store.archive import DAMAGE
 from piti.store.files import InputError, atomic
 
+ROUNDING = 1e-3  # of its largest number a covariance may be off: half precision is
+
 
 class Reference(NamedTuple):
     """Mean d and covariance d×d of features, float64, and where they come from."""
@@ -32,14 +34,25 @@ def read(path: Path) -> Reference:
     """Read statistics. Raises InputError where the file holds something else."""
     try:
         with np.load(path, allow_pickle=False) as file:
-            mean, covariance = (np.asarray(file[key], np.float64) for key in ("mu", "sigma"))
+            found = {key: file[key] for key in ("mu", "sigma")}
     except (*DAMAGE, OSError, KeyError, TypeError, AttributeError, TokenError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path}: found no statistics ({reason}), expected an .npz with mu and sigma") from None
-    if mean.ndim != 1 or covariance.shape != (len(mean), len(mean)):
+    for key, array in found.items():
+        if array.dtype.kind not in "fiu":
+            raise InputError(f"{path}: {key}: found {array.dtype}, expected real numbers")
+    mean, covariance = (array.astype(np.float64) for array in found.values())
+    if mean.ndim != 1 or not len(mean) or covariance.shape != (len(mean), len(mean)):
         raise InputError(f"{path}: found mu {mean.shape} and sigma {covariance.shape}, expected d and d×d")
     if not (np.isfinite(mean).all() and np.isfinite(covariance).all()):
         raise InputError(f"{path}: found values that are not finite, expected numbers")
+    if not np.allclose(covariance, covariance.T, rtol=0, atol=ROUNDING * np.abs(covariance).max()):
+        raise InputError(f"{path}: sigma: found no symmetric matrix, expected a covariance")
+    variances = np.linalg.eigvalsh(covariance)  # along the principal axes
+    if variances.min() < -ROUNDING * variances.max():
+        raise InputError(
+            f"{path}: sigma: found variances from {variances.min():g} to {variances.max():g}, expected none below 0"
+        )
     return Reference(mean, covariance, path.name)
 
 

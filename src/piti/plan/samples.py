@@ -7,9 +7,11 @@ from pathlib import Path
 from piti.cards import GatherCard, GenerateCard, SampleCard
 from piti.cards.baselines import BASELINES
 from piti.conditions import CONDITIONS
+from piti.datasets import listing
 from piti.plan.core import Artefact, Plan, Unavailable, once
 from piti.plan.data import packed
 from piti.plan.models import baseline, trained
+from piti.store.files import InputError
 
 
 @once
@@ -119,12 +121,17 @@ def _generated(plan: Plan, row: str, task: str, fraction: float, seed: int, cond
 def _contents(folder: Path) -> str:
     """Ten hexadecimal characters over what is in a folder, by names, sizes and times: other pictures, other scores.
 
-    What is hidden is no picture; of a link that leads nowhere, the step that reads it will tell.
+    Who replaces a picture may set its date back; when its entry was last changed, nobody can set.
+    What is hidden is no picture; of a link that leads nowhere, and of a folder that holds itself, the step that reads
+    them will tell.
     """
+    try:
+        paths = listing.listed(folder).values()
+    except InputError:
+        paths = ()
     found = sorted(
-        (os.fsencode(path), about.st_size, about.st_mtime_ns)
-        for parent, _, names in os.walk(folder, followlinks=True)
-        for name in names
-        if not name.startswith(".") and os.path.exists(path := os.path.join(parent, name)) and (about := os.stat(path))
+        (os.fsencode(path), about.st_size, about.st_mtime_ns, about.st_ctime_ns)
+        for path in paths
+        if os.path.exists(path) and (about := os.stat(path))
     )
     return hashlib.sha256(repr(found).encode()).hexdigest()[:10]

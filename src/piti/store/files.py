@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -22,14 +23,27 @@ os.umask(UMASK)
 class InputError(Exception):
     """Input that a person can put right. Its text is one line: file, key, found, expected. Steps print it, exit 2."""
 
+    def __init__(self, text: str) -> None:
+        super().__init__(one_line(text))
+
+
+def one_line(text: str) -> str:
+    """The text with its control characters spelt out: names of files may hold them, ends of lines among them."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", lambda found: ascii(found[0])[1:-1], text)
+
 
 def refuse(faults: Sequence[str], where: str) -> None:
     """Refuse many files at once: each fault a line on stderr, then an InputError with their number and the first."""
     if len(faults) > 1:
-        print(*faults, sep="\n", file=sys.stderr)
+        print(*map(one_line, faults), sep="\n", file=sys.stderr)
         raise InputError(f"{where}: found {len(faults)} faults, expected none; the first: {faults[0]}")
     if faults:
         raise InputError(faults[0])
+
+
+def _partial(path: Path, when: str = "") -> Path:
+    """A temporary name beside `path`, of its first 50 characters: a name has 255 bytes at most, a character up to 4."""
+    return path.with_name(f".{path.name[:50]}{when}.{os.getpid()}.partial")
 
 
 @contextlib.contextmanager
@@ -37,7 +51,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it into place when the block ends well, remove it otherwise."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    temporary = _partial(path)
     try:
         yield temporary
         with open(temporary, "rb") as handle:
@@ -53,7 +67,7 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
     """The same for a folder: filled under a temporary name, renamed when complete."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary, before = (path.with_name(f".{path.name}{when}.{os.getpid()}.partial") for when in ("", ".before"))
+    temporary, before = _partial(path), _partial(path, ".before")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
     try:

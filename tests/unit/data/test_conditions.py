@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from piti.conditions import CONDITIONS, geometry
 from piti.conditions.semantics import binary, boundary, one_hot
 from piti.datasets.colours import colour_map
+from piti.store.files import InputError
 
 SIDE = 24
 
@@ -52,6 +54,44 @@ def test_a_sketch_becomes_the_city_block_distance_to_its_only_edge():
     y, x = np.mgrid[:SIDE, :SIDE]
     expected = (np.abs(y - 5) + np.abs(x - 7)) / 255 * 2 - 1
     np.testing.assert_allclose(CONDITIONS["sketch"].encode(bits)[0, 0], expected, atol=1e-6)
+
+
+def drawn_wrong(how):
+    """A rectangle that people see when they open the file, but not white on black at this size."""
+    lines = np.zeros((4 * SIDE, 4 * SIDE), np.uint8)
+    lines[SIDE : 3 * SIDE, SIDE : 3 * SIDE] = 255
+    lines[SIDE + 4 : 3 * SIDE - 4, SIDE + 4 : 3 * SIDE - 4] = 0
+    if how == "0 and 1":
+        return lines // 255
+    if how == "grey":
+        return lines // 255 * 100
+    if how == "black on nothing":
+        return np.dstack([np.zeros_like(lines)] * 3 + [lines])
+    if how == "eight bits in sixteen":
+        return lines.astype(np.uint16)
+    thin = np.zeros_like(lines)  # nearest neighbours are the third of each four
+    thin[SIDE, SIDE : 3 * SIDE] = thin[SIDE : 3 * SIDE, SIDE] = 255
+    return thin
+
+
+@pytest.mark.parametrize(
+    "how, brightest",
+    [("0 and 1", 1), ("grey", 100), ("black on nothing", 0), ("eight bits in sixteen", 0), ("lines too thin", 255)],
+)
+def test_a_sketch_that_is_not_empty_is_never_drawn_as_if_it_were(tmp_path, how, brightest):
+    path = tmp_path / "a.png"
+    Image.fromarray(drawn_wrong(how)).save(path)
+    expected = rf"a\.png: found no edge at {SIDE}×{SIDE} pixels \(the file's brightest: {brightest} of 255\), expected"
+    with pytest.raises(InputError, match=expected):
+        CONDITIONS["sketch"].open(path, SIDE)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGB", "RGBA", "I;16"])
+def test_an_empty_file_is_an_empty_sketch(tmp_path, mode):
+    Image.new(mode, (20, 20)).save(tmp_path / "a.png")
+    assert not CONDITIONS["sketch"].open(tmp_path / "a.png", SIDE).any()
+    Image.new("LA", (20, 20), (0, 255)).save(tmp_path / "a.png")  # black all over, nothing transparent
+    assert not CONDITIONS["sketch"].open(tmp_path / "a.png", SIDE).any()
 
 
 def test_an_empty_sketch_is_the_null_condition():

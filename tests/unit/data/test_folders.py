@@ -115,6 +115,16 @@ def test_an_odd_entry_beside_the_orientation_is_no_matter(tmp_path, suffix, odd)
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
+@pytest.mark.parametrize(
+    "exif", [b"garbage", b"G", b"Exif\0\0garbage", b"II*\0", b"MM\0*\xff\xff\xff\xff", b"II*\0\x08\0\0\0\xff\xff"]
+)
+def test_exif_that_is_garbage_turns_nothing(tmp_path, suffix, exif):
+    path = save(tmp_path / f"a{suffix}", NORTH, exif=exif)
+    assert pictures.size(path, upright=True) == pictures.colours(path, "white", upright=True).size == (12, 8)
+
+
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("suffix", [".tif", ".png", ".jpg", ".webp", ".gif", ".bmp"])
 def test_a_picture_with_any_byte_changed_is_read_or_refused_in_one_line(tmp_path, suffix):
     path = oriented(tmp_path / f"a{suffix}", NORTH, 6)
@@ -123,6 +133,24 @@ def test_a_picture_with_any_byte_changed_is_read_or_refused_in_one_line(tmp_path
         path.write_bytes(whole[:at] + bytes([value]) + whole[at + 1 :])
         with contextlib.suppress(InputError):
             assert pictures.colours(path, "white", upright=True).size[0] == pictures.size(path, upright=True)[0]
+
+
+def test_a_png_with_any_bit_flipped_is_refused_or_the_very_same_picture(tmp_path):
+    """Its checksums say so; PIL does not look at those of the pixels."""
+    colours, ids, deep = (tmp_path / f"{name}.png" for name in ("colours", "ids", "deep"))
+    oriented(colours, NORTH, 6)
+    palette(ids, np.arange(150, dtype=np.uint8).reshape(10, 15), COLOURS[:150])
+    save(deep, RNG.integers(0, 65536, (6, 9), np.uint16))
+    readers = {colours: lambda: pictures.colours(colours, "white", upright=True)}
+    readers |= {ids: lambda: pictures.labels(ids), deep: lambda: pictures.numbers(deep)}
+    for path, read_it in readers.items():
+        whole, expected = path.read_bytes(), np.asarray(read_it())
+        for bit in range(8 * len(whole)):
+            flipped = bytearray(whole)
+            flipped[bit // 8] ^= 1 << bit % 8
+            path.write_bytes(flipped)
+            with contextlib.suppress(InputError):
+                np.testing.assert_array_equal(read_it(), expected, f"{path.name}: byte {bit // 8}")
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
@@ -324,6 +352,13 @@ def test_what_is_no_picture_is_counted_and_named(tmp_path, layout, folder):
     assert f"{folder}: left out" in remark and remark.endswith(": 4 (b.heic, c.HEIC, d.cr2, …)")
 
 
+def test_a_remark_is_one_line_whatever_files_are_called(tmp_path):
+    save(tmp_path / "images/a.png", NORTH)
+    (tmp_path / "images/b\nc.txt").touch()
+    (remark,) = layouts.survey("folder", tmp_path, "train").remarks
+    assert remark.endswith(r": 1 (b\nc.txt)")
+
+
 def test_labels_of_no_photograph_are_counted_and_named(tmp_path):
     save(tmp_path / "images/a.png", NORTH)
     for name in ("a", "b"):
@@ -508,6 +543,22 @@ def test_all_missing_companions_of_a_folder_are_named_at_once(tmp_path, capsys):
         scan("folder", tmp_path, "train")
     said = capsys.readouterr().err
     assert all(f"{i}.png: has no labels" in said for i in (1, 2)) and "expected one picture for a name" in said
+
+
+def test_captions_are_asked_for_only_where_they_are_packed(tmp_path, capsys):
+    """A folder `captions` may hold something else, such as one file for all."""
+    for i in range(3):
+        save(tmp_path / f"images/{i}.png", NORTH)
+    (tmp_path / "captions").mkdir()
+    (tmp_path / "captions/all.json").write_text("{}")
+    pack(card(), tmp_path, tmp_path / "packed/index.json")
+    with pytest.raises(InputError, match=r"d \(train\): caption: found none, expected one for each photograph"):
+        pack(card("caption"), tmp_path, tmp_path / "again/index.json")
+    (tmp_path / "captions/0.txt").write_text("summer noon tree")
+    with pytest.raises(InputError, match=r"\(train\): found 2 faults"):
+        pack(card("caption"), tmp_path, tmp_path / "again/index.json")
+    said = capsys.readouterr().err
+    assert all(f"{i}.png: caption: found none, expected one for kind 'caption'" in said for i in (1, 2))
 
 
 def test_damage_that_the_decoder_survives_is_counted(tmp_path, capsys):

@@ -58,6 +58,18 @@ def test_another_size_and_what_is_left_out_are_said(tmp_path, images, capsys):
     assert resized in capsys.readouterr().err
 
 
+def test_damage_that_the_decoder_survives_is_named(tmp_path, images, capsys):
+    """Half of such a picture may be grey: a score of it says little of the method."""
+    save(tmp_path / "mine", ["1.jpg", "2.png", "3.jpg"], 64)
+    content = bytearray((tmp_path / "mine/3.jpg").read_bytes())
+    content[-600:-400] = bytes(200)
+    (tmp_path / "mine/3.jpg").write_bytes(content)
+    gather(CARD, tmp_path / "out/index.json", tmp_path / "mine", images)
+    said = f"{tmp_path}/mine: damaged, as libjpeg says, and read all the same: 1 (3.jpg)"
+    assert said in Shards(tmp_path / "out/index.json").attributes["remarks"]
+    assert said in capsys.readouterr().err
+
+
 def test_all_that_is_missing_is_named_at_once(tmp_path, images, capsys):
     save(tmp_path / "mine", ["1.png"])
     with pytest.raises(InputError, match=r"found no picture of 2 \(hills/3, lakes/2\) of 3 test images"):

@@ -39,6 +39,14 @@ def test_a_reference_of_theirs_comes_in(tmp_path):
     assert found["value"] == pytest.approx(score(REAL, FAKE, 10)["value"], rel=1e-5)
 
 
+@pytest.mark.parametrize("count, dtype", [(4, np.float64), (60, np.float32), (60, np.float16), (4, np.float32)])
+def test_a_covariance_of_few_pictures_or_few_digits_comes_in(tmp_path, count, dtype):
+    """Rounding makes some of its eigenvalues negative."""
+    wide = np.random.default_rng(1).gamma(0.5, size=(count, 200)).astype(np.float32)
+    np.savez(tmp_path / "r.npz", mu=wide.mean(0), sigma=np.cov(wide, rowvar=False).astype(dtype))
+    reference.read(tmp_path / "r.npz")
+
+
 @pytest.mark.parametrize(
     "content, words",
     [
@@ -47,6 +55,16 @@ def test_a_reference_of_theirs_comes_in(tmp_path):
         ({"mu": np.zeros((8, 1)), "sigma": np.eye(8)}, "found mu"),
         ({"mu": np.full(8, np.nan), "sigma": np.eye(8)}, "found values that are not finite"),
         ({"mu": np.array([{}] * 8), "sigma": np.eye(8)}, "found no statistics"),
+        ({"mu": np.zeros(8) + 0j, "sigma": np.eye(8)}, "mu: found complex128, expected real numbers"),
+        ({"mu": np.zeros(8), "sigma": np.eye(8) * 1j}, "sigma: found complex128, expected real numbers"),
+        ({"mu": np.zeros(8), "sigma": np.eye(8).astype(str)}, "sigma: found <U32, expected real numbers"),
+        ({"mu": np.zeros(8), "sigma": -np.cov(NOISE[0], rowvar=False)}, "sigma: found variances from -.* to -"),
+        (
+            {"mu": np.zeros(8), "sigma": np.diag([1] * 7 + [-0.1])},
+            r"sigma: found variances from -0\.1 to 1, expected none",
+        ),
+        ({"mu": np.zeros(8), "sigma": np.tri(8)}, "sigma: found no symmetric matrix, expected a covariance"),
+        ({"mu": np.zeros(0), "sigma": np.zeros((0, 0))}, "found mu"),
         (b"text", "found no statistics"),
         (None, "found no statistics"),
     ],
@@ -65,7 +83,7 @@ def test_what_is_no_reference(tmp_path, content, words):
 @pytest.mark.parametrize("write", [np.savez, np.savez_compressed])
 def test_a_reference_with_any_byte_changed_is_read_or_refused_in_one_line(tmp_path, write):
     path = tmp_path / "r.npz"
-    write(path, mu=NOISE[0, 0], sigma=NOISE[0, :8])
+    write(path, mu=NOISE[0, 0], sigma=np.cov(NOISE[0], rowvar=False).astype(np.float32))
     whole = path.read_bytes()
     for at, value in itertools.product(range(len(whole)), b"\x01("):
         path.write_bytes(whole[:at] + bytes([value]) + whole[at + 1 :])
