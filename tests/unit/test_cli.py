@@ -394,11 +394,18 @@ def test_translate_takes_the_authors_weights_by_their_path(piti, capsys, tmp_pat
     assert weights.with_name("card.json").exists()
     assert "use --method released" in refused(capsys, piti, "translate", "--model", weights, *own)
     capsys.readouterr()
+    whole = torch.load(tmp_path / "base.pt")
+    torch.save(dict(list(whole.items())[1:]), tmp_path / "base.pt")
+    released = ("translate", "--method", "released", "--task", "coco_mask", *own)
+    assert "base.pt is not what" in refused(capsys, piti, *released)
+    shutil.rmtree(tmp_path / "results")
+    line = refused(capsys, piti, *released)
+    assert "1 missing" in line and line.endswith(f"; converted from {tmp_path / 'base.pt'}")
+    torch.save(whole, tmp_path / "base.pt")
+    assert "have it converted again: rm -r results/" in refused(capsys, piti, *released)
     shutil.rmtree(tmp_path / "results")
     (tmp_path / "base.pt").write_bytes(b"damaged")
-    assert "base.pt): found 7 bytes, expected PyTorch" in refused(
-        capsys, piti, "translate", "--method", "released", "--task", "coco_mask", *own
-    )
+    assert "base.pt): found 7 bytes, expected PyTorch" in refused(capsys, piti, *released)
 
 
 def test_translate_refuses_in_one_line(piti, capsys, tmp_path):

@@ -15,6 +15,7 @@ from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
+from piti.cli.drift import Drifted
 from piti.cli.translate import planned
 from piti.config import Config, Run
 from piti.datasets.classes import CLASSES
@@ -89,6 +90,8 @@ def choices(arguments: Namespace, config: Config) -> Iterator[Choice]:
         if arguments.task in (None, task) and arguments.method in (None, method):
             try:
                 stages = planned(config, method, task)
+            except Drifted:
+                raise
             except InputError:
                 continue  # not made yet, or failed
             weights = (task, *(stage.weights for stage in stages))

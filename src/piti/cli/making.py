@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from piti.cli.drift import refuse_drifted
 from piti.plan import Artefact, Plan
 from piti.store.files import InputError, failure
 
@@ -17,8 +18,14 @@ SLOW = ("download", "extract_features", "measure_alignment")  # minutes
 def make(plan: Plan, wanted: Artefact, steps: Sequence[str] = QUICK) -> Path:
     """The artefact's file, made first, with all that it is made from, where it is not there.
 
-    Raises InputError for what failed, and for what other than these steps would make: it takes a workflow.
+    Raises InputError for what failed, for what was made from files that have changed since, and for what other than
+    these steps would make: it takes a workflow.
     """
+    refuse_drifted(plan, wanted)
+    return _made(plan, wanted, steps)
+
+
+def _made(plan: Plan, wanted: Artefact, steps: Sequence[str]) -> Path:
     path = Path(wanted.path)
     if path.exists():
         if path.is_file() and (reason := failure(path)):
@@ -30,7 +37,7 @@ def make(plan: Plan, wanted: Artefact, steps: Sequence[str] = QUICK) -> Path:
             f"{path}: not there yet; try: snakemake {shlex.quote(str(path))} --config preset={config.preset}"
         )
     for below in (path for paths in wanted.inputs.values() for path in paths):
-        make(plan, plan.by_path[below], steps)
+        _made(plan, plan.by_path[below], steps)
     line = [sys.executable, *wanted.command({"plugins": plan.config.plugins}), "--output", wanted.path]
     if wanted.step in SLOW:
         print(f"{wanted.step} {wanted.name} …", file=sys.stderr)

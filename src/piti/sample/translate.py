@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 
 from piti.cards import GenerateCard, SampleCard
@@ -16,7 +17,7 @@ from piti.progress import progress
 from piti.sample.diffusion import Sampler
 from piti.sample.gan import Generator
 from piti.sample.stages import Labels, Stage
-from piti.store.files import InputError, atomic, refuse
+from piti.store.files import InputError, atomic, read_json, refuse
 
 
 class Translator:
@@ -28,10 +29,7 @@ class Translator:
         self.condition, self.labels, first = CONDITIONS[kind], labels, stages[0].card
         self.resolution = first.encoder.resolution if isinstance(first, SampleCard) else first.resolution
         self.num_classes = labels.num_classes if labels else getattr(first, "num_classes", 0) or 255
-        self.stages = [
-            (Generator if isinstance(card, GenerateCard) else Sampler)(card, weights, kind, here)
-            for card, weights in stages
-        ]
+        self.stages = [_loaded(card, weights, kind, here) for card, weights in stages]
 
     def use(self, cards: Sequence[SampleCard | GenerateCard]) -> None:
         """Go on with other seeds and other ways of sampling."""
@@ -57,6 +55,16 @@ class Translator:
             else:
                 drawn = stage.draw(ids, stored, drawn)
             yield drawn
+
+
+def _loaded(card: SampleCard | GenerateCard, weights: Path, kind: str, here: torch.device) -> Sampler | Generator:
+    """A stage's network. An error names the user's own file, too, where the weights were converted from one."""
+    try:
+        return (Generator if isinstance(card, GenerateCard) else Sampler)(card, weights, kind, here)
+    except InputError as error:
+        about = weights.with_name("card.json")
+        source = read_json(about, "inputs")["inputs"].get("source") if about.exists() else None
+        raise InputError(f"{error}; converted from {source[0]}") if source else error from None
 
 
 def translate(translator: Translator, conditions: Path, out: Path, batch_size: int) -> None:
