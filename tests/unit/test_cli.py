@@ -287,11 +287,13 @@ class Drawer:
     """In place of a model: what it draws is black."""
 
     condition, resolution, num_classes = CONDITIONS["mask"], 2, 183
+    drawn = 0
 
     def read(self, path):
         return opened(path, 2, 183)
 
     def __call__(self, ids, stored):
+        self.drawn += len(ids)
         yield np.zeros((len(ids), 2, 2, 3), np.uint8)
 
 
@@ -309,6 +311,16 @@ def test_translate_leaves_what_it_is_given(tmp_path, given, out):
     assert (tmp_path / "own/a.png").read_bytes() == before
     translate(Drawer(), tmp_path / given, tmp_path / "new", 1)
     translate(Drawer(), tmp_path / given, tmp_path / "new", 1)  # pictures of before are drawn again
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_anything_is_drawn(tmp_path):
+    save(tmp_path / "a.png", colour_map(256)[np.eye(2, dtype=int)])
+    (tmp_path / "file").write_text("")
+    drawer = Drawer()
+    for out in (tmp_path / "file", tmp_path / "file/below", Path("/proc")):
+        with pytest.raises(OSError):
+            translate(drawer, tmp_path / "a.png", out, 1)
+    assert not drawer.drawn
 
 
 @pytest.fixture
@@ -476,3 +488,16 @@ def test_score_refuses_in_one_line(piti, scored, capsys):
     assert "--metric: unknown key 'fid'" in refused(capsys, piti, *score, "ade20k_mask", "--metric", "fid")
     assert "expected whose reference" in refused(capsys, piti, *score, "ade20k_mask", "--reference", "r.npz")
     assert "try: snakemake results/smoke/" in refused(capsys, piti, *score, "diode_geometry")
+    Path("mine.yaml").write_text("seeds: [3]\n")
+    line = refused(capsys, piti, *score, "diode_geometry", "--configfile", "mine.yaml")
+    assert line.endswith(" --configfile mine.yaml --config preset=smoke")
+
+
+def test_a_hint_is_a_command_of_the_same_configuration(piti, capsys):
+    Path("my file.yaml").write_text("results: other\n")
+    for command in (
+        ("demo",),
+        ("translate", "--method", "ours", "--task", "coco_mask", "--condition", "a", "--out", "b"),
+    ):
+        line = refused(capsys, piti, *command, "--configfile", "my file.yaml")
+        assert line.endswith(" --configfile 'my file.yaml' --config preset=smoke")

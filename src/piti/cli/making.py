@@ -7,12 +7,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from piti.cli.drift import refuse_drifted
+from piti.config import Config
 from piti.plan import Artefact, Plan
 from piti.store.files import InputError, failure
 
 QUICK = ("download", "convert_weights", "pack", "gather_pictures", "extract_features", "score", "measure_alignment")
 
 SLOW = ("download", "extract_features", "measure_alignment")  # minutes
+
+asked: list[str] = []  # --configfile and --config as this command was given them (piti.__main__)
+
+
+def hint(target: str, config: Config) -> str:
+    """The command by which Snakemake makes it, of the same configuration."""
+    return f"try: {shlex.join(['snakemake', target, *(asked or ['--config', f'preset={config.preset}'])])}"
 
 
 def make(plan: Plan, wanted: Artefact, steps: Sequence[str] = QUICK) -> Path:
@@ -32,10 +40,7 @@ def _made(plan: Plan, wanted: Artefact, steps: Sequence[str]) -> Path:
             raise InputError(f"{path}: failed: {reason}")
         return path
     if wanted.step not in steps or "archives" in wanted.inputs:
-        config = plan.config
-        raise InputError(
-            f"{path}: not there yet; try: snakemake {shlex.quote(str(path))} --config preset={config.preset}"
-        )
+        raise InputError(f"{path}: not there yet; {hint(wanted.path, plan.config)}")
     for below in (path for paths in wanted.inputs.values() for path in paths):
         _made(plan, plan.by_path[below], steps)
     line = [sys.executable, *wanted.command({"plugins": plan.config.plugins}), "--output", wanted.path]

@@ -1,6 +1,7 @@
 """A user's own conditions into pictures, by the same code that makes the pictures behind the tables."""
 
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -78,6 +79,9 @@ def translate(translator: Translator, conditions: Path, out: Path, batch_size: i
     pictures, own = {name: out / f"{name}.png" for name in given}, {_file(path) for path in given.values()}
     replaced = [path for path in pictures.values() if path.exists() and _file(path) in own]
     refuse([f"{path}: found a condition, expected another folder for pictures" for path in replaced], str(out))
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=out):
+        pass  # a folder that nobody may write in is told now, not when a picture is drawn
     for name, picture in drawn(translator, given, batch_size):
         with atomic(pictures[name]) as temporary:
             Image.fromarray(picture).save(temporary, format="png")
