@@ -14,6 +14,7 @@ from piti.cli import (
     export,
     gc,
     import_,
+    making,
     pins,
     plan,
     reproduce,
@@ -21,7 +22,7 @@ from piti.cli import (
     status,
     translate,
 )
-from piti.config import Config, load, merge, parse_yaml, read_yaml
+from piti.config import Config, configured, merge, parse_yaml
 from piti.store.files import InputError
 
 
@@ -55,6 +56,8 @@ def main() -> None:
         command.set_defaults(run=module.run)
     arguments = parser.parse_args()
     try:
+        making.asked[:] = ["--configfile", str(arguments.configfile)] if arguments.configfile else []
+        making.asked += ["--config", *arguments.config] if arguments.config else []
         arguments.run(arguments, configuration(arguments.config, arguments.configfile))
         sys.stdout.flush()
     except InputError as error:
@@ -69,13 +72,13 @@ def main() -> None:
 
 def configuration(settings: list[str], file: Path | None) -> Config:
     """The configuration as Snakemake would have it: config.yaml < --configfile < --config."""
-    user = merge(read_yaml(Path("config/config.yaml")), read_yaml(file) if file else {})
+    user: dict = {}
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals:
             raise InputError(f"--config: found {setting!r}, expected key=value")
         user = merge(user, {key: parse_yaml(value, f"--config: {key}")})
-    return load(user, Path("config"))
+    return configured(user, file)
 
 
 if __name__ == "__main__":

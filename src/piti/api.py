@@ -12,7 +12,7 @@ import numpy as np
 
 from piti.cli.making import make
 from piti.cli.translate import SAMPLING, prepared
-from piti.config import load
+from piti.config import Config, configured
 from piti.plan import Plan
 from piti.plan.data import weights_of
 from piti.store.files import InputError
@@ -31,13 +31,14 @@ def translator(
     *,
     method: str | None = None,
     task: str | None = None,
-    preset: str = "paper",
+    preset: str = "",
     settings: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> "Translator":
     """A model: weights that carry their card, or a method of the tables for a task (`released` is the authors').
 
-    settings: keys of the configuration. options: as `piti translate` has them (seed, void, guidance, respacing, …).
+    preset, settings: keys of the configuration, above those of config/config.yaml. options: as `piti translate` has
+    them (seed, void, guidance, respacing, …).
     """
     from piti.sample.translate import Translator
 
@@ -45,7 +46,10 @@ def translator(
     if unknown := [option for option in options if option not in known]:
         raise InputError(f"translator: found option {unknown[0]!r}, expected {', '.join(known)}")
     named = {"model": model and Path(model), "upsampler": upsampler and Path(upsampler), "method": method, "task": task}
-    config = load({"preset": preset, **(settings or {})}, Path("config"))
+    for option in ("seed", "void"):
+        if not isinstance(found := options.get(option, 0), int) or isinstance(found, bool):
+            raise InputError(f"{option}: found {found!r}, expected a whole number")
+    config = _configured(preset, settings or {})
     return Translator(*prepared(Namespace(**dict.fromkeys(known) | options | named), config))
 
 
@@ -59,6 +63,8 @@ def draw(
     """
     from piti.sample.translate import drawn, find
 
+    if not isinstance(batch, int) or batch < 1:
+        raise InputError(f"batch: found {batch}, expected 1 or more")
     given = conditions
     if not isinstance(given, Mapping):
         given = find(_path("conditions", given, "a mapping"), model.condition)
@@ -66,12 +72,12 @@ def draw(
     return dict(drawn(model, files, batch))
 
 
-def score(pictures: Pictures, photographs: Pictures, metric: str = "fid_c", *, preset: str = "paper") -> dict:
+def score(pictures: Pictures, photographs: Pictures, metric: str = "fid_c", *, preset: str = "") -> dict:
     """The score of pictures against photographs of the same names, with its interval: see `piti.evaluate.score`."""
     from piti.evaluate.extract import load as load_extractor
     from piti.evaluate.score import score as scored
 
-    config = load({"preset": preset}, Path("config"))
+    config = _configured(preset, {})
     if metric not in config.extractors:
         raise InputError(f"metric: found {metric!r}, expected {', '.join(config.extractors)}")
     plan, name = Plan(config), config.extractors[metric]
@@ -86,7 +92,14 @@ def table(path: Path | str) -> "pd.DataFrame":
     """The long form of a table ("results/table1.csv"): a line a cell, with value, low and high of its 95 % interval."""
     import pandas as pd
 
-    return pd.read_csv(Path(path).with_suffix(".long.csv"))
+    file = _path("path", path, "the name of a table").with_suffix(".long.csv")
+    if not file.is_file():
+        raise InputError(f"{file}: no such file, expected a table that has been made")
+    return pd.read_csv(file)
+
+
+def _configured(preset: str, settings: Mapping[str, Any]) -> Config:
+    return configured(({"preset": preset} if preset else {}) | dict(settings))
 
 
 def _path(name: str, given: object, instead: str) -> Path:

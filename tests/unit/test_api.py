@@ -115,6 +115,49 @@ def test_what_cannot_be_done_is_refused_in_one_line(here):
         api.score("photographs", {f"x{i}": np.zeros((64, 64, 3), np.uint8) for i in range(16)}, preset="smoke")
 
 
+def test_the_configuration_is_the_commands(here, monkeypatch):
+    """Paths of weights and the like stand in config.yaml; what is said in Python stands above it."""
+    asked, before = [], (here / "config/config.yaml").read_text()
+    monkeypatch.setattr(api, "prepared", lambda arguments, config: asked.append(config) or sys.exit())
+    monkeypatch.setattr(api, "Plan", lambda config: asked.append(config) or sys.exit())
+    (here / "config/config.yaml").write_text("preset: smoke\nsampling: {guidance: 0.25}\nseeds: [3]\n")
+    for call in (
+        lambda: api.translator(method="ours", task=TASK),
+        lambda: api.translator(method="ours", task=TASK, preset="mini", settings={"seeds": [4]}),
+        lambda: api.score("photographs", "photographs"),
+    ):
+        with pytest.raises(SystemExit):
+            call()
+    (here / "config/config.yaml").write_text(before)
+    assert [config.preset for config in asked] == ["smoke", "mini", "smoke"]
+    assert [config.seeds for config in asked] == [(3,), (4,), (3,)]
+    assert all(config.sampling.guidance == 0.25 for config in asked)
+
+
+@pytest.mark.parametrize(
+    "call, says",
+    [
+        (lambda model: api.draw(model, "masks", batch=-1), "batch: found -1, expected 1 or more"),
+        (lambda model: api.draw(model, "masks", batch=0), "batch: found 0, expected 1 or more"),
+        (lambda model: api.draw(model, "masks", batch=1.5), "batch: found 1.5, expected 1 or more"),
+        (lambda model: api.table("nope"), "nope.long.csv: no such file"),
+        (lambda model: api.table(3), "path: found int, expected the name of a table or a path"),
+        (lambda model: translator(void="x"), "void: found 'x', expected a whole number"),
+        (lambda model: translator(seed="x"), "seed: found 'x', expected a whole number"),
+        (lambda model: translator(seed=1.5), "seed: found 1.5, expected a whole number"),
+        (lambda model: translator(seed=True), "seed: found True, expected a whole number"),
+    ],
+)
+def test_what_is_no_such_value_is_refused_in_one_line(here, call, says):
+    model = Namespace(condition=CONDITIONS["mask"], resolution=32, num_classes=183)
+    with pytest.raises(InputError, match=f"^{re.escape(says)}"):
+        call(model)
+
+
+def translator(**options):
+    return api.translator(method="ours", task=TASK, preset="smoke", **FEW, **options)
+
+
 @pytest.mark.parametrize(
     "kind, value, expected",
     [("sketch", 255, "0 to 1"), ("sketch", 2, "0 to 1"), ("mask", 250, "0 to 151"), ("mask", 152, "0 to 151")],

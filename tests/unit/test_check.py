@@ -96,10 +96,22 @@ def test_reading_every_file_names_damage_that_the_decoder_survives(tmp_path, mon
         assert all(sum(f"{i}.jpg" in line for line in said) == bool(read) for i in (3, 40))
 
 
+def test_what_the_configuration_names_and_is_not_there_is_said(tmp_path):
+    weights = {"efficientnet_lite0": {"path": "/no.pt"}}
+    mine = {"mine": {"label": "Mine", "pictures": {"coco_mask": "/nowhere", "ade20k_mask": str(tmp_path)}}}
+    rows = {"table1": {"rows": {"mine": {"method": "mine"}}}}
+    found = list(unreadable(plan(weights=weights, methods=mine, tables=rows), read=False))
+    assert found == [
+        "methods.mine.pictures.coco_mask: /nowhere: no such file or folder",
+        "weights.efficientnet_lite0.path: /no.pt: no such file or folder",
+    ]
+
+
 def test_the_command_ends_with_2_where_something_is_wrong(tmp_path, monkeypatch, capsys):
     shutil.copytree(CONFIG, tmp_path / "config")
     monkeypatch.chdir(tmp_path)
     photographs(tmp_path, 60)
+    (tmp_path / "weights").symlink_to(CONFIG.parent / "weights")
     line = ["piti", "check", "--config", "preset=smoke", f"datasets={{flickr: {{path: {tmp_path}, num_classes: 0}}}}"]
     monkeypatch.setattr(sys, "argv", line)
     cli.main()

@@ -287,11 +287,13 @@ class Drawer:
     """In place of a model: what it draws is black."""
 
     condition, resolution, num_classes = CONDITIONS["mask"], 2, 183
+    drawn = 0
 
     def read(self, path):
         return opened(path, 2, 183)
 
     def __call__(self, ids, stored):
+        self.drawn += len(ids)
         yield np.zeros((len(ids), 2, 2, 3), np.uint8)
 
 
@@ -309,6 +311,16 @@ def test_translate_leaves_what_it_is_given(tmp_path, given, out):
     assert (tmp_path / "own/a.png").read_bytes() == before
     translate(Drawer(), tmp_path / given, tmp_path / "new", 1)
     translate(Drawer(), tmp_path / given, tmp_path / "new", 1)  # pictures of before are drawn again
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_anything_is_drawn(tmp_path):
+    save(tmp_path / "a.png", colour_map(256)[np.eye(2, dtype=int)])
+    (tmp_path / "file").write_text("")
+    drawer = Drawer()
+    for out in (tmp_path / "file", tmp_path / "file/below", Path("/proc")):
+        with pytest.raises(OSError):
+            translate(drawer, tmp_path / "a.png", out, 1)
+    assert not drawer.drawn
 
 
 @pytest.fixture
@@ -394,11 +406,18 @@ def test_translate_takes_the_authors_weights_by_their_path(piti, capsys, tmp_pat
     assert weights.with_name("card.json").exists()
     assert "use --method released" in refused(capsys, piti, "translate", "--model", weights, *own)
     capsys.readouterr()
+    whole = torch.load(tmp_path / "base.pt")
+    torch.save(dict(list(whole.items())[1:]), tmp_path / "base.pt")
+    released = ("translate", "--method", "released", "--task", "coco_mask", *own)
+    assert "base.pt is not what" in refused(capsys, piti, *released)
+    shutil.rmtree(tmp_path / "results")
+    line = refused(capsys, piti, *released)
+    assert "1 missing" in line and line.endswith(f"; converted from {tmp_path / 'base.pt'}")
+    torch.save(whole, tmp_path / "base.pt")
+    assert "have it converted again: rm -r results/" in refused(capsys, piti, *released)
     shutil.rmtree(tmp_path / "results")
     (tmp_path / "base.pt").write_bytes(b"damaged")
-    assert "base.pt): found 7 bytes, expected PyTorch" in refused(
-        capsys, piti, "translate", "--method", "released", "--task", "coco_mask", *own
-    )
+    assert "base.pt): found 7 bytes, expected PyTorch" in refused(capsys, piti, *released)
 
 
 def test_translate_refuses_in_one_line(piti, capsys, tmp_path):
@@ -469,3 +488,16 @@ def test_score_refuses_in_one_line(piti, scored, capsys):
     assert "--metric: unknown key 'fid'" in refused(capsys, piti, *score, "ade20k_mask", "--metric", "fid")
     assert "expected whose reference" in refused(capsys, piti, *score, "ade20k_mask", "--reference", "r.npz")
     assert "try: snakemake results/smoke/" in refused(capsys, piti, *score, "diode_geometry")
+    Path("mine.yaml").write_text("seeds: [3]\n")
+    line = refused(capsys, piti, *score, "diode_geometry", "--configfile", "mine.yaml")
+    assert line.endswith(" --configfile mine.yaml --config preset=smoke")
+
+
+def test_a_hint_is_a_command_of_the_same_configuration(piti, capsys):
+    Path("my file.yaml").write_text("results: other\n")
+    for command in (
+        ("demo",),
+        ("translate", "--method", "ours", "--task", "coco_mask", "--condition", "a", "--out", "b"),
+    ):
+        line = refused(capsys, piti, *command, "--configfile", "my file.yaml")
+        assert line.endswith(" --configfile 'my file.yaml' --config preset=smoke")

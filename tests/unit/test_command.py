@@ -265,6 +265,14 @@ def test_an_input_that_has_changed_since_it_was_made_is_refused(capsys, call, tm
     assert not output.exists()
 
 
+@pytest.mark.parametrize("folder", [".", "/"])
+def test_an_input_may_be_the_folder_where_one_works(call, folder):
+    def run(card: ToyCard, output: Path, folder: Path):
+        output.write_text(str(folder))
+
+    assert call(run, "--folder", folder).read_text() == folder
+
+
 def test_what_lies_beside_an_input_has_not_changed_either(capsys, call, tmp_path):
     def two(card: ToyCard, output: Path):
         write(card, output)

@@ -444,6 +444,13 @@ def test_text_stays_text():
             {"tables": {"table3a": {"rows": {"one_stage": {"metric": "fid_c"}}}}},
             "tables.table3a.rows.one_stage.metric: ",
         ),
+        ({"fractions": [2]}, r"fractions\[0\]: found 2(.0)?, expected 0.001 to 1"),
+        ({"fractions": [1, 0]}, r"fractions\[1\]: found 0(.0)?, expected 0.001 to 1"),
+        ({"results": "/x/a{b}"}, "results: found '/x/a{b}', expected a folder without braces, and no ~ before it"),
+        ({"downloads": "a}"}, "downloads: found 'a}', expected a folder"),
+        ({"results": "~/x"}, "results: found '~/x', expected a folder"),
+        ({"results": "~me/x"}, "results: found '~me/x', expected a folder"),
+        ({"results": ""}, "results: found '', expected a folder"),
     ],
 )
 def test_what_would_break_later_is_refused_at_once(user, says):

@@ -9,20 +9,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.numpy import save_file
 
+from piti.cards.base import dumps
 from piti.cli import demo
 from piti.cli.translate import SAMPLING, add_arguments, options
 from piti.conditions import CONDITIONS
 from piti.config import Run, load
 from piti.datasets.colours import colour_map
 from piti.plan import Plan
+from piti.plan.models import trained as trained_of
 from piti.plan.samples import samples_of
 from piti.plan.scores import score_of
 from piti.sample.stages import Stage
 from piti.store.files import InputError, write_json
 
 CONFIG = Path(__file__).parents[2] / "config"
-ASKED = Namespace(method=None, task=None, model=None, upsampler=None, host="127.0.0.1", port=0)
+ASKED = Namespace(method=None, task=None, model=None, upsampler=None, host="127.0.0.1", port=7860)
 
 
 @pytest.fixture
@@ -67,6 +70,34 @@ def test_without_models_or_gradio_one_line_says_what_to_do(smoke, trained, monke
     monkeypatch.chdir(tmp_path / "results")
     with pytest.raises(InputError, match="found no trained model of preset smoke"):
         demo.run(ASKED, smoke)
+
+
+@pytest.mark.parametrize(
+    "row, of, task, says",
+    [
+        ("spade", "coco_mask", None, "COCO (Mask)"),
+        ("spade", "coco_mask", "coco_sketch", "--task: found coco_sketch of condition sketch, expected mask"),
+        ("spade", "coco_mask", "ade20k_mask", "--task: found ade20k_mask with 151 classes, expected 183"),
+        ("two_stage", "coco_mask", "coco_mask", "COCO (Mask)"),
+        ("two_stage", "coco_mask", None, "--task: found none, expected whose labels are painted: ade20k_mask, "),
+        ("two_stage", "coco_sketch", None, "COCO (Sketch)"),
+        ("two_stage", "coco_sketch", "diode_geometry", "--task: found diode_geometry of condition geometry"),
+    ],
+)
+def test_named_weights_are_painted_for_as_their_card_says(smoke, tmp_path, row, of, task, says):
+    model = tmp_path / "model.safetensors"
+    save_file({"w": np.zeros(1)}, model, {"card": dumps(trained_of(Plan(smoke), row, of, 1.0, 0).card)})
+    try:
+        (found,) = demo.choices(Namespace(**vars(ASKED) | {"model": model, "task": task}), smoke)
+        assert found.tab == says
+    except InputError as error:
+        assert str(error).startswith(says)
+
+
+@pytest.mark.parametrize("port", [0, -1, 65536])
+def test_a_port_that_cannot_be_is_refused(trained, port):
+    with pytest.raises(InputError, match=f"--port: found {port}, expected 1 to 65535"):
+        demo.run(Namespace(**vars(ASKED) | {"port": port}), trained)
 
 
 def test_masks_are_painted_in_the_classes_of_their_data_set(smoke):

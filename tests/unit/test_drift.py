@@ -2,18 +2,24 @@
 
 import errno
 import os
+import re
+import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from tests.unit.data.test_sources import draw
 from tests.unit.test_cli import piti  # noqa: F401 (a fixture)
 
 from piti.cli.drift import drifts
+from piti.cli.making import make
 from piti.config import load
 from piti.data import sources
 from piti.data.packing import pack
-from piti.plan import resolve
-from piti.store.files import write_json
+from piti.plan import Plan, resolve
+from piti.plan.data import weights_of
+from piti.store.download import forget
+from piti.store.files import InputError, write_json
 
 SHIPPED = Path(__file__).parents[2] / "config"
 COUNT = 6
@@ -143,6 +149,80 @@ def test_weights_whose_file_is_another_are_named(tmp_path):
     assert drift.fatal and f"weights.glide_base: {source} is not what" in drift.text
     source.unlink()
     assert list(drifts(plan)) == []
+
+
+@pytest.fixture
+def weights(tmp_path, monkeypatch):
+    """Weights of the user's own, by name; and a function that says where they lie and gives the converted ones."""
+    paths = {name: tmp_path / f"{name}.pt" for name in ("mine", "others")}
+    for value, path in enumerate(paths.values()):
+        values = torch.full((1 << 19,), float(value))
+        values[: 1 << 18] = 0  # the first MiB of the two is the same, and so are their sizes
+        torch.save({"encoder.x": values}, path)
+        os.utime(path, (1, 1))
+
+    def made(path):
+        entry = {"released_coco_mask_base": {"path": str(path)}}
+        config = load({"preset": "smoke", "results": str(tmp_path / "results"), "weights": entry}, SHIPPED)
+        plan = Plan(config)
+        return make(plan, weights_of(plan, "released_coco_mask_base"))
+
+    made(paths["mine"])
+    return paths, made
+
+
+@pytest.mark.parametrize("how", ["other place", "swapped", "other bytes", "nowhere"])
+def test_other_weights_are_never_used_silently(weights, how, tmp_path):
+    (mine, other), made = weights[0].values(), weights[1]
+    path = {"other place": other, "nowhere": tmp_path / "nope.pt"}.get(how, mine)
+    if how == "other bytes":
+        shutil.copyfile(other, mine)
+        os.utime(mine, (2, 2))
+    if how == "swapped":
+        mine.rename(tmp_path / "between")
+        other.rename(mine)
+        os.utime(mine, (3, 3))
+    with pytest.raises(InputError, match=r"weights.released_coco_mask_base.*\.pt"):
+        made(path)
+
+
+def test_weights_that_have_moved_are_the_same_and_that_is_remembered(weights, tmp_path, monkeypatch):
+    (mine, _), made = weights[0].values(), weights[1]
+    copied = tmp_path / "elsewhere.pt"
+    shutil.copyfile(mine, copied)
+    mine.unlink()
+    assert made(mine) == made(copied)  # a file that is gone is no longer needed
+    monkeypatch.setattr("piti.cli.drift.file_digest", lambda *_: pytest.fail("read again"))
+    made(copied)
+
+
+def test_weights_that_were_wrong_can_be_put_right(weights, tmp_path):
+    """The line says what to type."""
+    (mine, other), made = weights[0].values(), weights[1]
+    shutil.copyfile(other, mine)
+    with pytest.raises(InputError) as refusal:
+        made(mine)
+    folder, pin = re.search(r"rm -r (\S+); piti pins --forget (\S+)", str(refusal.value)).groups()
+    shutil.rmtree(folder)
+    forget(tmp_path / "results/weights/pins.json", pin)
+    assert made(mine).exists()
+
+
+def test_every_command_refuses_photographs_that_have_changed(packed, tmp_path):
+    """What is measured, however far it is made already; but models stay as they were trained."""
+    for artefact in packed.artefacts.values():
+        if artefact.step not in ("pack", "convert_weights"):
+            write_json(artefact.path, {})
+    for number in range(COUNT):
+        draw(tmp_path / f"data/images/{number}.jpg", 50)
+    legs = ("features", "scores", "models")
+    for made in (artefact for artefact in packed.artefacts.values() if artefact.leg in legs):
+        below = packed.chain([made.path]).values()
+        if made.leg == "models":
+            assert make(packed, made)
+        elif any(part.name.startswith("flickr-test-images") and part.step == "pack" for part in below):
+            with pytest.raises(InputError, match=r"datasets.flickr: \d photographs"):
+                make(packed, made)
 
 
 def test_another_version_is_no_drift(packed, tmp_path):

@@ -1,7 +1,9 @@
 """`piti export` and `piti import`: what one person trained, another has, compared byte by byte."""
 
+import errno
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -54,6 +56,16 @@ def test_models_arrive_whole_and_are_not_trained_again(piti, models):  # noqa: F
     Path("config/config.yaml").write_text("results: results/none\n")
     assert trainings(piti("plan")) - 2 == todo
     assert into(piti, "sent") == "0 artefacts now in results/others, 2 were there\n"
+
+
+def test_a_disk_that_becomes_full_is_one_line(piti, models, capsys, monkeypatch):  # noqa: F811
+    def full(source, *_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), source)
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    line = refused(capsys, piti, "export", "shared")
+    assert re.fullmatch(r"error: results/\S+: .*No space left on device.*", line) and "[(" not in line
+    assert not Path("shared").exists()
 
 
 def test_what_is_half_made_here_is_taken_and_what_is_finished_is_not_replaced(piti, models):  # noqa: F811

@@ -11,6 +11,7 @@ import pytest
 from piti.cards.baselines import BASELINES
 from piti.evaluate.extractors import EXTRACTORS
 from piti.store import provenance
+from piti.store.files import InputError
 from piti.store.provenance import code_digest, environment
 
 TREE = {
@@ -132,6 +133,12 @@ def test_a_module_that_is_not_there(digest):
     digest()
     with pytest.raises(ModuleNotFoundError, match=r"piti\.steps\.absent"):
         code_digest("piti.steps.absent")
+
+
+@pytest.mark.parametrize("module", ["os", "sys", "math"])
+def test_a_plugin_without_source_is_refused(module):
+    with pytest.raises(InputError, match=f"^plugins: found {module}, expected a module whose source can be read$"):
+        code_digest(module)
 
 
 def test_plugins_count_with_what_they_import_of_their_own_and_of_ours(digest, tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ import sys
 
 import pytest
 import torch
+from PIL import Image
 
 from piti.cards import WeightsCard
 from piti.cards.base import dumps
@@ -30,3 +31,13 @@ def test_a_file_that_has_moved_is_the_same_and_another_is_refused(monkeypatch, t
         convert(monkeypatch, tmp_path, other, name="weights/glide")
     assert "give it another version, or: piti pins --forget weights/glide" in capsys.readouterr().err
     assert convert(monkeypatch, tmp_path, other, name="weights/glide", version="2").exists()
+
+
+def test_what_cannot_be_converted_is_not_pinned(monkeypatch, tmp_path, capsys):
+    wrong, right = tmp_path / "wrong", tmp_path / "right.pt"
+    Image.new("RGB", (64, 64)).save(wrong, "JPEG")
+    torch.save({"encoder.x": torch.ones(2)}, right)
+    with pytest.raises(SystemExit):
+        convert(monkeypatch, tmp_path, wrong, name="weights/glide")
+    assert "found no weights that can be read safely" in capsys.readouterr().err
+    assert convert(monkeypatch, tmp_path, right, name="weights/glide").exists()

@@ -9,6 +9,7 @@ When Snakemake starts it says the same, but reads no files. Exit code 2 means th
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from piti.cli import own
 from piti.config import Config
@@ -28,7 +29,7 @@ def run(arguments: Namespace, config: Config) -> None:
     plan, *_ = resolve(config)
     for line in (*remarks(plan), *(damaged(plan) if arguments.read else ()), *full(Costs(plan, DEFAULT))):
         print(line)
-    refuse(list(unreadable(plan, arguments.read)), "data sets")
+    refuse(list(unreadable(plan, arguments.read)), "configuration")
 
 
 def said_at_start(plan: Plan, costs: Costs) -> None:
@@ -93,9 +94,10 @@ def too_long(costs: Costs, jobs: Iterable[Artefact], devices: int) -> str:
 
 
 def unreadable(plan: Plan, read: bool) -> Iterator[str]:
-    """What packing would refuse; read: each file is read as well."""
+    """What packing would refuse, read: each file is read as well; and other paths that lead nowhere."""
     from piti.data import packing
 
+    yield from absent(plan)
     for card, root in own.folders(plan, kinds=read):
         try:
             found = own.survey(plan, card, root)
@@ -103,3 +105,18 @@ def unreadable(plan: Plan, read: bool) -> Iterator[str]:
             yield str(error)
             continue
         yield from packing.faults(card, found.records) if read else ()
+
+
+def absent(plan: Plan) -> Iterator[str]:
+    """Pictures, and weights that somebody needs and nobody has converted, where the path leads nowhere."""
+    named = {
+        f"methods.{name}.pictures.{task}": folder
+        for name, method in plan.config.methods.items()
+        for task, folder in method.pictures.items()
+    }
+    for artefact in plan.artefacts.values():
+        if artefact.step == "convert_weights" and artefact.given and not Path(artefact.path).exists():
+            named[f"weights.{artefact.name}.path"] = artefact.given["source"]
+    for key, path in named.items():
+        if not Path(path).exists():
+            yield f"{key}: {path}: no such file or folder"

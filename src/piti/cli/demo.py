@@ -15,7 +15,10 @@ from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
-from piti.cli.translate import planned
+from piti.cli.drift import Drifted
+from piti.cli.making import hint
+from piti.cli.translate import misfit, planned
+from piti.conditions import CONDITIONS
 from piti.config import Config, Run
 from piti.datasets.classes import CLASSES
 from piti.datasets.layouts import LAYOUTS
@@ -54,11 +57,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace, config: Config) -> None:
+    if not 1 <= arguments.port <= 65535:
+        raise InputError(f"--port: found {arguments.port}, expected 1 to 65535")
     found = list(choices(arguments, config))
     if not found:
-        raise InputError(
-            f"found no trained model of preset {config.preset}; try: snakemake table1 --config preset={config.preset}"
-        )
+        raise InputError(f"found no trained model of preset {config.preset}; {hint('table1', config)}")
     os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1"}  # read when Gradio is imported
     try:
         from piti.cli.demo_page import serve
@@ -78,7 +81,7 @@ def choices(arguments: Namespace, config: Config) -> Iterator[Choice]:
     if arguments.model:
         stages, kind = stages_of(arguments.model, arguments.upsampler, config.sampling)
         named = " ".join(f"--{key} {path}" for key in ("model", "upsampler") if (path := getattr(arguments, key)))
-        task = arguments.task or next(name for name, task in config.tasks.items() if task.condition == kind)
+        task = painted_for(arguments.task, config, stages[0], kind)
         name = arguments.model.name
         yield Choice(
             config.tasks[task].label, name, name, kind, stages, named, palette(config, task), about(stages), None
@@ -89,6 +92,8 @@ def choices(arguments: Namespace, config: Config) -> Iterator[Choice]:
         if arguments.task in (None, task) and arguments.method in (None, method):
             try:
                 stages = planned(config, method, task)
+            except Drifted:
+                raise
             except InputError:
                 continue  # not made yet, or failed
             weights = (task, *(stage.weights for stage in stages))
@@ -102,6 +107,19 @@ def choices(arguments: Namespace, config: Config) -> Iterator[Choice]:
             worth = f"Preset {config.preset}{note}. {about(stages)}. {scored(config, method, task)}"
             colours = palette(config, task)
             yield Choice(said.label, method, label, said.condition, stages, named, colours, worth, examples)
+
+
+def painted_for(asked: str | None, config: Config, stage: Stage, kind: str) -> str:
+    """The task whose classes a model's masks are painted in: the one that is asked for, or the first that fits.
+
+    A diffusion model's card does not say its classes.
+    """
+    faults = {name: misfit(name, config, stage, kind) for name in ([asked] if asked else config.tasks)}
+    if not (fit := [name for name, fault in faults.items() if not fault]):
+        raise InputError(next((fault for fault in faults.values()), "tasks: found none, expected at least one"))
+    if len(fit) > 1 and CONDITIONS[kind].labels and not getattr(stage.card, "num_classes", 0):
+        raise InputError(f"--task: found none, expected whose labels are painted: {', '.join(fit)} ({stage.weights})")
+    return fit[0]
 
 
 def about(stages: Sequence[Stage]) -> str:

@@ -1,20 +1,26 @@
 """Drift: the user's own files that are no longer what was packed, or converted, from them.
 
-It is said before work begins and by `piti status`. Nothing is made again for it, and no work goes on in spite of it.
+It is said before work begins, by `piti status`, and by each command that uses what was made from them. Nothing is made
+again for it, and no work goes on in spite of it.
 """
 
+import contextlib
 import shlex
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from piti.cards import PackCard, TrainCard
 from piti.cli import own
-from piti.data.sources import Sources, beside, same, size_and_time
+from piti.data.sources import Sources, beside, head_digest, size_and_time
 from piti.datasets import listing
 from piti.plan import Artefact, Plan
-from piti.store.files import InputError, read_json
+from piti.store.files import InputError, file_digest, read_json, write_json
+
+
+class Drifted(InputError):
+    """What was made from the user's own files must not be used: they are others now."""
 
 
 class Drift(NamedTuple):
@@ -24,10 +30,26 @@ class Drift(NamedTuple):
     fatal: bool
 
 
-def drifts(plan: Plan) -> Iterator[Drift]:
-    """A line for each data set, and for each file of weights, that is no longer what it was."""
+def refuse_drifted(plan: Plan, wanted: Artefact) -> None:
+    """Raise Drifted where an artefact is made from files that are no longer what they were.
+
+    What a model was trained on does not count: it stays as it was trained.
+    """
+    found, todo = {}, [wanted.path]
+    while todo:
+        if (path := todo.pop()) not in found:
+            found[path] = artefact = plan.by_path[path]
+            if not isinstance(artefact.card, TrainCard):
+                todo += [below for inputs in artefact.inputs.values() for below in inputs]
+    for drift in drifts(plan, found.values()):
+        if drift.fatal:
+            raise Drifted(drift.text)
+
+
+def drifts(plan: Plan, among: Iterable[Artefact] | None = None) -> Iterator[Drift]:
+    """A line for each data set, and for each file of weights, that is no longer what it was: of these, or of all."""
     packs = defaultdict(list)
-    for artefact in plan.artefacts.values():
+    for artefact in plan.artefacts.values() if among is None else among:
         if Path(artefact.path).exists():
             if isinstance(artefact.card, PackCard):
                 packs[artefact.card.dataset].append(artefact)
@@ -112,19 +134,47 @@ def archived(name: str, artefacts: list[Artefact]) -> Iterator[Drift]:
 
 
 def converted(artefact: Artefact) -> Iterator[Drift]:
-    """Weights from a file of the user's own."""
+    """Weights from a file of the user's own.
+
+    At the same place with the same size and time: the same file. Otherwise the digest of all its bytes decides, for
+    weights that were tuned further may begin alike; place and time are then remembered, so that nothing is read twice.
+    """
     about, source = Path(artefact.path).with_name("card.json"), Path(artefact.given["source"])
-    then = read_json(about, "made")["made"].get("source") if about.exists() else None
-    try:
-        fits = not then or same(then, source, size_and_time(source))
-    except FileNotFoundError:
-        return  # gone, and no longer needed
-    except OSError as error:
-        yield Drift(f"weights.{artefact.name}: {source}: cannot be read ({error.strerror}); it is not needed", False)
+    said = read_json(about, "made") if about.exists() else {"made": {}}
+    then, inputs = said["made"].get("source"), said.get("inputs", {})
+    if not then:
         return
-    if not fits:
-        yield Drift(
-            f"weights.{artefact.name}: {source} is not what {artefact.path} was made from; if it is another on "
-            "purpose, give it another `version`; else put the old one back, or remove that to convert it again",
-            True,
-        )
+    moved = inputs.get("source", [str(source)]) != [str(source)]
+    where = f"weights.{artefact.name}: {source}"
+    try:
+        now = size_and_time(source)
+        if list(now) == then[:2] and not moved:
+            return
+        fits = now[0] == then[0] and _same_bytes(said["made"], source, now)
+    except OSError as error:
+        if moved:
+            yield Drift(f"{where}: {error.strerror}; expected what {artefact.path} was made from", True)
+        elif not isinstance(error, FileNotFoundError):  # gone: no longer needed
+            yield Drift(f"{where}: cannot be read ({error.strerror}); it is not needed", False)
+        return
+    if fits:
+        said["made"]["source"], said["inputs"] = [*now, then[2]], inputs | {"source": [str(source)]}
+        with contextlib.suppress(OSError):  # somebody else's, or a disk that is full or read only
+            write_json(about, said)
+        return
+    again, card = f"rm -r {shlex.quote(str(about.parent))}", artefact.card
+    if not card.digest:
+        again += f"; piti pins --forget {shlex.quote(f'{card.name} {card.version}'.strip())}"
+    yield Drift(
+        f"{where} is not what {artefact.path} was made from; if it is another on purpose, give it another `version`; "
+        f"else put the old one back, or, if that was wrong, have it converted again: {again}",
+        True,
+    )
+
+
+def _same_bytes(made: dict, source: Path, now: tuple[int, int]) -> bool:
+    """Whether a file has the digest that was read, or begins alike where an earlier version has not noted it."""
+    algorithm, _, digest = made.get("digest", "").partition(":")
+    if not digest:
+        return made["source"][2] == head_digest(str(source), *now)
+    return file_digest(source, algorithm) == digest

@@ -40,7 +40,11 @@ def run(arguments: Namespace, config: Config) -> None:
             source, (address, *_) = Path(artefact.path).parent, runs.addresses(artefact)
             if not (source / "card.json").exists():
                 raise InputError(f"{source}: found no card.json, expected what its step has written")
-            shutil.copytree(source, temporary / address, ignore=shutil.ignore_patterns(".*", MARK))
+            try:
+                shutil.copytree(source, temporary / address, ignore=shutil.ignore_patterns(".*", MARK))
+            except shutil.Error as error:  # a list, with a place and a reason for each file
+                (file, _, reason), *_ = error.args[0]
+                raise InputError(f"{file}: cannot be copied to {arguments.folder} ({reason})") from None
             for file in sorted((temporary / address).rglob("*")):
                 if file.is_file():
                     sums[file.relative_to(temporary).as_posix()] = file_digest(file)

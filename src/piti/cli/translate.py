@@ -98,22 +98,23 @@ def named(arguments: Namespace, config: Config) -> tuple[list[Stage], str, Label
         labels = Labels(dataset.layout, dataset.num_classes)
     if arguments.model:
         stages, kind = stages_of(arguments.model, arguments.upsampler, config.sampling)
-        if arguments.task:
-            refuse_other(arguments.task, config, stages[0], kind)
+        if arguments.task and (fault := misfit(arguments.task, config, stages[0], kind)):
+            raise InputError(fault)
         return stages, kind, labels
     if not arguments.task:
         raise InputError("expected either --method and --task, or --model")
     return planned(config, arguments.method, arguments.task), config.tasks[arguments.task].condition, labels
 
 
-def refuse_other(task: str, config: Config, stage: Stage, kind: str) -> None:
-    """Raise InputError for a task of another condition than the model's, or of other classes than a baseline's."""
+def misfit(task: str, config: Config, stage: Stage, kind: str) -> str:
+    """What is said of a task of another condition than the model's, or of other classes than a baseline's."""
     said, where = config.tasks[task], f"({stage.weights})"
     if said.condition != kind:
-        raise InputError(f"--task: found {task} of condition {said.condition}, expected {kind} {where}")
+        return f"--task: found {task} of condition {said.condition}, expected {kind} {where}"
     found, expected = config.datasets[said.dataset].num_classes, getattr(stage.card, "num_classes", 0)
     if expected and found != expected:  # 0: colours, or no labels at all
-        raise InputError(f"--task: found {task} with {found} classes, expected {expected} {where}")
+        return f"--task: found {task} with {found} classes, expected {expected} {where}"
+    return ""
 
 
 def options(stages: Sequence[Stage], kind: str) -> set[str]:

@@ -1,6 +1,6 @@
 """The configuration: what may stand in config/*.yaml, read, merged and checked."""
 
-from piti.config.load import load, merge, parse_yaml, read_yaml
+from piti.config.load import configured, load, merge, parse_yaml, read_yaml
 from piti.config.model import (
     SHOWN,
     Archive,
@@ -25,6 +25,7 @@ from piti.config.model import (
 
 __all__ = [
     "SHOWN",
+    "configured",
     "load",
     "merge",
     "parse_yaml",

@@ -30,6 +30,12 @@ def check_names(config: Config) -> None:
     check_claims(config)
     for name, figure in config.figures.items():
         check_figure(config, figure, f"figures.{name}")
+    for key in ("results", "downloads"):
+        if not (found := getattr(config, key)) or found.startswith("~") or set(found) & set("{}"):  # for Snakemake
+            raise InputError(f"{key}: found {found!r}, expected a folder without braces, and no ~ before it")
+    for index, fraction in enumerate(config.fractions):
+        if not 0.001 <= fraction <= 1:
+            raise InputError(f"fractions[{index}]: found {fraction:g}, expected 0.001 to 1")
     if not config.seeds:
         raise InputError("seeds: found none, expected at least one")
     for name, dataset in config.datasets.items():

@@ -82,6 +82,12 @@ def _repeated(node: yaml.Node) -> Iterator[str]:
             yield from _repeated(value)
 
 
+def configured(user: dict[str, Any], file: Path | None = None) -> Config:
+    """The configuration where one works, as Snakemake has it: config.yaml < --configfile < these keys."""
+    folder = Path("config")
+    return load(merge(merge(read_yaml(folder / "config.yaml"), read_yaml(file) if file else {}), user), folder)
+
+
 def load(user: dict[str, Any], folder: Path) -> Config:
     """Merge the layers below `folder` with the user's own keys (config.yaml, --configfile, --config) and check them.
 

@@ -19,6 +19,7 @@ from piti.registry import unknown_key
 from piti.store.files import InputError
 
 StateDict = dict[str, Tensor]
+EXPECTED = "expected real, dense, finite numbers"
 MAX_EXPANSION = 10  # of a file's size: tensors may share their numbers, or be packed a little
 
 
@@ -34,7 +35,10 @@ def convert(path: str | Path, format: str) -> StateDict:
         raise InputError(f"{path}: no such file")
     state_dict, converted, seen = FORMATS[format](Path(path)), {}, set()
     for name, value in state_dict.items():
+        _refuse_odd(path, name, value)
         value = (value.float() if value.is_floating_point() else value).contiguous()
+        if not value.isfinite().all():
+            raise InputError(f"{path}: {name}: found numbers that are not finite, {EXPECTED}")
         place = value.untyped_storage().data_ptr()
         converted[name] = value.clone() if place in seen else value  # safetensors has no tied tensors
         seen.add(place)
@@ -56,10 +60,20 @@ def torch_file(path: Path) -> StateDict:
     odd = [name for name, value in state_dict.items() if not (isinstance(name, str) and isinstance(value, Tensor))]
     if odd or not state_dict:
         raise InputError(f"{path}: found {odd[:3] or 'nothing'}, expected names and tensors alone")
+    for name, value in state_dict.items():
+        _refuse_odd(path, name, value)  # before anything is done with it
     claimed = sum(value.numel() * value.element_size() for value in state_dict.values())
     if claimed > MAX_EXPANSION * path.stat().st_size:
         raise InputError(f"{path}: found tensors of {claimed} bytes in a file of {path.stat().st_size}")
     return dict(state_dict)
+
+
+def _refuse_odd(path: str | Path, name: str, value: Tensor) -> None:
+    """Raise InputError for a tensor that the networks would take for another one, or not at all."""
+    plain = value.layout == torch.strided and value.device.type == "cpu" and not value.is_nested
+    if not plain or value.is_complex() or value.is_quantized:
+        found = f"{value.dtype}, {value.layout}, on {value.device}"
+        raise InputError(f"{path}: {name}: found {found}, {EXPECTED}")
 
 
 def _refuse_packed(path: Path) -> None:

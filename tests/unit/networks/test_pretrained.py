@@ -262,3 +262,25 @@ def test_tied_tensors_are_untied(tmp_path):
     save_file(converted, tmp_path / "w.safetensors")
     found = load_file(tmp_path / "w.safetensors")
     assert all(torch.equal(found[name], value) for name, value in {"a": whole, "b": whole, "c": whole[1:]}.items())
+
+
+@pytest.mark.parametrize(
+    "value, found",
+    [
+        (torch.tensor([1.0, float("nan")]), "numbers that are not finite"),
+        (torch.tensor([1.0, float("inf")]), "numbers that are not finite"),
+        (torch.tensor([1e300], dtype=torch.float64), "numbers that are not finite"),
+        (torch.tensor([1 + 2j]), "complex64"),
+        (torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.qint8), "qint8"),
+        (torch.ones(2).to_sparse(), "sparse_coo"),
+        (torch.ones(2, device="meta"), "meta"),
+    ],
+)
+@pytest.mark.parametrize("format", ["piti", "torch"])
+def test_what_is_not_dense_real_and_finite(tmp_path, value, found, format):
+    path = tmp_path / "odd.pt"
+    torch.save({"encoder.w": torch.ones(64), "encoder.x": value}, path)
+    with pytest.raises(
+        InputError, match=rf"odd.pt: encoder.x: found .*{found}.*, expected real, dense, finite numbers"
+    ):
+        convert(path, format)
