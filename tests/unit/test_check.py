@@ -86,6 +86,7 @@ def test_reading_every_file_names_damage_that_the_decoder_survives(tmp_path, mon
         path.write_bytes(content)
         path.with_suffix(".png").unlink()
     shutil.copytree(CONFIG, tmp_path / "config")
+    (tmp_path / "weights").symlink_to(CONFIG.parent / "weights")
     monkeypatch.chdir(tmp_path)
     line = ["piti", "check", "--config", "preset=smoke", f"datasets={{flickr: {{path: {tmp_path}, num_classes: 0}}}}"]
     line.append("only={flickr_mask: []}")
