@@ -32,7 +32,7 @@ CONFIG = {
     "models": {
         "prior_base": STEPS | {"weights": ""},  # trained here; the upsampler's ships
         **dict.fromkeys(("stage1", "continuation", "scratch", "estimator"), STEPS),
-        "two_stage": STEPS | {"converge_from": 2, "steps": 4},
+        "two_stage": STEPS | {"converge_from": 3, "steps": 3},
         "upsampler": PLAIN,
         "scratch_upsampler": PLAIN | {"lr": 0.001},  # not what its row is like
     },
