@@ -116,7 +116,7 @@ def painted_for(asked: str | None, config: Config, stage: Stage, kind: str) -> s
     """
     faults = {name: misfit(name, config, stage, kind) for name in ([asked] if asked else config.tasks)}
     if not (fit := [name for name, fault in faults.items() if not fault]):
-        raise InputError(next((fault for fault in faults.values()), "tasks: found none, expected at least one"))
+        raise InputError(next(iter(faults.values()), "tasks: found none, expected at least one"))
     if len(fit) > 1 and CONDITIONS[kind].labels and not getattr(stage.card, "num_classes", 0):
         raise InputError(f"--task: found none, expected whose labels are painted: {', '.join(fit)} ({stage.weights})")
     return fit[0]

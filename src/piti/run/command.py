@@ -187,7 +187,7 @@ def _forget_forced(output: Path) -> None:
     if output.with_name("card.json").exists() and not output.exists():
         parts = [path for path in output.parent.iterdir() if not path.name.startswith(".")]
         for path in sorted(parts, key=lambda path: path.name == "card.json"):  # last: until then it says so again
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 def _kind(annotation: Any) -> tuple[type, bool]:

@@ -63,12 +63,12 @@ def started_as(*modules: str) -> dict:
 def _read(name: str) -> tuple[str, list[str]]:
     """The digest of one module's own code, and the modules that it imports of this package and of its own."""
     file = _file(name)
-    if file is None and name.split(".")[0] != PACKAGE.name:
+    if file is None:
+        if name.split(".")[0] == PACKAGE.name:
+            raise ModuleNotFoundError(f"no module {name}")
         from piti.store.files import InputError
 
         raise InputError(f"plugins: found {name}, expected a module whose source can be read")
-    if file is None:
-        raise ModuleNotFoundError(f"no module {name}")
     statements = _parsed(name)
     tokens = [token for statement in statements for token in statement]
     digest = hashlib.sha256("\0".join(tokens).encode()).hexdigest()
