@@ -24,6 +24,7 @@ from piti.plan import resolve
 from piti.plan.cost import CPU
 from piti.plan.gpu import GPUS
 from piti.store.files import InputError
+from tests.flow import test_as_typed
 from tests.house import ROOT, RULES
 from tests.house.pages import COMMENTED, PAGES, Command, commented, helped, mentioned, read, shown, yaml
 
@@ -147,6 +148,14 @@ def check(command: Command) -> None:
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: f"{command.place}: {command.text[:60]}")
 def test_a_command_that_is_shown_works(command):
     check(command)
+
+
+def test_every_command_of_readme_is_typed_or_takes_too_long():
+    """By tests/flow, which is slow; here a new one is seen at once."""
+    typed = re.findall(r'the\("([^"]+)"\)', Path(test_as_typed.__file__).read_text())
+    left = [command for command in test_as_typed.COMMANDS if command not in test_as_typed.TOO_LONG]
+    assert left
+    assert [command for command in left if not any(command.startswith(start) for start in typed)] == []
 
 
 @pytest.mark.parametrize(
