@@ -676,7 +676,19 @@ def test_other_pictures_are_scored_anew_and_move_nothing_else(tmp_path):
     assert not moved(before, plan(**mine(tmp_path)))
     (tmp_path / "a.png").write_text("another")
     found = moved(before, plan(**mine(tmp_path)))
-    assert found and all("mine-ade20k_mask" in name for name in found)
+    assert found and all("pictures-ade20k_mask" in name for name in found)
+
+
+def test_the_same_pictures_in_another_place_or_of_another_name_are_not_scored_again(tmp_path):
+    """Such as those that `piti score` scored: in the table, with `missing: blank`, their row was missing."""
+    (tmp_path / "drawn").mkdir()
+    (tmp_path / "drawn/a.png").write_text("one")
+    before = plan(**mine(tmp_path / "drawn"))
+    (tmp_path / "drawn").rename(tmp_path / "moved")
+    user = mine(tmp_path / "moved")
+    user["methods"]["other"] = user["methods"].pop("mine") | {"label": "Other"}
+    user["tables"] = {name: {"rows": {"other": {"method": "other"}}} for name in user["tables"]}
+    assert not moved(before, plan(**user))
 
 
 def test_other_pictures_of_the_same_size_and_date_are_scored_anew(tmp_path):

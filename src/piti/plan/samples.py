@@ -62,7 +62,8 @@ def _gathered(plan: Plan, method: str, task: str) -> Artefact:
         shard_size=plan.config.shard_size,
     )
     given = {"folder": folder}
-    return plan.add("gather_pictures", f"{method}-{task}", card, {"images": [images]}, given)
+    # Named by no method: `piti score` and a table share the scores.
+    return plan.add("gather_pictures", f"pictures-{task}", card, {"images": [images]}, given)
 
 
 @once
@@ -126,12 +127,12 @@ def _contents(folder: Path) -> str:
     them will tell.
     """
     try:
-        paths = listing.listed(folder).values()
+        files = listing.listed(folder)
     except InputError:
-        paths = ()
-    found = sorted(
-        (os.fsencode(path), about.st_size, about.st_mtime_ns, about.st_ctime_ns)
-        for path in paths
+        files = {}
+    found = [
+        (name, about.st_size, about.st_mtime_ns, about.st_ctime_ns)
+        for name, path in files.items()
         if os.path.exists(path) and (about := os.stat(path))
-    )
+    ]
     return hashlib.sha256(repr(found).encode()).hexdigest()[:10]
