@@ -90,8 +90,15 @@ def test_explain_lists_a_tables_cells(piti):
 def test_explain_prints_numbers_and_figures(piti, smoke):
     for score in smoke[1]["table3a"].inputs["scores"]:
         write_json(score, {"value": 12.34, "interval": [10, 14.06], "n": 24})
-    assert "One-stage finetune / FD EfficientNet-Lite0 ↓: 12.3 (10.0 to 14.1, n = 24)" in piti("explain", "table3a")
+    assert "One-stage finetune / FD EfficientNet-Lite0 ↓: 12.3 (10.0 to 14.1), n = 24" in piti("explain", "table3a")
     assert "make_figure figure3" in piti("explain", "figure3")
+
+
+def test_explain_prints_small_numbers_too(piti, smoke):
+    """Distances by VGG16 lie below 1; with one digit they were 0.0."""
+    for score in smoke[1]["table3a"].inputs["scores"]:
+        write_json(score, {"value": 0.00974, "interval": [0.008, 0.0112], "n": 24})
+    assert ": 0.0097 (0.0080 to 0.0112), n = 24" in piti("explain", "table3a")
 
 
 def test_compare_takes_the_differences_of_trainings(piti, tmp_path, capsys):
@@ -467,7 +474,7 @@ def test_score_says_each_metric_in_one_line(piti, scored, capsys):
 def test_nothing_is_said_to_be_below_zero_by_rounding():
     said = {"value": 0.0, "interval": [-1e-13, -0.0], "n": 20, "reference": "r", "kid": -1e-9}
     line = spelt("fid_c", "FID ↓", said | {"extractor": {"name": "clip", "layer": "last"}})
-    assert line.startswith("fid_c: FID ↓ 0.00 (95 % interval 0.00 to 0.00), n = 20, KID 0.0000;")
+    assert line.startswith("fid_c: FID ↓ 0.0000 (95 % interval 0.0000 to 0.0000), n = 20, KID 0.0000;")
 
 
 def test_score_takes_and_gives_references(piti, scored, capsys):

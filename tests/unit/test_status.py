@@ -16,7 +16,6 @@ from piti.cards.base import to_dict
 from piti.store.files import write_failure, write_json
 from piti.train.loop import Stopped
 from piti.train.run import Run
-from piti.units import span
 
 
 @pytest.fixture(scope="module")
@@ -155,12 +154,6 @@ def test_status_counts_shards_of_samples(piti):  # noqa: F811
     assert f"sample {drawn.name}: 1 of 1 shards" in piti("status")
     Path(drawn.path).touch()
     assert drawn.name + ":" not in piti("status")
-
-
-def test_times_have_the_unit_that_a_person_would_choose():
-    hours = (0, 5e-5, 0.2 / 3600, 59 / 3600, 14 / 60, 0.9951, 3.21, 9.96, 1834.4)
-    said = ["0 s", "0.18 s", "0.2 s", "59 s", "14 min", "1.0 h", "3.2 h", "10 h", "1,834 h"]
-    assert [span(number) for number in hours] == said
 
 
 # -- piti plan ---------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from pathlib import Path
 from piti.config import Config
 from piti.plan import resolve
 from piti.plan.report import claims
+from piti.units import with_interval
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -35,8 +36,6 @@ def run(arguments: Namespace, config: Config) -> None:
 
 def said(part: dict) -> list[str]:
     """Of one ordering: the task, the verdict, the difference, and what is to be said besides."""
-    from piti.report.tables import with_interval
-
     difference = ""
     if "value" in part:
         measured = with_interval(part["value"], *part["interval"])

@@ -16,6 +16,7 @@ from piti.config import Config, Run
 from piti.plan import Plan, resolve
 from piti.plan.tables import head, in_pairs, join, label
 from piti.store.files import InputError, read_json
+from piti.units import decimals, with_interval
 
 Scores = tuple[Run, list[dict]]  # of a cell, one a seed
 
@@ -54,7 +55,6 @@ def run(arguments: Namespace, config: Config) -> None:
 
 def of_trainings(scores: dict[str, dict[str, Scores]], row: str) -> str:
     """Every row's scores, a row of the table in a column; the lines as `row` has them."""
-    from piti.report.tables import decimals
     from piti.report.tabular import grid
 
     def said(found: list[dict]) -> str:
@@ -84,7 +84,6 @@ def minus(one: list[dict], other: list[dict]) -> str:
     """The mean of the paired differences of two rows, and its interval."""
     from piti.evaluate.intervals import over_trainings
     from piti.evaluate.score import difference
-    from piti.report.tables import with_interval
 
     paired = [difference(a, b) for a, b in zip(one, other, strict=True)]
     return with_interval(statistics.mean(found.value for found in paired), *over_trainings(paired))

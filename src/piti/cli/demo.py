@@ -29,6 +29,7 @@ from piti.plan.tables import head
 from piti.registry import unknown_key
 from piti.sample.stages import Stage, read_card, stages_of
 from piti.store.files import InputError, read_json
+from piti.units import with_interval
 
 INSTALL = "pip install --no-deps -r envs/demo.txt"
 
@@ -142,8 +143,7 @@ def scored(config: Config, method: str, task: str) -> str:
         score = read_json(path, "value", "interval", "n")
     except (Unavailable, InputError):
         return "Not scored yet"
-    low, high = score["interval"]
-    return f"{head(plan, metric)} {score['value']:.1f} ({low:z.1f} to {high:z.1f}), n = {score['n']}"
+    return f"{head(plan, metric)} {with_interval(score['value'], *score['interval'])}, n = {score['n']}"
 
 
 def palette(config: Config, task: str) -> dict[str, int]:

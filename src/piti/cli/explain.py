@@ -16,6 +16,7 @@ from piti.plan import Artefact, Plan, resolve
 from piti.registry import unknown_key
 from piti.store.chain import fields
 from piti.store.files import InputError, failure, read_json
+from piti.units import with_interval
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -41,7 +42,7 @@ def run(arguments: Namespace, config: Config) -> None:
 def cells(table: Artefact, by_path: dict[str, Artefact]) -> Iterator[str]:
     """One line a cell: where it stands, and whether its scores are there."""
     for cell, scores in scored(table, by_path):
-        found = ", ".join(map(measured, scores)) or cell.reason
+        found = "; ".join(map(measured, scores)) or cell.reason
         yield f"  {cell.row} / {cell.column}: {found}"
 
 
@@ -55,7 +56,7 @@ def explain(plan: Plan, table: Artefact, row: str, column: str | None) -> Iterat
         column = pick(column, dict(zip(keys.columns, table.card.columns, strict=True)), f"{table.name}: column")
     for cell, scores in scored(table, plan.by_path):
         if cell.row == row and column in (cell.column, None):
-            found = ", ".join(map(measured, scores)) or "no score"
+            found = "; ".join(map(measured, scores)) or "no score"
             yield f"{cell.row} / {cell.column}: {cell.run}: {found}; the paper has {cell.paper}"
             yield from [f"  {cell.reason}"] if cell.reason else []
             printed: set[str] = set()
@@ -102,8 +103,7 @@ def measured(score: Artefact) -> str:
     if (found := state(score)) != "exists":
         return found
     said = read_json(score.path)
-    low, high = said["interval"]
-    return f"{said['value']:.1f} ({low:.1f} to {high:.1f}, n = {said['n']})"
+    return f"{with_interval(said['value'], *said['interval'])}, n = {said['n']}"
 
 
 def pick(asked: str, among: dict, what: str):

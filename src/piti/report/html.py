@@ -18,11 +18,11 @@ from PIL import Image
 from piti.cards import ClaimsCard, ReportCard
 from piti.cards.base import from_dict
 from piti.report import curves
-from piti.report.tables import NOT_CONVERGED, decimals, shown_value
+from piti.report.tables import NOT_CONVERGED, shown_value
 from piti.report.tabular import PAPERS_OWN, papers_own
 from piti.store.chain import Link, ancestors, fields, read_chain
 from piti.store.files import InputError, read_json, write_text
-from piti.units import span
+from piti.units import decimals, span
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 WIDTH = 1600  # px; figures are shown no wider
@@ -74,6 +74,7 @@ def make_report(
         "parents": lambda link: [links[path] for path in link.parents],
         "fields": fields,
         "codes": codes,
+        "decimals": decimals,
         "stale": lambda link: stale(card, link),
         "out_of_date": lambda found: any(stale(card, link) for one in found for link in ancestors(one, links)),
     }

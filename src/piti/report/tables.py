@@ -1,6 +1,5 @@
 """Tables: CSV and LaTeX in the paper's shape, a long CSV of where each number comes from, Markdown for people."""
 
-import math
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from piti.evaluate.score import estimate
 from piti.report.tabular import PAPERS_OWN, About, grid, markdown, papers_own, write
 from piti.store.chain import not_converged
 from piti.store.files import InputError, failure, read_json, write_text
+from piti.units import decimals
 
 KEYS = ("value", "pseudo_values", "sizes", "extractor")  # of a score
 DAGGER = "†"  # behind a number of trainings that did not converge
@@ -109,17 +109,6 @@ def shown_value(row: dict) -> str:
     if row["value"] is None:
         return row["reason"] or "-"
     return f"{row['value']:.{decimals(row['value'])}f}{DAGGER if row['converged'] else ''}"
-
-
-def decimals(value: float) -> int:
-    """Of a number in a table: one, or as many as two of its digits take, but no more than four."""
-    return min(4, max(1, 1 - math.floor(math.log10(abs(value))))) if value else 1
-
-
-def with_interval(value: float, low: float, high: float) -> str:
-    """A difference as pages show it: as many digits as the width of its interval deserves."""
-    digits = decimals(high - low)
-    return f"{value:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
 def _check_comparable(card: TableCard, long: pd.DataFrame) -> None:

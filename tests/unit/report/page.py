@@ -72,9 +72,9 @@ def page(
         "measure": label,
         "verdict": "held",
         "remark": "",
-        "value": -2.0,
+        "value": -0.0123,
     }
-    one |= {"interval": [-3, -1], "reason": "", "seeds": 1, "n": 24}
+    one |= {"interval": [-0.0231, -0.0014], "reason": "", "seeds": 1, "n": 24}
     orderings = [one, one | {"verdict": "not run", "reason": "left out"}]
     said = {"better": label, "than": "SPADE", "task": "A", "measure": label}
     planned = (
