@@ -13,6 +13,7 @@ from tests.unit.test_cli import CONFIG, piti, refused  # noqa: F401 (a fixture)
 from piti.config import load
 from piti.plan import resolve
 from piti.store.files import file_digest, write_json
+from piti.store.lease import exclusive
 
 
 @pytest.fixture
@@ -56,6 +57,23 @@ def test_models_arrive_whole_and_are_not_trained_again(piti, models):  # noqa: F
     Path("config/config.yaml").write_text("results: results/none\n")
     assert trainings(piti("plan")) - 2 == todo
     assert into(piti, "sent") == "0 artefacts now in results/others, 2 were there\n"
+
+
+def test_what_was_exported_before_is_exported_as_it_was(piti, models):  # noqa: F811
+    """Who imports it has no second copy of these weights, so `piti gc` must not think so."""
+    for folder in ("shared", "again"):
+        piti("export", folder)
+    assert Path("again/SHA256SUMS").read_text() == Path("shared/SHA256SUMS").read_text()
+    assert not list(Path("again").rglob("exported.json"))
+
+
+def test_where_somebody_works_nothing_is_imported(piti, models, capsys):  # noqa: F811
+    piti("export", "shared")
+    here = taken(models[1]).parent
+    with exclusive(here):
+        assert f"error: {here}: found it in use by process" in refused(capsys, into, piti, "shared")
+        assert not (here / "card.json").exists()
+    assert "now in results/others" in into(piti, "shared")
 
 
 def test_a_disk_that_becomes_full_is_one_line(piti, models, capsys, monkeypatch):  # noqa: F811

@@ -109,6 +109,16 @@ def test_whose_cards_are_elsewhere_has_not_lost_where_trainings_end_by_the_rule(
     assert compared(tmp_path, sides)["verdict"] == "held"  # trainings of a stated length
 
 
+def test_photographs_of_ones_own_have_no_card_and_hide_no_training(tmp_path):
+    """They have no step, as what was left elsewhere has none."""
+    models = []
+    for name in "ab":
+        given = {"folder": [Path(f"/data/2026/landscapes/{name}")]}
+        models.append(made(tmp_path / f"models/{name}/0000000000/w", "train", {}, given, converged=True))
+    found = compared(tmp_path, {"a": (10, models[:1]), "b": (20, models[1:])}, by_rule=True)
+    assert (found["verdict"], found["remark"]) == ("held", "")
+
+
 def test_an_import_into_a_folder_of_another_name_keeps_what_has_not_converged(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     models = [made(Path(f"theirs/models/{name}/0000000000/w"), "train", {}, converged=False) for name in "ab"]
