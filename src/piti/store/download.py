@@ -11,7 +11,6 @@ import json
 import os
 import re
 import shutil
-import struct
 import subprocess
 import sys
 import tempfile
@@ -20,12 +19,12 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from piti.progress import progress
+from piti.store.archive import DAMAGE, MAX_EXPANSION
 from piti.store.files import InputError, atomic, file_digest, read_json, write_json
 from piti.store.lease import lease
 
@@ -34,8 +33,6 @@ RETRIES = 5  # failures in a row, without a new byte between them, before a mirr
 BACKOFF = 1.0  # seconds before the first retry; doubled each time, one minute at most
 YANDEX_API = "https://cloud-api.yandex.net/v1/disk/public/resources/download"
 YANDEX_HOSTS = ("disk.yandex.ru", "disk.yandex.com", "yadi.sk")
-MAX_EXPANSION = 100  # of a wheel's member
-DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, struct.error, NotImplementedError, RuntimeError, ValueError)
 FORMS = {".zip": "zip", ".whl": "zip", ".gz": "gzip", ".tgz": "gzip", ".pt": "PyTorch", ".pth": "PyTorch"}
 FORMS |= {".h5": "HDF5", ".hdf5": "HDF5", ".safetensors": "safetensors"}
 LEAST = 256  # bytes that an archive or weights have at least
