@@ -184,6 +184,15 @@ def test_results_of_mechanical_turk_are_read(tally):
     assert not rejected
 
 
+def test_work_that_was_rejected_on_mechanical_turk_does_not_count(tally):
+    """Its results list rejected assignments as they list all others."""
+    turk = "AssignmentStatus,WorkerId,Input.pair,Answer.choice\n"
+    turk += "Rejected,W1,a,right\nApproved,W2,a,left\nSubmitted,W3,a,left\n"
+    table, _, rejected = tally({"batch.csv": turk})
+    assert table.loc["SPADE", ["Preference (%)", "Votes"]].tolist() == ["100.0", "2"]
+    assert rejected == {"rejected on Mechanical Turk": 1}
+
+
 @pytest.mark.parametrize("files", [None, {"empty.csv": HEAD}])
 def test_without_votes_there_is_no_number(tally, files):
     table, long, _ = tally(files)

@@ -15,7 +15,7 @@ from piti.report.tabular import About, markdown, write
 from piti.store.files import InputError, read_json, write_text
 
 # Mechanical Turk's names for the columns of the page's own export.
-TURK = {"Input.pair": "pair", "Answer.choice": "choice", "WorkerId": "voter"}
+TURK = {"Input.pair": "pair", "Answer.choice": "choice", "WorkerId": "voter", "AssignmentStatus": "status"}
 NO_VOTES = "no votes yet"
 
 
@@ -51,12 +51,16 @@ def tally_study(card: TallyCard, output: Path, study: Path, votes: Path | None) 
 
 
 def count(folder: Path | None, pairs: dict[str, dict]) -> tuple[list[Vote], Counter]:
-    """The votes that count, and how many do not: malformed, on a foreign pair, or a voter's second on one pair."""
+    """The votes that count, and how many do not: malformed, rejected on Mechanical Turk, on a foreign pair, or a
+    voter's second on one pair.
+    """
     accepted, seen, rejected = [], defaultdict(set), Counter()
     for where, row in _rows(folder):
         voter, token, choice = (row.get(name, "") for name in ("voter", "pair", "choice"))
         if not voter or not token or choice not in ("left", "right"):
             reason, text = "malformed", f"found {row}, expected voter, pair, and choice left or right"
+        elif row.get("status") == "Rejected":
+            reason, text = "rejected on Mechanical Turk", f"found {voter!r}'s work rejected, expected it not to be"
         elif token not in pairs:
             reason, text = "foreign pair", f"found {token!r}, expected a pair of this study"
         elif token in seen[voter]:
