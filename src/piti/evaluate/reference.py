@@ -65,6 +65,8 @@ def score(reference: Reference, fake: Features, min_images: int, seed: int = 0) 
         width = len(reference.mean)
         raise InputError(f"{reference.source}: found {width} features, expected {fake.spec.width} of {fake.spec.name}")
     check_count(len(fake.ids), min_images)
+    if not np.isfinite(fake.values).all():
+        raise InputError("features: samples: found values that are not finite, expected numbers")
     values = fake.values[np.argsort(fake.ids)].astype(np.float64)
 
     def distance(keep: np.ndarray) -> float:

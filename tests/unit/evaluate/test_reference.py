@@ -98,3 +98,5 @@ def test_another_width_or_too_few_are_refused(tmp_path):
         reference.score(read, replace(FAKE, values=np.zeros((N, 9)), spec=replace(SPEC, width=9)), 10)
     with pytest.raises(InputError, match="found 60 images, expected at least 100"):
         reference.score(read, FAKE, 100)
+    with pytest.raises(InputError, match="features: samples: found values that are not finite"):
+        reference.score(read, replace(FAKE, values=FAKE.values * np.float32("nan")), 10)
