@@ -477,6 +477,13 @@ def test_nothing_is_said_to_be_below_zero_by_rounding():
     assert line.startswith("fid_c: FID ↓ 0.0000 (95 % interval 0.0000 to 0.0000), n = 20, KID 0.0000;")
 
 
+def test_a_kid_has_the_digits_of_a_distance():
+    """By EfficientNet-Lite0 it is in the hundreds, by VGG16 far below 1."""
+    said = {"value": 1.0, "interval": [0, 2], "n": 20, "reference": "r", "extractor": {"name": "n", "layer": ""}}
+    for kid, shown in ((389.46476, "389.5"), (0.0023, "0.0023")):
+        assert f"n = 20, KID {shown};" in spelt("fid_c", "FD ↓", said | {"kid": kid})
+
+
 def test_score_takes_and_gives_references(piti, scored, capsys):
     given = ("--task", "ade20k_mask", "--metric", "fid_c")
     assert "mu and sigma of 20 real test images" in piti("score", *given, "--write-reference", "r.npz")

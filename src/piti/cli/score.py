@@ -109,7 +109,7 @@ def spelt(metric: str, head: str, score: dict) -> str:
     """A score as one line. z: what rounds to zero has no sign."""
     low, high = score["interval"]
     value, low, high = (f"{number:z.{decimals(high - low)}f}" for number in (score["value"], low, high))
-    kid = f", KID {score['kid']:z.4f}" if "kid" in score else ""
+    kid = f", KID {score['kid']:z.{decimals(score['kid'])}f}" if "kid" in score else ""
     return (
         f"{metric}: {head} {value} (95 % interval {low} to {high}), n = {score['n']}{kid}; "
         f"reference {score['reference']}, measured by {score['extractor']['name']} ({score['extractor']['layer']})"

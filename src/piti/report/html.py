@@ -168,7 +168,7 @@ def show_cell(row: dict[str, str]) -> dict:
     value = float(row["value"])
     difference = f"{value - float(paper):+z.1f}" if re.fullmatch(r"[\d.]+", paper) else ""
     low, high = (f"{float(row[end]):z.{decimals(value)}f}" for end in ("low", "high"))
-    kid = f"{float(row['kid']):.3f}" if row["kid"] else ""  # a measure of alignment has none
+    kid = f"{float(row['kid']):z.{decimals(float(row['kid']))}f}" if row["kid"] else ""  # alignment has none
     shown = shown_value(row | {"value": value})
     return {"value": shown, "paper": paper, "difference": difference, "interval": f"{low} to {high}", "kid": kid}
 

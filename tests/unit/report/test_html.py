@@ -80,18 +80,20 @@ def test_a_measure_without_kid_is_shown_too():
 
 
 def test_a_small_distance_keeps_two_digits():
-    """A distance by VGG16: at one decimal Ours and SPADE would both have 0.5, and photographs 0.0."""
+    """A distance by VGG16: at one decimal Ours and SPADE would both have 0.5, and photographs 0.0. So do KIDs."""
     row = {
         "value": "0.0364",
         "low": "0.027",
         "high": "0.0455",
         "paper": "-",
-        "kid": "",
+        "kid": "-0.00062",
         "comparable": "",
         "converged": "",
     }
     shown = show_cell(row)
-    assert (shown["value"], shown["interval"]) == ("0.036", "0.027 to 0.045")
+    assert (shown["value"], shown["interval"], shown["kid"]) == ("0.036", "0.027 to 0.045", "-0.0006")
+    for kid, text in {"0.0023": "0.0023", "587.295": "587.3", "-1e-9": "0.0000"}.items():
+        assert show_cell(row | {"kid": kid})["kid"] == text
 
 
 def test_every_piece_of_a_training_counts():
