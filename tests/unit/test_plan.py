@@ -428,6 +428,12 @@ def test_a_share_of_the_pairs_stands_in_the_name_of_what_it_trains(paper):
     assert all(name.endswith("-12.5") for name in new)
 
 
+@pytest.mark.parametrize(("fraction", "said"), [(0.25, "25%"), (0.125, "12.5%"), (0.001, "0.1%"), (0.07, "7%")])
+def test_a_cell_says_of_what_share_of_the_pairs_it_is(fraction, said):
+    share = {"method": "ours", "task": TASK, "fraction": fraction, "label": "part"}
+    assert f"ours/{TASK}/{said}" in {cell.run for cell in cells(tables={"table1": {"rows": {"part": share}}}).values()}
+
+
 # -- sources -----------------------------------------------------------------------------------------------------------
 
 

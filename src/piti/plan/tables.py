@@ -54,7 +54,7 @@ def cell(plan: Plan, run: Run) -> tuple[Cell, list[Artefact]]:
         row="",
         column="",
         extractor=config.extractors.get(run.metric, run.metric),
-        run=f"{run.method}/{run.task}/{run.fraction or 1:.0%}",
+        run=f"{run.method}/{run.task}/{100 * (run.fraction or 1):g}%",
         ceiling=entry.real,
         substitution="" if dataset.scenes and not dataset.path else dataset.substitution,
     )
