@@ -671,6 +671,19 @@ def test_pictures_made_elsewhere_are_a_row_like_any_other(tmp_path, preset):
     assert len(set(ordering.better_scores)) == 1  # with every training, or claim and table had other means
 
 
+def test_pictures_and_weights_from_elsewhere_are_of_no_training_on_fewer_pairs(tmp_path):
+    """Table 4 would show the same pictures in all its rows, as if a quarter of the pairs did as well as all."""
+    (tmp_path / "a.png").touch()
+    user = mine(tmp_path, preset="smoke", models={"two_stage": {"init": "released", "steps": 0}})
+    user["weights"] = {f"released_{TASK}_base": {"format": "piti", "path": "/data/base.pt"}}
+    user["tables"] = {"table4": {"columns": {"mine": {"method": "mine"}}, "paper": {}}}
+    user["tables"]["table4"]["paper"] = {row: ["-"] * 6 for row in ("25%", "50%", "100%")}
+    said = {cell.run: cell.reason for cell in resolve(load(user, SHIPPED))[1]["table4"].card.cells}
+    assert said[f"mine/{TASK}/100%"] == said[f"ours/{TASK}/100%"] == said[f"scratch/{TASK}/25%"] == ""
+    assert said[f"mine/{TASK}/25%"] == said[f"mine/{TASK}/50%"] == "no pictures given"
+    assert said[f"ours/{TASK}/25%"] == "no weights of a training on 25% of the pairs"
+
+
 def claims_of(made: Plan):
     (card,) = (a.card for a in made.artefacts.values() if a.step == "compare_scores")
     return card.claims

@@ -4,7 +4,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from piti.cards import GatherCard, GenerateCard, SampleCard
+from piti.cards import GatherCard, GenerateCard, SampleCard, TrainCard
 from piti.cards.baselines import BASELINES
 from piti.conditions import CONDITIONS
 from piti.datasets import listing
@@ -22,7 +22,7 @@ def samples_of(plan: Plan, method: str, task: str, fraction: float, seed: int) -
     if condition not in (taken_by(plan, method) or [condition]):
         raise Unavailable("-")
     if entry.pictures:
-        return _gathered(plan, method, task)
+        return _gathered(plan, method, task, fraction)
     plan.refuse_left_out(task, method)
     if entry.real and not entry.models:
         return packed(plan, dataset, "test", "images")
@@ -46,10 +46,10 @@ def taken_by(plan: Plan, method: str) -> tuple[str, ...]:
     return BASELINES[config.models[entry.generator].kind].conditions
 
 
-def _gathered(plan: Plan, method: str, task: str) -> Artefact:
-    """Pictures of the user's own, joined to the test images."""
+def _gathered(plan: Plan, method: str, task: str, fraction: float) -> Artefact:
+    """Pictures of the user's own, joined to the test images. None are of a training on fewer pairs."""
     folder = plan.config.methods[method].pictures.get(task)
-    if not folder:
+    if not folder or fraction != 1:
         raise Unavailable("no pictures given")
     images, resolution = (
         packed(plan, plan.config.tasks[task].dataset, "test", "images"),
@@ -81,6 +81,8 @@ def sampling(
     config, entry = plan.config, plan.config.methods[method]
     row, networks = entry.upsampler if low_res else entry.base, config.networks
     model, training = trained(plan, row, task, fraction, seed), config.models[row]
+    if fraction != 1 and not low_res and not isinstance(model.card, TrainCard):
+        raise Unavailable(f"no weights of a training on {100 * fraction:g}% of the pairs")
     conditions = packed(plan, config.tasks[task].dataset, "test", config.tasks[task].condition)
     card = SampleCard(
         model=model.digest,
