@@ -441,6 +441,10 @@ def test_text_stays_text():
             r"claims.finetuning.order\[1\].metric: found fid_i, expected it in the claim's own metric",
         ),
         (
+            {"claims": {"finetuning": {"order": [{"method": "ours"}, {"fraction": 0.5}]}}},
+            r"claims.finetuning.order\[1\].method: found none, expected one of methods",
+        ),
+        (
             {"tables": {"table3a": {"rows": {"one_stage": {"metric": "fid_c"}}}}},
             "tables.table3a.rows.one_stage.metric: ",
         ),

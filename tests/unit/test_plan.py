@@ -387,6 +387,20 @@ def test_a_table_that_could_not_be_made_or_shown_is_refused_at_once(user, line):
         resolve(load({"preset": "smoke", "tables": user}, SHIPPED))
 
 
+@pytest.mark.parametrize(
+    ("method", "line"),
+    [
+        ({}, r"methods\.mine\.base: found none, expected a row of models"),
+        ({"base": "two_stage"}, r"methods\.mine\.upsampler: found none, expected a row of models"),
+        ({"best_of": ["spade", "oasis"]}, r"methods\.mine\.base: .* \(only in tables best_of takes its place\)"),
+    ],
+)
+def test_a_method_that_makes_no_pictures_is_refused_where_they_are_wanted(method, line):
+    methods = {"mine": {"label": "My method"} | method}
+    with pytest.raises(InputError, match=line):
+        resolve(load({"preset": "smoke", "methods": methods, "study": {"against": {"mine": "-"}}}, SHIPPED))
+
+
 def test_a_claim_without_tasks_is_left_out():
     user = {"preset": "smoke", "claims": {"ours_below_oasis": {"tasks": []}}}
     of, *shown = resolve(load(user, SHIPPED))

@@ -157,13 +157,15 @@ def check_tables(config: Config) -> None:
 
 
 def check_claims(config: Config) -> None:
-    """A claim orders two runs or more, by one metric, on tasks of its own."""
+    """A claim orders two runs or more, each of a method, by one metric, on tasks of its own."""
     for name, claim in config.claims.items():
         if not claim.metric:
             raise InputError(f"claims.{name}.metric: found none, expected one of metrics")
         if len(claim.order) < 2:
             raise InputError(f"claims.{name}.order: found {len(claim.order)} runs, expected two or more")
         for index, run in enumerate(claim.order):
+            if not run.method:
+                raise InputError(f"claims.{name}.order[{index}].method: found none, expected one of methods")
             for key, whole in {"task": "tasks", "metric": "metric"}.items():
                 if found := getattr(run, key):
                     where = f"claims.{name}.order[{index}].{key}"

@@ -79,7 +79,10 @@ def sampling(
     """How a method's base model draws pictures, or of `low_res` pictures its upsampler; and from what."""
     plan.refuse_left_out(task, method)
     config, entry = plan.config, plan.config.methods[method]
-    row, networks = entry.upsampler if low_res else entry.base, config.networks
+    key, networks = "upsampler" if low_res else "base", config.networks
+    if not (row := entry.models.get(key)):
+        instead = " (only in tables best_of takes its place)" if entry.best_of else ""
+        raise InputError(f"methods.{method}.{key}: found none, expected a row of models{instead}")
     model, training = trained(plan, row, task, fraction, seed), config.models[row]
     if fraction != 1 and not low_res and not isinstance(model.card, TrainCard):
         raise Unavailable(f"no weights of a training on {100 * fraction:g}% of the pairs")
