@@ -65,6 +65,10 @@ def _row(card: TableCard, cell: Cell, files: list[Path]) -> dict:
     """One line of the long table: the mean over the seeds, or the reason why there is none."""
     reasons = [reason for file in files if (reason := failure(file))]
     found = [] if reasons else [read_json(file, *KEYS) for file in files]
+    for key in ("extractor", "n", "reference"):
+        if other := [score for score in found if score.get(key) != found[0].get(key)]:
+            both = f"{found[0].get(key)} and {other[0].get(key)}"
+            raise InputError(f"{card.name}: {cell.row}, {cell.column}: {key}: found {both}, expected the same in all")
     if cell.selected and found:
         best, trainings = max if found[0]["higher_is_better"] else min, len(cell.seeds)
         alternatives = [found[start : start + trainings] for start in range(0, len(found), trainings)]

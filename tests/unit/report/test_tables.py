@@ -157,6 +157,14 @@ def test_refuses_what_does_not_compare(tmp_path, other, key):
     assert not (tmp_path / "table.csv").exists()
 
 
+@pytest.mark.parametrize("other", [{"n": 99}, {"reference": "other"}, {"extractor": "vgg16"}])
+def test_refuses_trainings_of_one_cell_that_do_not_compare(tmp_path, other):
+    """Their mean would be of nothing, and n that of the first."""
+    (key,) = other
+    with pytest.raises(InputError, match=f"table1: Ours, ADE20K: {key}: found .* and .*, expected the same in all"):
+        made(tmp_path, [cell("Ours", "a", "b"), cell("SPADE", reason="-")], [score(10), score(11, **other)])
+
+
 def test_refuses_a_wrong_number_of_files(tmp_path):
     with pytest.raises(InputError, match="scores: found 1 files"):
         made(tmp_path, [cell("Ours", "a", "b")], [score(10)])
