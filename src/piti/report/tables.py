@@ -34,13 +34,13 @@ def make_table(card: TableCard, output: Path, scores: Sequence[Path]) -> None:
     files, rows = iter(scores), []
     for cell in card.cells:
         rows.append(_row(card, cell, [next(files) for _ in cell.scores]))
-    long = pd.DataFrame(rows)
+    long = pd.DataFrame(rows).astype({"n": "Int64"})  # whole numbers where some are missing, too
     _check_comparable(card, long)
     shown = long.assign(shown=[shown_value(row) for row in rows])
     wide = shown.pivot(index="row", columns="column", values="shown").loc[list(card.rows), list(card.columns)]
     wide.index.name = wide.columns.name = None
     write_text(output.with_name("long.csv"), long.to_csv(index=False))
-    made = long["n"].dropna().astype(int)
+    made = long["n"].dropna()
     note = "; ".join(filter(None, [card.note, *(NOT_CONVERGED[said] for said in dict.fromkeys(long["converged"]))]))
     about = About(card.name, card.title, card.preset, note, ", ".join(map(str, dict.fromkeys(made))))
     write_text(output.with_name("table.md"), _beside_the_paper(about, long, wide))
@@ -134,7 +134,7 @@ def _beside_the_paper(about: About, long: pd.DataFrame, wide: pd.DataFrame) -> s
     facts = ["the paper's number in brackets"] if beside.any() else []
     for key, name in (("extractor", "measured by"), ("n", "n ="), ("seeds", "trained with seed")):
         if len(made):
-            facts.append(f"{name} {', '.join(dict.fromkeys(str(v).removesuffix('.0') for v in made[key]))}")
+            facts.append(f"{name} {', '.join(dict.fromkeys(map(str, made[key])))}")
     facts.append("comparable with the paper: " + ", ".join(sorted(set(long["comparable"]))))
     remarks = ["; ".join(facts) + "."]
     for row in dict.fromkeys(long[long["selected"] != ""]["row"]):

@@ -59,7 +59,7 @@ def test_a_number_a_reason_and_a_failure(tmp_path):
     cells = [cell("Ours", "a", paper="8.9"), cell("SPADE", "b"), cell("OASIS", reason="no source configured")]
     wide, long, text = made(tmp_path, cells, [score(12.345), "diverged: mse is not finite at step 7"])
     assert wide["ADE20K"].tolist() == ["12.3", "failed: diverged: mse is not finite at step 7", "no source configured"]
-    assert long["value"].tolist() == ["12.345", "", ""] and long["n"].tolist()[0] in ("100", "100.0")
+    assert long["value"].tolist() == ["12.345", "", ""] and long["n"].tolist()[0] == "100"
     assert long.loc[0, ["paper", "extractor", "preset", "comparable", "card"]].tolist() == [
         "8.9",
         "inception",
@@ -163,6 +163,15 @@ def test_refuses_trainings_of_one_cell_that_do_not_compare(tmp_path, other):
     (key,) = other
     with pytest.raises(InputError, match=f"table1: Ours, ADE20K: {key}: found .* and .*, expected the same in all"):
         made(tmp_path, [cell("Ours", "a", "b"), cell("SPADE", reason="-")], [score(10), score(11, **other)])
+
+
+def test_n_is_a_whole_number_whatever_is_missing(tmp_path):
+    """It was 100.0 beside a cell without a number."""
+    cells = [cell("Ours", "a"), cell("SPADE", "b"), cell("OASIS", reason="none")]
+    _, long, _ = made(tmp_path, cells, [score(10), score(11)])
+    assert long["n"].tolist() == ["100", "100", ""]
+    with pytest.raises(InputError, match="n: found 99, 100, expected"):
+        made(tmp_path, cells, [score(10), score(11, n=99)])
 
 
 def test_refuses_a_wrong_number_of_files(tmp_path):
