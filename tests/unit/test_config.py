@@ -448,6 +448,7 @@ def test_text_stays_text():
             {"tables": {"table3a": {"rows": {"one_stage": {"metric": "fid_c"}}}}},
             "tables.table3a.rows.one_stage.metric: ",
         ),
+        ({"study": {"pairs": -1}}, "study.pairs: found -1, expected at least 1"),
         ({"fractions": [2]}, r"fractions\[0\]: found 2(.0)?, expected 0.001 to 1"),
         ({"fractions": [1, 0]}, r"fractions\[1\]: found 0(.0)?, expected 0.001 to 1"),
         ({"results": "/x/a{b}"}, "results: found '/x/a{b}', expected a folder without braces, and no ~ before it"),

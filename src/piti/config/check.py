@@ -36,6 +36,8 @@ def check_names(config: Config) -> None:
     for index, fraction in enumerate(config.fractions):
         if not 0.001 <= fraction <= 1:
             raise InputError(f"fractions[{index}]: found {fraction:g}, expected 0.001 to 1")
+    if config.study and config.study.pairs < 1:
+        raise InputError(f"study.pairs: found {config.study.pairs}, expected at least 1")
     if not config.seeds:
         raise InputError("seeds: found none, expected at least one")
     for name, dataset in config.datasets.items():

@@ -1,11 +1,13 @@
 """The user study: whose pictures are compared, and whose votes count."""
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 
 from piti.cards import Comparison, Contestant, StudyCard, TallyCard
 from piti.plan.core import Artefact, Plan, Unavailable
 from piti.plan.samples import samples_of
+from piti.report.study import votes
 from piti.store.files import file_digest
 from piti.store.provenance import PACKAGE
 
@@ -17,7 +19,8 @@ def study(plan: Plan) -> Artefact:
     entry, inputs = plan.config.study, {"ours": [], "against": []}
     ours = _contestant(plan, entry.method, inputs["ours"])
     against = tuple(_contestant(plan, method, inputs["against"]) for method in entry.against)
-    card = StudyCard(ours=ours, against=against, pairs=entry.pairs, seed=entry.seed, page=_digest(SITE, "*"))
+    page = _digest(sorted(SITE.iterdir()))
+    card = StudyCard(ours=ours, against=against, pairs=entry.pairs, seed=entry.seed, page=page)
     return plan.add("make_study", entry.task, card, {k: v for k, v in inputs.items() if v})
 
 
@@ -37,7 +40,7 @@ def tally(plan: Plan) -> Artefact:
             Comparison(over=method, label=config.methods[method].label, paper=paper)
             for method, paper in entry.against.items()
         ),
-        votes=_digest(Path(entry.votes), "*.csv") if entry.votes and Path(entry.votes).is_dir() else "",
+        votes=_digest(votes.files(Path(entry.votes))) if entry.votes and Path(entry.votes).is_dir() else "",
         substitution="" if dataset.scenes and not dataset.path else dataset.substitution,
     )
     given = {"votes": entry.votes} if entry.votes else {}
@@ -53,7 +56,7 @@ def _contestant(plan: Plan, method: str, files: list[Artefact]) -> Contestant:
     return Contestant(method=method, samples=files[-1].digest)
 
 
-def _digest(folder: Path, pattern: str) -> str:
-    """Ten hexadecimal characters over the names and contents of a folder's files."""
-    found = [(file.name, file_digest(file)) for file in sorted(folder.glob(pattern))]
+def _digest(files: Iterable[Path]) -> str:
+    """Ten hexadecimal characters over the names and contents of files."""
+    found = [(file.name, file_digest(file)) for file in files]
     return hashlib.sha256(repr(found).encode()).hexdigest()[:10]

@@ -193,6 +193,15 @@ def test_work_that_was_rejected_on_mechanical_turk_does_not_count(tally):
     assert rejected == {"rejected on Mechanical Turk": 1}
 
 
+def test_of_two_files_of_one_voter_the_one_that_was_saved_first_counts(tally, tmp_path, capsys):
+    """A browser calls the second "votes-ann (1).csv"; by names alone it came first. Windows writes .CSV."""
+    (tmp_path / "votes/old.csv").mkdir(parents=True)
+    first, second = (HEAD + f"a,{side},ann,t,v1\n" for side in ("left", "right"))
+    table, _, rejected = tally({"votes-ann.CSV": first, "votes-ann (1).csv": second})
+    assert table.loc["SPADE", "Preference (%)"] == "100.0" and rejected == {"duplicate": 1}
+    assert "votes-ann (1).csv:2: duplicate" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("files", [None, {"empty.csv": HEAD}])
 def test_without_votes_there_is_no_number(tally, files):
     table, long, _ = tally(files)
