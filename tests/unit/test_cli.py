@@ -19,6 +19,7 @@ from tests.unit.train import tiny
 
 from piti import __main__ as cli
 from piti import scenes
+from piti.cards import SamplingConfig
 from piti.cards.base import dumps
 from piti.cli.score import spelt
 from piti.cli.translate import add_arguments, prepared
@@ -34,7 +35,7 @@ from piti.plan.models import trained
 from piti.plan.report import claims
 from piti.plan.samples import samples_of
 from piti.plan.scores import features_of
-from piti.sample.stages import Labels
+from piti.sample.stages import Labels, stages_of
 from piti.sample.translate import find, translate
 from piti.store.files import InputError, write_failure, write_json
 
@@ -378,6 +379,19 @@ def test_translate_refuses_what_the_model_does_not_take(piti, capsys, models, na
         capsys, piti, "translate", *model, *more.format(**models).split(), "--condition", "nowhere", "--out", "out"
     )
     assert says in line
+
+
+def test_an_upsampler_of_another_base_model_is_refused(models, smoke):
+    """Of another size it ends in the middle of the network, or, worse, draws."""
+    card = trained(smoke[0], "upsampler", "ade20k_mask", 1.0, 0).card
+    for changes, says in (
+        ({"condition": "sketch"}, "condition: found sketch, expected mask as of "),
+        ({"image_resolution": 64}, "image_resolution: found 64, expected 32 as of "),
+        ({"base_resolution": 8}, "base_resolution: found 8, expected 16 as of "),
+    ):
+        save_file({"w": np.zeros(1)}, models["upsampler"], {"card": dumps(replace(card, **changes))})
+        with pytest.raises(InputError, match=f"upsampler.safetensors: {says}.*mask.safetensors"):
+            stages_of(models["mask"], models["upsampler"], SamplingConfig())
 
 
 @pytest.mark.parametrize(
