@@ -12,7 +12,7 @@ from PIL import Image
 from safetensors.numpy import save_file
 
 from piti.cards.base import dumps
-from piti.cli import demo
+from piti.cli import demo, making
 from piti.cli.translate import SAMPLING, add_arguments, options
 from piti.conditions import CONDITIONS
 from piti.config import Run, load
@@ -31,6 +31,7 @@ ASKED = Namespace(method=None, task=None, model=None, upsampler=None, host="127.
 @pytest.fixture
 def smoke(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(making, "asked", [])
     return load({"preset": "smoke"}, CONFIG)
 
 
@@ -134,6 +135,18 @@ def test_the_command_below_a_picture_is_one_that_translate_takes(trained):
         given, _ = parser.parse_known_args(said[2:])  # --config is everybody's
         assert given.out.resolve() != given.condition.parent.resolve()  # or the picture would replace the condition
         assert {option for option in SAMPLING if getattr(given, option)} == options(stages, "mask") - {"void"}
+
+
+def test_the_command_below_a_picture_names_what_the_page_was_asked_for(smoke, tmp_path, monkeypatch):
+    page = pytest.importorskip("piti.cli.demo_page", reason="no Gradio here (pip install --no-deps -r envs/demo.txt)")
+    monkeypatch.setattr(making, "asked", ["--config", "preset=smoke", "sampling={eta: 0.5}"])
+    card = trained_of(Plan(smoke), "two_stage", "diode_geometry", 1.0, 0).card
+    save_file({"w": np.zeros(1)}, model := tmp_path / "my model.safetensors", {"card": dumps(card)})
+    (found,) = demo.choices(Namespace(**vars(ASKED) | {"model": model}), smoke)
+    said = shlex.split(page.command(found, dict.fromkeys(SAMPLING.values(), "2"), None).strip("`\n"))
+    assert said[2:7] == ["--model", str(model), "--config", "preset=smoke", "sampling={eta: 0.5}"]
+    assert said[said.index("--condition") + 1] == "image_normal.png"  # beside image_depth.png
+    assert "--seed" not in said  # the field was emptied: the model's own
 
 
 def test_an_enlarged_condition_is_read_as_it_was(tmp_path):
