@@ -449,6 +449,8 @@ def test_translate_refuses_in_one_line(piti, capsys, tmp_path):
     assert "not there yet" in refused(capsys, piti, "translate", "--method", "ours", "--task", "coco_mask", *own)
     given = ("--method", "real_images", "--task", "coco_mask")
     assert "expected one that makes pictures" in refused(capsys, piti, "translate", *given, *own)
+    line = refused(capsys, piti, "translate", "--method", "oasis", "--task", "diode_geometry", *own)
+    assert "--task: found diode_geometry of condition geometry, expected mask (oasis)" in line
     assert "expected either" in refused(capsys, piti, "translate", *own)
     (tmp_path / "w.safetensors").write_text("no weights")
     assert "found no weights" in refused(capsys, piti, "translate", "--model", tmp_path / "w.safetensors", *own)
