@@ -110,6 +110,20 @@ def test_masks_are_painted_in_the_classes_of_their_data_set(smoke):
         assert max(labels) < smoke.datasets[smoke.tasks[task].dataset].num_classes
 
 
+def test_black_ink_on_a_transparent_ground_is_no_empty_sketch():
+    """`piti translate` refuses such a file."""
+    page = pytest.importorskip("piti.cli.demo_page", reason="no Gradio here (pip install --no-deps -r envs/demo.txt)")
+    sketch = CONDITIONS["sketch"]
+    translator = Namespace(condition=sketch, num_classes=255, read=lambda path: sketch.open(path, 64))
+    ink = np.zeros((512, 512, 4), np.uint8)
+    ink[200:232, :, 3] = 255
+    with pytest.raises(InputError, match="found no edge at 64×64 pixels"):
+        page.read(translator, [{"composite": Image.fromarray(ink)}])
+    ink[200:232, :, :3] = 255
+    assert page.read(translator, [{"composite": Image.fromarray(ink)}]).sum() == 4 * 64
+    assert not page.read(translator, [{"composite": Image.new("RGBA", (512, 512), (255, 255, 255, 0))}]).any()
+
+
 def test_a_brushs_rim_becomes_what_lies_beside_it():
     colours = colour_map(151)
     picture = np.zeros((8, 8, 3), np.uint8)
@@ -158,5 +172,7 @@ def test_an_enlarged_condition_is_read_as_it_was(tmp_path):
     assert np.array_equal(page.read(translator, [canvas]), labels)
     nothing = {"composite": Image.new("RGBA", (512, 512), (255, 255, 255, 0))}  # where nobody painted is void
     assert not page.read(translator, [nothing]).any()
+    with pytest.raises(InputError, match="expected Paint, or upload a file"):
+        page.read(translator, [{"background": None, "layers": [], "composite": None}])  # a canvas that was cleared
     with pytest.raises(InputError, match="expected Normals and Depth"):
         page.read(Namespace(condition=CONDITIONS["geometry"]), [None, None])

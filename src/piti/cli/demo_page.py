@@ -194,15 +194,16 @@ def read(translator: Translator, painted: Sequence) -> np.ndarray:
     names = [f"{ID}{ending}.png" for ending in condition.asks]
     with tempfile.TemporaryDirectory() as folder:
         for name, given in zip(names, painted, strict=True):
-            if given is None:
+            picture = given["composite"] if isinstance(given, dict) else given
+            if picture is None:
                 raise InputError(f"found no picture, expected {' and '.join(condition.asks.values())}")
-            picture = on_black(given["composite"]) if isinstance(given, dict) else np.asarray(given)
+            picture = on_black(picture) if condition.labels else np.asarray(picture)  # else `open` composes
             Image.fromarray(condition.cleaned(picture, translator.num_classes)).save(Path(folder, name))
         return translator.read(Path(folder, names[0]))
 
 
 def on_black(picture: Image.Image) -> np.ndarray:
-    """The canvas where nothing is painted is void, or no edge: uint8 H x W x 3."""
+    """The canvas where nothing is painted is void: uint8 H x W x 3."""
     picture = picture.convert("RGBA")
     return np.array(Image.alpha_composite(Image.new("RGBA", picture.size, "black"), picture).convert("RGB"))
 
