@@ -511,6 +511,8 @@ def test_score_refuses_in_one_line(piti, scored, capsys):
     assert "--task: unknown key 'ade20k'" in refused(capsys, piti, *score, "ade20k")
     assert "--metric: unknown key 'fid'" in refused(capsys, piti, *score, "ade20k_mask", "--metric", "fid")
     assert "expected whose reference" in refused(capsys, piti, *score, "ade20k_mask", "--reference", "r.npz")
+    line = refused(capsys, piti, *score, "ade20k_mask", "--metric", "edge_f1")
+    assert "--metric: found edge_f1, a measure for sketch, expected one for mask (ade20k_mask)" in line
     assert "try: snakemake results/smoke/" in refused(capsys, piti, *score, "diode_geometry")
     Path("mine.yaml").write_text("seeds: [3]\n")
     line = refused(capsys, piti, *score, "diode_geometry", "--configfile", "mine.yaml")
