@@ -19,6 +19,7 @@ from tests.unit.train import tiny
 
 from piti import __main__ as cli
 from piti import scenes
+from piti.cards import SamplingConfig
 from piti.cards.base import dumps
 from piti.cli.score import spelt
 from piti.cli.translate import add_arguments, prepared
@@ -34,7 +35,7 @@ from piti.plan.models import trained
 from piti.plan.report import claims
 from piti.plan.samples import samples_of
 from piti.plan.scores import features_of
-from piti.sample.stages import Labels
+from piti.sample.stages import Labels, stages_of
 from piti.sample.translate import find, translate
 from piti.store.files import InputError, write_failure, write_json
 
@@ -279,7 +280,8 @@ def test_geometry_is_two_pictures(tmp_path):
     found = find(tmp_path, CONDITIONS["geometry"])
     assert list(found) == ["x"]
     assert find(tmp_path / "x_depth.png", CONDITIONS["geometry"]) == found
-    assert CONDITIONS["geometry"].open(found["x"], 2)[0, 0].tolist() == [10, 11, 12, 20, 21, 22]
+    for either in (found["x"], tmp_path / "x_depth.png"):
+        assert CONDITIONS["geometry"].open(either, 2)[0, 0].tolist() == [10, 11, 12, 20, 21, 22]
     for file in tmp_path.iterdir():
         shown = file.read_bytes()
         save(file, np.full((2, 2, 3), 20))
@@ -380,6 +382,19 @@ def test_translate_refuses_what_the_model_does_not_take(piti, capsys, models, na
     assert says in line
 
 
+def test_an_upsampler_of_another_base_model_is_refused(models, smoke):
+    """Of another size it ends in the middle of the network, or, worse, draws."""
+    card = trained(smoke[0], "upsampler", "ade20k_mask", 1.0, 0).card
+    for changes, says in (
+        ({"condition": "sketch"}, "condition: found sketch, expected mask as of "),
+        ({"image_resolution": 64}, "image_resolution: found 64, expected 32 as of "),
+        ({"base_resolution": 8}, "base_resolution: found 8, expected 16 as of "),
+    ):
+        save_file({"w": np.zeros(1)}, models["upsampler"], {"card": dumps(replace(card, **changes))})
+        with pytest.raises(InputError, match=f"upsampler.safetensors: {says}.*mask.safetensors"):
+            stages_of(models["mask"], models["upsampler"], SamplingConfig())
+
+
 @pytest.mark.parametrize(
     "named, more",
     [
@@ -434,6 +449,8 @@ def test_translate_refuses_in_one_line(piti, capsys, tmp_path):
     assert "not there yet" in refused(capsys, piti, "translate", "--method", "ours", "--task", "coco_mask", *own)
     given = ("--method", "real_images", "--task", "coco_mask")
     assert "expected one that makes pictures" in refused(capsys, piti, "translate", *given, *own)
+    line = refused(capsys, piti, "translate", "--method", "oasis", "--task", "diode_geometry", *own)
+    assert "--task: found diode_geometry of condition geometry, expected mask (oasis)" in line
     assert "expected either" in refused(capsys, piti, "translate", *own)
     (tmp_path / "w.safetensors").write_text("no weights")
     assert "found no weights" in refused(capsys, piti, "translate", "--model", tmp_path / "w.safetensors", *own)
@@ -501,6 +518,8 @@ def test_score_refuses_in_one_line(piti, scored, capsys):
     assert "--task: unknown key 'ade20k'" in refused(capsys, piti, *score, "ade20k")
     assert "--metric: unknown key 'fid'" in refused(capsys, piti, *score, "ade20k_mask", "--metric", "fid")
     assert "expected whose reference" in refused(capsys, piti, *score, "ade20k_mask", "--reference", "r.npz")
+    line = refused(capsys, piti, *score, "ade20k_mask", "--metric", "edge_f1")
+    assert "--metric: found edge_f1, a measure for sketch, expected one for mask (ade20k_mask)" in line
     assert "try: snakemake results/smoke/" in refused(capsys, piti, *score, "diode_geometry")
     Path("mine.yaml").write_text("seeds: [3]\n")
     line = refused(capsys, piti, *score, "diode_geometry", "--configfile", "mine.yaml")

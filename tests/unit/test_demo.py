@@ -12,7 +12,7 @@ from PIL import Image
 from safetensors.numpy import save_file
 
 from piti.cards.base import dumps
-from piti.cli import demo
+from piti.cli import demo, making
 from piti.cli.translate import SAMPLING, add_arguments, options
 from piti.conditions import CONDITIONS
 from piti.config import Run, load
@@ -31,6 +31,7 @@ ASKED = Namespace(method=None, task=None, model=None, upsampler=None, host="127.
 @pytest.fixture
 def smoke(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(making, "asked", [])
     return load({"preset": "smoke"}, CONFIG)
 
 
@@ -109,6 +110,20 @@ def test_masks_are_painted_in_the_classes_of_their_data_set(smoke):
         assert max(labels) < smoke.datasets[smoke.tasks[task].dataset].num_classes
 
 
+def test_black_ink_on_a_transparent_ground_is_no_empty_sketch():
+    """`piti translate` refuses such a file."""
+    page = pytest.importorskip("piti.cli.demo_page", reason="no Gradio here (pip install --no-deps -r envs/demo.txt)")
+    sketch = CONDITIONS["sketch"]
+    translator = Namespace(condition=sketch, num_classes=255, read=lambda path: sketch.open(path, 64))
+    ink = np.zeros((512, 512, 4), np.uint8)
+    ink[200:232, :, 3] = 255
+    with pytest.raises(InputError, match="found no edge at 64×64 pixels"):
+        page.read(translator, [{"composite": Image.fromarray(ink)}])
+    ink[200:232, :, :3] = 255
+    assert page.read(translator, [{"composite": Image.fromarray(ink)}]).sum() == 4 * 64
+    assert not page.read(translator, [{"composite": Image.new("RGBA", (512, 512), (255, 255, 255, 0))}]).any()
+
+
 def test_a_brushs_rim_becomes_what_lies_beside_it():
     colours = colour_map(151)
     picture = np.zeros((8, 8, 3), np.uint8)
@@ -136,6 +151,18 @@ def test_the_command_below_a_picture_is_one_that_translate_takes(trained):
         assert {option for option in SAMPLING if getattr(given, option)} == options(stages, "mask") - {"void"}
 
 
+def test_the_command_below_a_picture_names_what_the_page_was_asked_for(smoke, tmp_path, monkeypatch):
+    page = pytest.importorskip("piti.cli.demo_page", reason="no Gradio here (pip install --no-deps -r envs/demo.txt)")
+    monkeypatch.setattr(making, "asked", ["--config", "preset=smoke", "sampling={eta: 0.5}"])
+    card = trained_of(Plan(smoke), "two_stage", "diode_geometry", 1.0, 0).card
+    save_file({"w": np.zeros(1)}, model := tmp_path / "my model.safetensors", {"card": dumps(card)})
+    (found,) = demo.choices(Namespace(**vars(ASKED) | {"model": model}), smoke)
+    said = shlex.split(page.command(found, dict.fromkeys(SAMPLING.values(), "2"), None).strip("`\n"))
+    assert said[2:7] == ["--model", str(model), "--config", "preset=smoke", "sampling={eta: 0.5}"]
+    assert said[said.index("--condition") + 1] == "image_normal.png"  # beside image_depth.png
+    assert "--seed" not in said  # the field was emptied: the model's own
+
+
 def test_an_enlarged_condition_is_read_as_it_was(tmp_path):
     page = pytest.importorskip("piti.cli.demo_page", reason="no Gradio here (pip install --no-deps -r envs/demo.txt)")
     mask = CONDITIONS["mask"]
@@ -145,5 +172,7 @@ def test_an_enlarged_condition_is_read_as_it_was(tmp_path):
     assert np.array_equal(page.read(translator, [canvas]), labels)
     nothing = {"composite": Image.new("RGBA", (512, 512), (255, 255, 255, 0))}  # where nobody painted is void
     assert not page.read(translator, [nothing]).any()
+    with pytest.raises(InputError, match="expected Paint, or upload a file"):
+        page.read(translator, [{"background": None, "layers": [], "composite": None}])  # a canvas that was cleared
     with pytest.raises(InputError, match="expected Normals and Depth"):
         page.read(Namespace(condition=CONDITIONS["geometry"]), [None, None])

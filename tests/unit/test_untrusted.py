@@ -106,7 +106,7 @@ def test_a_tensor_that_repeats_one_number_without_end(tmp_path):
     refused("found tensors of 4000000000000 bytes in a file of", convert, tmp_path / "w.pt", "torch")
 
 
-@pytest.mark.parametrize("how", ["stored elsewhere", "linked"])
+@pytest.mark.parametrize("how", ["stored elsewhere", "linked", "virtual"])
 def test_weights_out_of_another_file(tmp_path, how):
     """HDF5 can take a data set's bytes out of any file on the disk."""
     (tmp_path / "secret").write_bytes(b"\1" * 400_000)
@@ -117,6 +117,10 @@ def test_weights_out_of_another_file(tmp_path, how):
         place = "block1/layers/conv2d/vars"
         if how == "linked":
             file.create_group(place)["0"] = h5py.ExternalLink("other.h5", "kernel")
+        elif how == "virtual":
+            layout = h5py.VirtualLayout((3, 3, 3, 64), np.float32)
+            layout[...] = h5py.VirtualSource(str(tmp_path / "other.h5"), "kernel", (3, 3, 3, 64))
+            file.create_virtual_dataset(f"{place}/0", layout)
         else:
             outside = [(str(tmp_path / "secret"), 0, 4 * 3 * 3 * 3 * 64)]
             file.create_dataset(f"{place}/0", (3, 3, 3, 64), np.float32, external=outside)

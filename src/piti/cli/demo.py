@@ -9,14 +9,15 @@ Above each model the page says which one it is, how long it was trained and what
 """
 
 import os
+import shlex
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
 from typing import NamedTuple
 
 from piti.cli.drift import Drifted
-from piti.cli.making import hint
+from piti.cli.making import hint, settings
 from piti.cli.translate import misfit, planned
 from piti.conditions import CONDITIONS
 from piti.config import Config, Run
@@ -81,7 +82,8 @@ def choices(arguments: Namespace, config: Config) -> Iterator[Choice]:
             raise InputError(unknown_key(name, among, where))
     if arguments.model:
         stages, kind = stages_of(arguments.model, arguments.upsampler, config.sampling)
-        named = " ".join(f"--{key} {path}" for key in ("model", "upsampler") if (path := getattr(arguments, key)))
+        weights = [(f"--{key}", str(path)) for key in ("model", "upsampler") if (path := getattr(arguments, key))]
+        named = shlex.join([*chain(*weights), *settings(config)])
         task = painted_for(arguments.task, config, stages[0], kind)
         name = arguments.model.name
         yield Choice(
@@ -103,7 +105,7 @@ def choices(arguments: Namespace, config: Config) -> Iterator[Choice]:
             offered.add(weights)
             said, label = config.tasks[task], config.methods[method].label
             examples = Path(packed(Plan(config), said.dataset, "test", said.condition).path)
-            named = f"--method {method} --task {task} --config preset={config.preset}"
+            named = shlex.join(["--method", method, "--task", task, *settings(config)])
             note = f": {config.note}" if config.note else ""
             worth = f"Preset {config.preset}{note}. {about(stages)}. {scored(config, method, task)}"
             colours = palette(config, task)

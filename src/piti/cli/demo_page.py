@@ -93,7 +93,7 @@ def fill(methods: dict[str, Choice], loaded: Callable[[str, str], Translator]) -
             for name, label in {"seen": "What the model sees", "base": "Base model", "picture": "Picture"}.items()
         )
 
-    def draw(method: str, seed: int, *given: object, progress=gr.Progress()) -> Iterator[dict]:  # noqa: B008
+    def draw(method: str, seed: int | None, *given: object, progress=gr.Progress()) -> Iterator[dict]:  # noqa: B008
         choice, painted = methods[method], given[: len(condition)]
         asked = dict(zip(SAMPLING.values(), map(str, given[len(condition) :]), strict=False))
         try:
@@ -194,15 +194,16 @@ def read(translator: Translator, painted: Sequence) -> np.ndarray:
     names = [f"{ID}{ending}.png" for ending in condition.asks]
     with tempfile.TemporaryDirectory() as folder:
         for name, given in zip(names, painted, strict=True):
-            if given is None:
+            picture = given["composite"] if isinstance(given, dict) else given
+            if picture is None:
                 raise InputError(f"found no picture, expected {' and '.join(condition.asks.values())}")
-            picture = on_black(given["composite"]) if isinstance(given, dict) else np.asarray(given)
+            picture = on_black(picture) if condition.labels else np.asarray(picture)  # else `open` composes
             Image.fromarray(condition.cleaned(picture, translator.num_classes)).save(Path(folder, name))
         return translator.read(Path(folder, names[0]))
 
 
 def on_black(picture: Image.Image) -> np.ndarray:
-    """The canvas where nothing is painted is void, or no edge: uint8 H x W x 3."""
+    """The canvas where nothing is painted is void: uint8 H x W x 3."""
     picture = picture.convert("RGBA")
     return np.array(Image.alpha_composite(Image.new("RGBA", picture.size, "black"), picture).convert("RGB"))
 
@@ -227,9 +228,11 @@ def enlarged(picture: np.ndarray) -> np.ndarray:
     return picture.repeat(times, 0).repeat(times, 1)
 
 
-def command(choice: Choice, asked: dict[str, str], seed: int) -> str:
-    """The command that draws the same picture."""
+def command(choice: Choice, asked: dict[str, str], seed: int | None) -> str:
+    """The command that draws the same picture; seed: None: the model's own."""
     taken = options(choice.stages, choice.kind)
-    said = {option: asked[key] for option, key in SAMPLING.items() if option in taken} | {"seed": str(seed)}
+    said = {option: asked[key] for option, key in SAMPLING.items() if option in taken}
+    said |= {} if seed is None else {"seed": str(seed)}
     said = [f"--{option.replace('_', '-')} {shlex.quote(value)}" for option, value in said.items()]
-    return f"\n\n`piti translate {choice.named} --condition image.png --out pictures/ {' '.join(said)}`"
+    first = next(iter(CONDITIONS[choice.kind].asks))  # of geometry the normals; depth lies beside them
+    return f"\n\n`piti translate {choice.named} --condition {ID}{first}.png --out pictures/ {' '.join(said)}`"

@@ -20,7 +20,12 @@ asked: list[str] = []  # --configfile and --config as this command was given the
 
 def hint(target: str, config: Config) -> str:
     """The command by which Snakemake makes it, of the same configuration."""
-    return f"try: {shlex.join(['snakemake', target, *(asked or ['--config', f'preset={config.preset}'])])}"
+    return f"try: {shlex.join(['snakemake', target, *settings(config)])}"
+
+
+def settings(config: Config) -> list[str]:
+    """The options by which another command has the same configuration."""
+    return asked or ["--config", f"preset={config.preset}"]
 
 
 def make(plan: Plan, wanted: Artefact, steps: Sequence[str] = QUICK) -> Path:

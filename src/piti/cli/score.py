@@ -42,6 +42,9 @@ def run(arguments: Namespace, config: Config) -> None:
         raise InputError(unknown_key(arguments.task, config.tasks, "--task"))
     if (metric := arguments.metric) not in (None, *config.extractors, *MEASURES):
         raise InputError(unknown_key(metric, [*config.extractors, *MEASURES], "--metric"))
+    kind = config.tasks[arguments.task].condition
+    if metric in MEASURES and (found := MEASURES[metric].condition) != kind:
+        raise InputError(f"--metric: found {metric}, a measure for {found}, expected one for {kind} ({arguments.task})")
     if (arguments.reference or arguments.write_reference) and metric not in config.extractors:
         raise InputError(f"--metric: found {metric}, expected whose reference it is: {', '.join(config.extractors)}")
     if arguments.pictures is None and not arguments.write_reference:

@@ -31,7 +31,7 @@ from piti.cli.making import make
 from piti.conditions import CONDITIONS
 from piti.config import Config
 from piti.plan import Plan, Unavailable
-from piti.plan.samples import samples_of
+from piti.plan.samples import samples_of, taken_by
 from piti.registry import unknown_key
 from piti.sample.stages import Labels, Stage, stages_of
 from piti.store.files import InputError
@@ -147,7 +147,9 @@ def planned(config: Config, method: str, task: str) -> list[Stage]:
     entry = config.methods[method]
     if entry.real or entry.pictures:
         raise InputError(f"--method: found {method}, expected one that makes pictures")
-    plan, stages = Plan(config), []
+    plan, stages, kind = Plan(config), [], config.tasks[task].condition
+    if kind not in (taken := taken_by(plan, method) or [kind]):
+        raise InputError(f"--task: found {task} of condition {kind}, expected {' or '.join(taken)} ({method})")
     try:
         last = samples_of(plan, method, task, 1.0, config.seeds[0])
     except Unavailable as reason:

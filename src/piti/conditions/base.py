@@ -51,7 +51,9 @@ class Condition(Stored):
         return {}
 
     def cleaned(self, picture: np.ndarray, num_classes: int) -> np.ndarray:
-        """A painted picture, uint8 H x W x 3, without the blended colours at the edges of brush strokes."""
+        """A painted picture without the blended colours at the edges of brush strokes: uint8 H x W x 3, or x 4 where
+        items are no labels and some of it is transparent.
+        """
         return picture
 
     # -- what a GAN baseline sees (facts 3) ---------------------------------------------------------------------------

@@ -76,14 +76,15 @@ class Geometry(Condition):
         return {name: file.with_name(file.name.replace("_depth.", "_normal.")) for name, file in normals.items()}
 
     def open(self, path: Path, resolution: int, num_classes: int = 255, layout: str = "") -> np.ndarray:
-        """NAME_normal.png, and NAME_depth.png beside it."""
+        """NAME_normal.png or NAME_depth.png, and the other beside it."""
         from piti.datasets import pictures
 
-        depth = path.with_name(path.name.replace("_normal.", "_depth."))
-        if depth == path:
+        normal = path.with_name(path.name.replace("_depth.", "_normal."))
+        depth = path.with_name(normal.name.replace("_normal.", "_depth."))
+        if depth == normal:
             raise InputError(f"{path}: found no _normal in its name, expected NAME_normal.png beside NAME_depth.png")
         shown = []
-        for file in (path, depth):
+        for file in (normal, depth):
             with pictures.opened(file) as image:
                 if image.mode not in ("RGB", "RGBA", "P"):
                     raise InputError(f"{file}: found a picture of mode {image.mode}, expected one in colours (RGB)")

@@ -210,7 +210,7 @@ def _keras(path: Path, layers: dict[str, str]) -> StateDict:
                 if kernel.ndim != 4 or max(kernel.nbytes, bias.nbytes) > path.stat().st_size:
                     shapes = f"shapes {kernel.shape} and {bias.shape}"
                     raise InputError(f"{path}: {theirs}: found {shapes}, expected a convolution's kernel and bias")
-                if kernel.external or bias.external or {kernel.file, bias.file} != {file}:
+                if any(one.external or one.is_virtual or one.file != file for one in (kernel, bias)):
                     raise InputError(f"{path}: {theirs}: found the contents of another file, expected its own")
                 state_dict[f"{ours}.weight"] = torch.from_numpy(np.asarray(kernel)).permute(3, 2, 0, 1)  # HWIO to OIHW
                 state_dict[f"{ours}.bias"] = torch.from_numpy(np.asarray(bias))

@@ -42,7 +42,11 @@ def stages_of(model: Path, upsampler: Path | None, sampling: SamplingConfig) -> 
         return [Stage(stage, model)], card.condition
     stages = [Stage(sample_card(card, model, "base", sampling), model)]
     if upsampler:
-        stages.append(Stage(sample_card(read_card(upsampler), upsampler, "upsampler", sampling), upsampler))
+        other = read_card(upsampler)
+        stages.append(Stage(sample_card(other, upsampler, "upsampler", sampling), upsampler))
+        for key in ("condition", "image_resolution", "base_resolution"):
+            if (found := getattr(other, key)) != (expected := getattr(card, key)):
+                raise InputError(f"{upsampler}: {key}: found {found}, expected {expected} as of {model}")
     return stages, card.condition
 
 
