@@ -188,7 +188,7 @@ def missing(costs: Costs, tables: dict[str, Artefact], todo: dict[str, Artefact]
         unknown, size = fetched.count(None), sum(filter(None, fetched)) / 1e9
         yield f"to download: {len(fetched)} files, {size:,.1f} GB" + (f" and {unknown} of unknown size" * bool(unknown))
     given = {path for artefact in todo.values() for path in artefact.given.values()}
-    for path in sorted(path for path in given if not Path(path).exists()):
+    for path in sorted(path for path in given if not os.path.exists(path)):
         yield f"missing: {path}, which the configuration names"
     for name, table in tables.items():
         reasons = Counter(cell.reason for cell in getattr(table.card, "cells", ()) if cell.reason not in ("", "-"))

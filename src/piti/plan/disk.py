@@ -171,8 +171,8 @@ def _source(costs: Costs, artefact: Artefact) -> int | None:
     """Converted weights are as large as published ones."""
     if artefact.inputs:
         return expected(costs, costs.by_path[artefact.inputs["source"][0]])
-    source = Path(artefact.given["source"])
-    return source.stat().st_size if source.is_file() else None
+    source = artefact.given["source"]
+    return os.path.getsize(source) if os.path.isfile(source) else None
 
 
 def extracted(costs: Costs, artefact: Artefact) -> Room:
