@@ -67,11 +67,11 @@ def slurm(tmp_path):
     return tmp_path
 
 
-def launch(folder: Path, *options: str, script: str, job: bool = True) -> subprocess.Popen:
-    """piti.run.launch around a Python script, with the tools of `folder`."""
+def launch(folder: Path, *options: str, script: str, job: bool = True, **more: str) -> subprocess.Popen:
+    """piti.run.launch around a Python script, with the tools of `folder`. more: of the environment."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("SLURM_")}
     environment |= {"PATH": f"{folder}:{os.environ['PATH']}"} | (
-        {"SLURM_JOB_ID": "42", "SLURM_NNODES": "1"} if job else {}
+        {"SLURM_JOB_ID": "42", "SLURM_NNODES": "1"} | more if job else {}
     )
     command = [sys.executable, "-m", "piti.run.launch", *options, sys.executable, "-c", script]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -126,6 +126,15 @@ def test_where_slurm_refuses_the_retries_go_on(slurm):
     assert "job 42 is not queued again: refused" in process.communicate(timeout=60)[1]
     assert process.returncode == 75
     assert (slurm / "asked").read_text() == "requeue 42\n"
+
+
+def test_a_task_of_an_array_speaks_of_itself_alone(slurm):
+    """The last task to start has the array's own number, under which SLURM would queue all that it knows again."""
+    (slurm / "squeue").write_text(f'#!/bin/sh\necho "$@" > {slurm}/looked; echo RUNNING\n')
+    more = {"SLURM_ARRAY_JOB_ID": "42", "SLURM_ARRAY_TASK_ID": "3"}
+    launch(slurm, "--runtime=60", script=SAYS, **more).communicate(timeout=60)
+    assert (slurm / "looked").read_text() == "-h -j 42_3 -o %T\n"
+    assert (slurm / "asked").read_text() == "requeue 42_3\n"
 
 
 def test_where_it_is_not_wanted_nobody_asks(slurm):

@@ -58,7 +58,7 @@ def main() -> None:
     environment = outside_steps(os.environ) | ({QUEUED_AGAIN: job} if asked.requeue else {})
     code = subprocess.run([*own_step(nodes), *command], env=environment).returncode
     if code == AGAIN and asked.requeue:
-        requeue(job)
+        requeue(in_array(os.environ) or job)
     sys.exit(code)
 
 
@@ -115,6 +115,12 @@ def outside_steps(environment: Mapping[str, str]) -> dict[str, str]:
     """The environment without what the step around this one says of itself: srun would take it for the job's shape."""
     kept = ("SLURM_JOB_ID", "SLURM_CONF")
     return {key: value for key, value in environment.items() if not key.startswith("SLURM_") or key in kept}
+
+
+def in_array(environment: Mapping[str, str]) -> str:
+    """What SLURM calls a task of an array alone: "12_3". The number of its last task is the whole array's."""
+    parts = [environment.get(f"SLURM_ARRAY_{part}_ID") for part in ("JOB", "TASK")]
+    return "_".join(parts) if all(parts) else ""
 
 
 def requeue(job: str) -> None:
