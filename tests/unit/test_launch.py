@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from piti.run.launch import QUEUED_AGAIN, processes, sharing
+from piti.run.launch import QUEUED_AGAIN, insist, processes, sharing
 
 TRAIN = ["python", "-m", "piti.steps.train", "--card", "{}"]
 
@@ -135,6 +135,18 @@ def test_a_task_of_an_array_speaks_of_itself_alone(slurm):
     launch(slurm, "--runtime=60", script=SAYS, **more).communicate(timeout=60)
     assert (slurm / "looked").read_text() == "-h -j 42_3 -o %T\n"
     assert (slurm / "asked").read_text() == "requeue 42_3\n"
+
+
+@pytest.mark.parametrize(
+    "error", ["Unable to contact slurm controller (connect failure)", "Socket timed out on send/recv"]
+)
+def test_slurm_is_asked_again_where_it_did_not_answer(tmp_path, monkeypatch, error):
+    (tmp_path / "tool").write_text(
+        f"#!/bin/sh\n[ -e $0.asked ] && echo RUNNING && exit\ntouch $0.asked; echo '{error}' >&2; exit 1\n"
+    )
+    (tmp_path / "tool").chmod(0o755)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    assert insist(str(tmp_path / "tool")).stdout == "RUNNING\n"
 
 
 def test_where_it_is_not_wanted_nobody_asks(slurm):

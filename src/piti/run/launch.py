@@ -27,6 +27,7 @@ from piti.store.files import InputError
 AGAIN = 75  # EX_TEMPFAIL: the step has saved what it has and asks to be started again
 QUEUED_AGAIN = "PITI_QUEUED_AGAIN"  # tells a step that its job will be, if it leaves with that code
 SAVING = 600  # s that torchrun leaves its processes to save after SIGTERM; SLURM may leave them less
+UNANSWERED = ("Unable to contact", "timed out", "Zero Bytes")  # what SLURM's commands say where no controller answers
 TORCHRUN = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # what it tells each of its processes
 
 
@@ -144,7 +145,7 @@ def insist(*command: str) -> subprocess.CompletedProcess:
     """Ask SLURM, for five minutes while its controller does not answer."""
     for pause in (15,) * 20:
         done = subprocess.run(command, capture_output=True, text=True)
-        if not done.returncode or "contact" not in done.stderr:  # "Unable to contact slurm controller"
+        if not done.returncode or not any(words in done.stderr for words in UNANSWERED):
             break
         time.sleep(pause)
     return done
