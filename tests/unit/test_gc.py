@@ -201,6 +201,21 @@ def test_what_somebody_else_keeps_closed_stays_and_the_others_go(piti, training,
     assert theirs.exists() and not other.exists() and training[1].exists()
 
 
+def test_what_goes_while_it_is_looked_at_is_no_obstacle(piti, monkeypatch):  # noqa: F811
+    """Somebody who works there ends his lease."""
+    (folder,) = made(RESULTS / "models/x/0123456789")
+    lease, scandir = folder / ".lease", os.scandir
+    lease.mkdir()
+
+    def late(path="."):
+        if Path(path).name == ".lease" and lease.exists():
+            lease.rmdir()
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", late)
+    assert f"{folder}: stays, younger than 7 days" in piti("gc")
+
+
 @pytest.fixture
 def training(piti):  # noqa: F811
     """A finished training: its weights' folder and its state's."""

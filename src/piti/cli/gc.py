@@ -14,6 +14,7 @@ import stat
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -143,9 +144,10 @@ def obstacle(folder: Path, age: float, now: float) -> str:
 
 def stats(folder: Path) -> Iterator[os.stat_result]:
     """What the disk says of a folder and of all below it, but for what is removed meanwhile."""
-    for path in (folder, *folder.rglob("*")):
+    below = (os.path.join(at, name) for at, folders, files in os.walk(folder) for name in (*folders, *files))
+    for path in chain([folder], below):
         with contextlib.suppress(OSError):
-            yield path.lstat()
+            yield os.lstat(path)
 
 
 def show(found: list[Found], delete: bool) -> None:

@@ -195,8 +195,17 @@ def files(costs: Costs, artefact: Artefact) -> int:
 
 
 def on_disk(artefact: Artefact) -> int:
-    """Bytes that an artefact takes now, a training's checkpoint with it."""
+    """Bytes that an artefact takes now, a training's checkpoint with it; of what goes meanwhile, none."""
     places = [Path(artefact.path).parent]
     if isinstance(artefact.card, TrainCard):
         places.append(artefact.card.checkpoint(Path(artefact.path)))
-    return sum(file.stat().st_size for place in places for file in place.rglob("*") if file.is_file())
+    found = (os.path.join(at, name) for place in places for at, _, names in os.walk(place) for name in names)
+    return sum(map(size, found))
+
+
+def size(file: str) -> int:
+    """Bytes of a file; 0 where it has gone."""
+    try:
+        return os.stat(file).st_size
+    except OSError:
+        return 0
