@@ -97,6 +97,13 @@ def test_a_job_runs_its_training_in_a_step_of_its_own_and_leaves_in_time(slurm):
     assert not (slurm / "asked").exists()
 
 
+@pytest.mark.parametrize(("around", "cpus"), [({}, "4"), ({"SLURM_CPUS_PER_TASK": "6"}, "6")])
+def test_its_step_has_the_cpus_of_the_job(slurm, around, cpus):
+    """A task of an array runs in no step that would say them."""
+    launch(slurm, "--runtime=60", "--cpus=4", script="", **around).communicate(timeout=60)
+    assert f"--cpus-per-task={cpus} " in (slurm / "step").read_text()
+
+
 def test_another_schedulers_job_leaves_in_time_too(slurm):
     """What goes on then, and when, is Snakemake's to say: nobody asks SLURM."""
     process = launch(slurm, "--runtime=60", "--margin=5", script=SAYS, job=False)

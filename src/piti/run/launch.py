@@ -36,6 +36,7 @@ def main() -> None:
     parser.add_argument("--gpus", type=int, default=1, help="of each node, a process for each; 0: one process")
     parser.add_argument("--jobs-per-gpu", type=int, default=1, help="that share each GPU, outside SLURM")
     parser.add_argument("--nodes", type=int, default=1)
+    parser.add_argument("--cpus", type=int, default=1, help="of each node, where SLURM's step around does not say it")
     parser.add_argument("--batch", type=int, default=0, help="images of a step, shared evenly; 0: does not matter")
     parser.add_argument("--runtime", type=float, default=0, help="minutes that the job may take; 0: nobody ends it")
     parser.add_argument("--margin", type=float, help="minutes before that at which it leaves; none: when it is done")
@@ -57,7 +58,7 @@ def main() -> None:
         os.execvp(command[0], command)
     signal.signal(signal.SIGTERM, lambda *_: None)  # the step decides; its own handler is not touched by this one
     environment = outside_steps(os.environ) | ({QUEUED_AGAIN: job} if asked.requeue else {})
-    code = subprocess.run([*own_step(nodes), *command], env=environment).returncode
+    code = subprocess.run([*own_step(nodes, asked.cpus), *command], env=environment).returncode
     if code == AGAIN and asked.requeue:
         requeue(in_array(os.environ) or job)
     sys.exit(code)
@@ -105,9 +106,9 @@ def processes(command: list[str], nodes: int, gpus: int, job: str | None) -> lis
     return [python, "-m", "piti.run.torchrun", *shape, *meeting, *module]
 
 
-def own_step(nodes: int) -> list[str]:
-    """srun, with all that the job has."""
-    cpus = os.environ.get("SLURM_CPUS_PER_TASK", "1")
+def own_step(nodes: int, cpus: int) -> list[str]:
+    """srun, with all that the job has. A task of an array runs in no step: there nobody but the rule says the CPUs."""
+    cpus = os.environ.get("SLURM_CPUS_PER_TASK", cpus)
     shape = [f"--nodes={nodes}", f"--ntasks={nodes}", f"--cpus-per-task={cpus}"]
     return ["srun", "--overlap", *shape, "--cpu-bind=quiet"]
 
