@@ -58,20 +58,20 @@ def command(step):
         found, said = artefact(step.name, wildcards), vars(machine) | {"gpus": gpus(resources), "threads": cpus}
         known = {key: said[key] for key in step.options if said.get(key) not in (None, "")}
         more = {key: [value if isinstance(value, str) else +value] for key, value in known.items()}
-        before = launch(step, found.card, resources) if step.computes else []
+        before = launch(step, found.card, resources, cpus) if step.computes else []
         return shlex.join([*before, "python", *found.command({"plugins": settings.plugins} | more)])
 
     return line
 
 
-def launch(step, card, resources):
+def launch(step, card, resources, cpus):
     """In front of a step that computes: gives it its GPUs, and lets its SLURM job go on after its time (piti.run.launch).
     A training has a process for each GPU, other work has one."""
     said = {"gpus": min(gpus(resources) or 0, 1)}
     if step.name == "train":
         said = {"gpus": gpus(resources) or 0, "nodes": resources.get("nodes", 1), "batch": card.training.batch}
     said |= {"jobs-per-gpu": machine.jobs_per_gpu} if machine.jobs_per_gpu > 1 else {}
-    said |= {"runtime": resources.get("runtime", 0), "requeue": int(machine.requeue)}
+    said |= {"cpus": cpus, "runtime": resources.get("runtime", 0), "requeue": int(machine.requeue)}
     said |= {"margin": machine.margin} if "minutes" in step.options else {}
     return ["python", "-m", "piti.run.launch", *(word for key in said for word in (f"--{key}", str(said[key])))]
 

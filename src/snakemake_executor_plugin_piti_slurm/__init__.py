@@ -74,8 +74,9 @@ class Executor(Slurm):
     def _report_job_submission_threadsafe(self, job_info):
         """After sbatch. Where another Snakemake submitted the same at that moment, both follow the first job: a second
         one would begin by removing what the first has made."""
-        ours, first = job_info.external_jobid, self.same(job_info.job, self.ask() or {})
-        if first and ours.isdigit() and int(first) < int(ours):
+        ours = job_info.external_jobid
+        first = self.same(job_info.job, self.ask() or {}) if ours.isdigit() else None  # not for each task of an array
+        if first and int(first) < int(ours):
             run("scancel", ours)
             self.logger.info(f"SLURM job {ours} is cancelled: job {first} was submitted before, for the same")
             job_info.external_jobid = first

@@ -225,6 +225,7 @@ def test_what_computes_is_launched_and_told_when_to_leave_if_it_can():
     for name, words in before.items():
         assert ("piti.run.launch" in words) == STEPS[name].computes, name
         assert (" --margin " in words) == ("minutes" in STEPS[name].options), name
+        assert (" --cpus 4 " in words) == STEPS[name].computes, name
 
 
 NO_GPU = not glob("/dev/nvidia[0-9]*")

@@ -108,6 +108,20 @@ def test_what_the_configuration_names_and_is_not_there_is_said(tmp_path):
     ]
 
 
+def test_places_that_may_not_be_looked_at_are_notes_and_no_traceback(tmp_path, capsys):
+    """In a closed folder of somebody else's. A name that no disk takes stands for it: root may look into any."""
+    closed = tmp_path / ("x" * 300)
+    user = {"datasets": {"ade20k": {"path": str(closed), "scenes": None}}}
+    user["weights"] = {"vgg16": {"path": str(closed), "url": [], "package": ""}}
+    user["methods"] = {"mine": {"label": "Mine", "pictures": {"ade20k_mask": str(closed)}}}
+    user["tables"] = {"table1": {"rows": {"mine": {"method": "mine"}}}}
+    said_at_start(made := plan(**user), Costs(made))
+    said = capsys.readouterr().err
+    assert f"note: {closed}/images/training: cannot be read (File name too long)" in said
+    assert f"note: methods.mine.pictures.ade20k_mask: {closed}: no such file or folder" in said
+    assert f"note: weights.vgg16.path: {closed}: no such file or folder" in said
+
+
 def test_the_command_ends_with_2_where_something_is_wrong(tmp_path, monkeypatch, capsys):
     shutil.copytree(CONFIG, tmp_path / "config")
     monkeypatch.chdir(tmp_path)

@@ -1,7 +1,9 @@
 """Configuration: one order of authority, every key and name checked, refused in one line with the nearest valid one."""
 
 import math
+import os
 import shutil
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -548,3 +550,14 @@ def test_a_measure_without_an_estimator_is_a_cell_that_says_so():
     _, tables, _ = resolve(replace(load(user, SHIPPED), estimators={}))
     cells = [cell for cell in tables["table3a"].card.cells if cell.extractor == "mean_iou"]
     assert {cell.reason for cell in cells} == {"no estimator configured for mask"}
+
+
+@pytest.mark.parametrize(("utf8", "code"), [("0", 2), ("1", 0)])
+def test_another_locale_than_utf_8_is_refused_in_one_line(utf8, code):
+    """Tables could not be written there, and names of files would be other ids than for everybody else."""
+    plain = os.environ | {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": utf8}
+    command = [sys.executable, "-m", "piti", "plan", "table1", "--config", "preset=smoke"]
+    done = subprocess.run(command, cwd=SHIPPED.parent, env=plain, capture_output=True, text=True)
+    assert done.returncode == code
+    line = "error: locale: found ascii for text and for names of files, expected UTF-8: export PYTHONUTF8=1\n"
+    assert done.stderr == line * (code == 2)

@@ -1,5 +1,6 @@
 """The plan of disks: the highest moment counts, by file system, and who has too little room is told before work."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from piti.config import load
 from piti.plan import disk as disks
 from piti.plan import resolve
 from piti.plan.cost import Costs
-from piti.plan.disk import Room, checkpoint, expected, file_systems, room
+from piti.plan.disk import Room, checkpoint, expected, file_systems, on_disk, room
 
 SHIPPED = Path(__file__).parents[2] / "config"
 GB = 10**9
@@ -73,6 +74,24 @@ def test_what_is_there_is_not_to_come(tmp_path):
     Path(archive.path).write_bytes(b"x" * 1000)
     _, after = room(costs, [archive], without=True)
     assert before.bytes - after.bytes == 1000
+
+
+def test_what_goes_while_it_is_counted_is_not_there(tmp_path, monkeypatch):
+    """Somebody who works there ends his lease, or renames what he has written."""
+    costs = planned(results=str(tmp_path))
+    archive = next(a for a in costs.by_path.values() if a.path.endswith("val2017.zip"))
+    Path(archive.path).parent.mkdir(parents=True)
+    Path(archive.path).write_bytes(b"x" * 1000)
+    lease, scandir = Path(archive.path).with_name(".lease"), os.scandir
+    lease.mkdir()
+
+    def late(path="."):
+        if Path(path).name == ".lease":
+            lease.rmdir()
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", late)
+    assert on_disk(archive) == 1000
 
 
 @pytest.mark.parametrize("free", [Room(100 * GB, PLENTY.files), Room(PLENTY.bytes, 1000)], ids=["bytes", "files"])

@@ -265,6 +265,12 @@ def test_a_full_disk_is_told_before_the_download(get, monkeypatch, tmp_path):
         get(digest=SHA256)
 
 
+def test_an_address_as_people_write_it(server, get):
+    """With a space and an accent, which no request may hold; what is written as %20 stays so."""
+    assert get(url=(server.url("mes données%20et plus.zip?a=1&b=2"),), digest=SHA256)
+    assert [path for path, *_ in server.seen] == ["/mes%20donn%C3%A9es%20et%20plus.zip?a=1&b=2"]
+
+
 def test_only_web_addresses(get, tmp_path):
     (tmp_path / "secret").write_text("x")
     with pytest.raises(InputError, match="expected an http or https address"):

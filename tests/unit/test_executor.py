@@ -112,6 +112,7 @@ def test_of_two_jobs_submitted_at_one_moment_the_first_is_followed(executor, tmp
     executor._report_job_submission_threadsafe(SubmittedJobInfo(job, external_jobid=ours))
     assert [info.external_jobid for info in reported] == [followed]
     assert (("scancel", ours) in ran) == (ours != followed)
+    assert any(command[0] == "squeue" for command in ran) == ours.isdigit()  # a task of an array follows nobody
 
 
 SNAKEFILE = """

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests.unit.test_cli import CONFIG, piti, refused  # noqa: F401 (a fixture)
 
+from piti.cli import export
 from piti.config import load
 from piti.plan import resolve
 from piti.store.files import file_digest, write_json
@@ -84,6 +85,14 @@ def test_a_disk_that_becomes_full_is_one_line(piti, models, capsys, monkeypatch)
     line = refused(capsys, piti, "export", "shared")
     assert re.fullmatch(r"error: results/\S+: .*No space left on device.*", line) and "[(" not in line
     assert not Path("shared").exists()
+
+
+def test_results_that_nobody_can_write_to_are_exported(piti, models, monkeypatch):  # noqa: F811
+    def refuse(path, *_):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    monkeypatch.setattr(export, "write_json", refuse)
+    assert "2 artefacts in shared" in piti("export", "shared")
 
 
 def test_what_is_half_made_here_is_taken_and_what_is_finished_is_not_replaced(piti, models):  # noqa: F811

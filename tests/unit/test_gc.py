@@ -1,5 +1,6 @@
 """`piti gc`: what nobody needs goes into the bin; what is needed, in use or young stays."""
 
+import builtins
 import errno
 import gzip
 import json
@@ -176,6 +177,43 @@ def test_what_is_in_use_stays_however_old(piti):  # noqa: F811
         process.join()
     piti("gc", "--delete", "--age", "0")
     assert not folder.exists()
+
+
+def closed(monkeypatch, *paths: Path) -> None:
+    """Have these belong to somebody else who lets nobody read them; root may read all."""
+    for module, name in ((os, "listdir"), (builtins, "open")):
+        original = getattr(module, name)
+
+        def refuse(path, *arguments, original=original, **more):
+            if Path(path).resolve() in [each.resolve() for each in paths]:
+                raise PermissionError(errno.EACCES, "Permission denied", str(path))
+            return original(path, *arguments, **more)
+
+        monkeypatch.setattr(module, name, refuse)
+
+
+def test_what_somebody_else_keeps_closed_stays_and_the_others_go(piti, training, monkeypatch):  # noqa: F811
+    theirs, other = made(RESULTS / "models/x/0123456789", RESULTS / "models/y/0123456789")
+    made(theirs / ".lease")
+    closed(monkeypatch, theirs / ".lease", training[0] / "weights.safetensors")
+    listed = piti("gc", "--delete", "--checkpoints")
+    assert f"{theirs}: stays, its lease cannot be read: Permission denied" in listed
+    assert theirs.exists() and not other.exists() and training[1].exists()
+
+
+def test_what_goes_while_it_is_looked_at_is_no_obstacle(piti, monkeypatch):  # noqa: F811
+    """Somebody who works there ends his lease."""
+    (folder,) = made(RESULTS / "models/x/0123456789")
+    lease, scandir = folder / ".lease", os.scandir
+    lease.mkdir()
+
+    def late(path="."):
+        if Path(path).name == ".lease" and lease.exists():
+            lease.rmdir()
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", late)
+    assert f"{folder}: stays, younger than 7 days" in piti("gc")
 
 
 @pytest.fixture

@@ -78,3 +78,12 @@ def test_every_kind_of_job_has_a_line(paper):
     assert {line.split()[0] for line in lines[2:]} == {
         a.step for a in paper.by_path.values() if not STEPS[a.step].local
     }
+
+
+def test_memory_by_the_cpu_is_what_a_job_gets():
+    """sbatch is told `mem_mb_per_cpu` where somebody says it, and `mem_mb`, which ships, not at all."""
+    jobs = {"default": {"mem_mb_per_cpu": 2000}, "models": {"scratch": {"cpus_per_task": 8}}}
+    costs = Costs(resolve(load({"jobs": jobs}, ROOT / "config"))[0], "A100-80")
+    lines = {line[:30].strip(): line for line in hosts(costs, costs.by_path)}
+    assert " 8.0 GB" in lines["train stage1"] and "too little memory" in lines["train stage1"]
+    assert "16.0 GB" in lines["train scratch"] and "too little memory" not in lines["train scratch"]

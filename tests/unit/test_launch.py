@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from piti.run.launch import QUEUED_AGAIN, processes, sharing
+from piti.run.launch import QUEUED_AGAIN, insist, processes, sharing
 
 TRAIN = ["python", "-m", "piti.steps.train", "--card", "{}"]
 
@@ -67,11 +67,11 @@ def slurm(tmp_path):
     return tmp_path
 
 
-def launch(folder: Path, *options: str, script: str, job: bool = True) -> subprocess.Popen:
-    """piti.run.launch around a Python script, with the tools of `folder`."""
+def launch(folder: Path, *options: str, script: str, job: bool = True, **more: str) -> subprocess.Popen:
+    """piti.run.launch around a Python script, with the tools of `folder`. more: of the environment."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("SLURM_")}
     environment |= {"PATH": f"{folder}:{os.environ['PATH']}"} | (
-        {"SLURM_JOB_ID": "42", "SLURM_NNODES": "1"} if job else {}
+        {"SLURM_JOB_ID": "42", "SLURM_NNODES": "1"} | more if job else {}
     )
     command = [sys.executable, "-m", "piti.run.launch", *options, sys.executable, "-c", script]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -95,6 +95,13 @@ def test_a_job_runs_its_training_in_a_step_of_its_own_and_leaves_in_time(slurm):
     assert process.returncode == 0
     assert "--overlap" in (slurm / "step").read_text()
     assert not (slurm / "asked").exists()
+
+
+@pytest.mark.parametrize(("around", "cpus"), [({}, "4"), ({"SLURM_CPUS_PER_TASK": "6"}, "6")])
+def test_its_step_has_the_cpus_of_the_job(slurm, around, cpus):
+    """A task of an array runs in no step that would say them."""
+    launch(slurm, "--runtime=60", "--cpus=4", script="", **around).communicate(timeout=60)
+    assert f"--cpus-per-task={cpus} " in (slurm / "step").read_text()
 
 
 def test_another_schedulers_job_leaves_in_time_too(slurm):
@@ -126,6 +133,27 @@ def test_where_slurm_refuses_the_retries_go_on(slurm):
     assert "job 42 is not queued again: refused" in process.communicate(timeout=60)[1]
     assert process.returncode == 75
     assert (slurm / "asked").read_text() == "requeue 42\n"
+
+
+def test_a_task_of_an_array_speaks_of_itself_alone(slurm):
+    """The last task to start has the array's own number, under which SLURM would queue all that it knows again."""
+    (slurm / "squeue").write_text(f'#!/bin/sh\necho "$@" > {slurm}/looked; echo RUNNING\n')
+    more = {"SLURM_ARRAY_JOB_ID": "42", "SLURM_ARRAY_TASK_ID": "3"}
+    launch(slurm, "--runtime=60", script=SAYS, **more).communicate(timeout=60)
+    assert (slurm / "looked").read_text() == "-h -j 42_3 -o %T\n"
+    assert (slurm / "asked").read_text() == "requeue 42_3\n"
+
+
+@pytest.mark.parametrize(
+    "error", ["Unable to contact slurm controller (connect failure)", "Socket timed out on send/recv"]
+)
+def test_slurm_is_asked_again_where_it_did_not_answer(tmp_path, monkeypatch, error):
+    (tmp_path / "tool").write_text(
+        f"#!/bin/sh\n[ -e $0.asked ] && echo RUNNING && exit\ntouch $0.asked; echo '{error}' >&2; exit 1\n"
+    )
+    (tmp_path / "tool").chmod(0o755)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    assert insist(str(tmp_path / "tool")).stdout == "RUNNING\n"
 
 
 def test_where_it_is_not_wanted_nobody_asks(slurm):

@@ -6,6 +6,7 @@
 When Snakemake starts it says the same, but reads no files. Exit code 2 means that something would be refused.
 """
 
+import os
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Iterator
@@ -118,5 +119,5 @@ def absent(plan: Plan) -> Iterator[str]:
         if artefact.step == "convert_weights" and artefact.given and not Path(artefact.path).exists():
             named[f"weights.{artefact.name}.path"] = artefact.given["source"]
     for key, path in named.items():
-        if not Path(path).exists():
+        if not os.path.exists(path):
             yield f"{key}: {path}: no such file or folder"

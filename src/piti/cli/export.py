@@ -52,6 +52,6 @@ def run(arguments: Namespace, config: Config) -> None:
         write_text(temporary / SUMS, "".join(f"{digest}  {name}\n" for name, digest in sums.items()))
     for artefact in wanted:
         if artefact.leg == "models":
-            with contextlib.suppress(PermissionError):  # somebody else's, whose checkpoint is not ours to remove
+            with contextlib.suppress(OSError):  # somebody else's, or read only: its checkpoint is not ours to remove
                 write_json(Path(artefact.path).with_name(MARK), {"to": str(arguments.folder.absolute())})
     print(f"{total / 1e6:.1f} MB, {len(wanted)} artefacts in {arguments.folder}")

@@ -14,6 +14,7 @@ import stat
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -116,25 +117,37 @@ def checkpoints(results: Path, wanted: Iterable[runs.Needed], every: bool) -> It
                 (results / one.addresses[0] / one.file, one.keep_checkpoints)
             )
     for checkpoint, trainings in sorted(by_checkpoint.items()):
-        finished = all(weights.exists() and not failure(weights) for weights, _ in trainings)
-        exported = all(weights.with_name(MARK).exists() and not keep for weights, keep in trainings)
+        finished = all(done(weights) for weights, _ in trainings)
+        exported = all(os.path.exists(weights.with_name(MARK)) and not keep for weights, keep in trainings)
         if (results / checkpoint).is_dir() and finished and (every or exported):
             yield Found(results, checkpoint, "its training is finished" + ", its weights exported" * exported)
 
 
+def done(weights: Path) -> bool:
+    """Whether a training has left weights, and no record of a failure; not, where nobody here may read them."""
+    try:
+        return not failure(weights)
+    except OSError:
+        return False
+
+
 def obstacle(folder: Path, age: float, now: float) -> str:
     """Why a folder has to stay for now; `now` by the clock of its file system."""
-    if who := in_use(folder):
-        return f"in use by {who}"
+    try:
+        if who := in_use(folder):
+            return f"in use by {who}"
+    except OSError as error:
+        return f"its lease cannot be read: {error.strerror}"
     newest = max((found.st_mtime for found in stats(folder)), default=0)
     return f"younger than {age:g} days" if now - newest < age * DAY else ""
 
 
 def stats(folder: Path) -> Iterator[os.stat_result]:
     """What the disk says of a folder and of all below it, but for what is removed meanwhile."""
-    for path in (folder, *folder.rglob("*")):
+    below = (os.path.join(at, name) for at, folders, files in os.walk(folder) for name in (*folders, *files))
+    for path in chain([folder], below):
         with contextlib.suppress(OSError):
-            yield path.lstat()
+            yield os.lstat(path)
 
 
 def show(found: list[Found], delete: bool) -> None:

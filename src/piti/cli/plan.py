@@ -23,7 +23,7 @@ from piti.plan.cost import CPU, Costs, sized
 from piti.plan.disk import ENDLESS, expected, extracted, file_systems, folders, free
 from piti.plan.gpu import GPUS
 from piti.plan.host import need
-from piti.plan.jobs import asked, gpus_of
+from piti.plan.jobs import asked, gpus_of, memory_of
 from piti.plan.memory import fits, peak, remedies
 from piti.plan.steps import STEPS
 from piti.registry import unknown_key
@@ -127,13 +127,11 @@ def hosts(costs: Costs, wanted: dict[str, Artefact]) -> Iterator[str]:
         needs = [need(costs, artefact) for artefact in artefacts]
         memory, shm, cpus = (max(getattr(one, part) for one in needs) for part in ("memory", "shm", "cpus"))
         asks = [asked(costs.config.jobs, artefact.step, artefact.name) for artefact in artefacts]
-        most = {key: max(one.get(key, 0) for one in asks) for key in ("cpus_per_task", "mem_mb", "runtime")}
-        gpus = max(gpus_of(one) or 0 for one in asks)
+        most = {key: max(one.get(key, 0) for one in asks) for key in ("cpus_per_task", "runtime")}
+        room, gpus = max(map(memory_of, asks)), max(gpus_of(one) or 0 for one in asks)
         line = f"{kind:<30}{cpus:>6}{memory / 1e9:>9,.1f} GB{shm / 1e9:>9,.1f} GB"
-        line += (
-            f"  {most['cpus_per_task']:>6}{most['mem_mb'] / 1000:>9,.1f} GB{gpus:>6}{span(most['runtime'] / 60):>10}"
-        )
-        yield line + ("  too little memory" if memory > 1e6 * most["mem_mb"] else "")
+        line += f"  {most['cpus_per_task']:>6}{room / 1000:>9,.1f} GB{gpus:>6}{span(most['runtime'] / 60):>10}"
+        yield line + ("  too little memory" if memory > 1e6 * room else "")
 
 
 def memory(cards: list[Card], costs: Costs, room: float) -> str:
@@ -188,7 +186,7 @@ def missing(costs: Costs, tables: dict[str, Artefact], todo: dict[str, Artefact]
         unknown, size = fetched.count(None), sum(filter(None, fetched)) / 1e9
         yield f"to download: {len(fetched)} files, {size:,.1f} GB" + (f" and {unknown} of unknown size" * bool(unknown))
     given = {path for artefact in todo.values() for path in artefact.given.values()}
-    for path in sorted(path for path in given if not Path(path).exists()):
+    for path in sorted(path for path in given if not os.path.exists(path)):
         yield f"missing: {path}, which the configuration names"
     for name, table in tables.items():
         reasons = Counter(cell.reason for cell in getattr(table.card, "cells", ()) if cell.reason not in ("", "-"))

@@ -7,6 +7,7 @@ is looked up when all are merged: so it has what a preset or the user says of th
 import copy
 import dataclasses
 import math
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
@@ -93,6 +94,8 @@ def load(user: dict[str, Any], folder: Path) -> Config:
 
     Nested values may arrive as strings of YAML, which is how Snakemake hands --config on to cluster jobs.
     """
+    if (found := sys.getfilesystemencoding()) != "utf-8":
+        raise InputError(f"locale: found {found} for text and for names of files, expected UTF-8: export PYTHONUTF8=1")
     known = get_type_hints(Config)
     for key, value in user.items():
         if key not in known:

@@ -17,6 +17,7 @@ One convention holds for stored labels: 0 is other or void, 1..num_classes-1 are
 """
 
 import hashlib
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -119,7 +120,7 @@ def check_count(found: int, expected: int | None, where: str) -> str | None:
 
 
 def _ade20k(root: Path, split: str) -> Found:
-    if (root / "ADEChallengeData2016").is_dir():  # the archive as extracted
+    if os.path.isdir(root / "ADEChallengeData2016"):  # the archive as extracted
         root = root / "ADEChallengeData2016"
     part = {"train": "training", "test": "validation"}[split]
     return photographs(root / "images" / part, labels=root / "annotations" / part)

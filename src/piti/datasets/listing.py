@@ -26,8 +26,6 @@ def listed(folder: Path) -> dict[str, Path]:
     Latin-1, so that a name is the same text in every folder. Raises InputError for a folder that cannot be read, one
     that holds itself, and two names that become one.
     """
-    if not folder.is_dir():
-        raise Nothing(f"{folder}: no such folder")
     found: dict[str, Path] = {}
     for raw, path in _walk(folder, "", ()):
         name = plain(raw)
@@ -44,6 +42,8 @@ def _walk(folder: Path, below: str, above: Sequence[tuple[int, int]]) -> Iterato
     try:
         about = folder.stat()
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except (FileNotFoundError, NotADirectoryError):
+        raise Nothing(f"{folder}: no such folder") from None
     except OSError as error:
         raise InputError(f"{folder}: cannot be read ({error.strerror})") from None
     here = (about.st_dev, about.st_ino)

@@ -171,8 +171,8 @@ def _source(costs: Costs, artefact: Artefact) -> int | None:
     """Converted weights are as large as published ones."""
     if artefact.inputs:
         return expected(costs, costs.by_path[artefact.inputs["source"][0]])
-    source = Path(artefact.given["source"])
-    return source.stat().st_size if source.is_file() else None
+    source = artefact.given["source"]
+    return os.path.getsize(source) if os.path.isfile(source) else None
 
 
 def extracted(costs: Costs, artefact: Artefact) -> Room:
@@ -195,8 +195,17 @@ def files(costs: Costs, artefact: Artefact) -> int:
 
 
 def on_disk(artefact: Artefact) -> int:
-    """Bytes that an artefact takes now, a training's checkpoint with it."""
+    """Bytes that an artefact takes now, a training's checkpoint with it; of what goes meanwhile, none."""
     places = [Path(artefact.path).parent]
     if isinstance(artefact.card, TrainCard):
         places.append(artefact.card.checkpoint(Path(artefact.path)))
-    return sum(file.stat().st_size for place in places for file in place.rglob("*") if file.is_file())
+    found = (os.path.join(at, name) for place in places for at, _, names in os.walk(place) for name in names)
+    return sum(map(size, found))
+
+
+def size(file: str) -> int:
+    """Bytes of a file; 0 where it has gone."""
+    try:
+        return os.stat(file).st_size
+    except OSError:
+        return 0

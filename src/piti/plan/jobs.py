@@ -68,3 +68,8 @@ def gpus_of(said: Mapping[str, int | str]) -> int | None:
     kinds = [re.sub(r"\(.*", "", each).split(":") for each in said.get("gres", "").split(",")]
     by_gres = sum(int(last[-1]) if last and last[-1].isdigit() else 1 for kind, *last in kinds if kind == "gpu")
     return by_gres or said.get("gpu")
+
+
+def memory_of(said: Mapping[str, int | str]) -> int:
+    """How much memory that means on each node, MB: by the CPU where that is said, as sbatch is told."""
+    return said.get("mem_mb_per_cpu", 0) * said.get("cpus_per_task", 1) or said.get("mem_mb", 0)

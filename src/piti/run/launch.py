@@ -27,6 +27,7 @@ from piti.store.files import InputError
 AGAIN = 75  # EX_TEMPFAIL: the step has saved what it has and asks to be started again
 QUEUED_AGAIN = "PITI_QUEUED_AGAIN"  # tells a step that its job will be, if it leaves with that code
 SAVING = 600  # s that torchrun leaves its processes to save after SIGTERM; SLURM may leave them less
+UNANSWERED = ("Unable to contact", "timed out", "Zero Bytes")  # what SLURM's commands say where no controller answers
 TORCHRUN = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # what it tells each of its processes
 
 
@@ -35,6 +36,7 @@ def main() -> None:
     parser.add_argument("--gpus", type=int, default=1, help="of each node, a process for each; 0: one process")
     parser.add_argument("--jobs-per-gpu", type=int, default=1, help="that share each GPU, outside SLURM")
     parser.add_argument("--nodes", type=int, default=1)
+    parser.add_argument("--cpus", type=int, default=1, help="of each node, where SLURM's step around does not say it")
     parser.add_argument("--batch", type=int, default=0, help="images of a step, shared evenly; 0: does not matter")
     parser.add_argument("--runtime", type=float, default=0, help="minutes that the job may take; 0: nobody ends it")
     parser.add_argument("--margin", type=float, help="minutes before that at which it leaves; none: when it is done")
@@ -56,9 +58,9 @@ def main() -> None:
         os.execvp(command[0], command)
     signal.signal(signal.SIGTERM, lambda *_: None)  # the step decides; its own handler is not touched by this one
     environment = outside_steps(os.environ) | ({QUEUED_AGAIN: job} if asked.requeue else {})
-    code = subprocess.run([*own_step(nodes), *command], env=environment).returncode
+    code = subprocess.run([*own_step(nodes, asked.cpus), *command], env=environment).returncode
     if code == AGAIN and asked.requeue:
-        requeue(job)
+        requeue(in_array(os.environ) or job)
     sys.exit(code)
 
 
@@ -104,9 +106,9 @@ def processes(command: list[str], nodes: int, gpus: int, job: str | None) -> lis
     return [python, "-m", "piti.run.torchrun", *shape, *meeting, *module]
 
 
-def own_step(nodes: int) -> list[str]:
-    """srun, with all that the job has."""
-    cpus = os.environ.get("SLURM_CPUS_PER_TASK", "1")
+def own_step(nodes: int, cpus: int) -> list[str]:
+    """srun, with all that the job has. A task of an array runs in no step: there nobody but the rule says the CPUs."""
+    cpus = os.environ.get("SLURM_CPUS_PER_TASK", cpus)
     shape = [f"--nodes={nodes}", f"--ntasks={nodes}", f"--cpus-per-task={cpus}"]
     return ["srun", "--overlap", *shape, "--cpu-bind=quiet"]
 
@@ -115,6 +117,12 @@ def outside_steps(environment: Mapping[str, str]) -> dict[str, str]:
     """The environment without what the step around this one says of itself: srun would take it for the job's shape."""
     kept = ("SLURM_JOB_ID", "SLURM_CONF")
     return {key: value for key, value in environment.items() if not key.startswith("SLURM_") or key in kept}
+
+
+def in_array(environment: Mapping[str, str]) -> str:
+    """What SLURM calls a task of an array alone: "12_3". The number of its last task is the whole array's."""
+    parts = [environment.get(f"SLURM_ARRAY_{part}_ID") for part in ("JOB", "TASK")]
+    return "_".join(parts) if all(parts) else ""
 
 
 def requeue(job: str) -> None:
@@ -138,7 +146,7 @@ def insist(*command: str) -> subprocess.CompletedProcess:
     """Ask SLURM, for five minutes while its controller does not answer."""
     for pause in (15,) * 20:
         done = subprocess.run(command, capture_output=True, text=True)
-        if not done.returncode or "contact" not in done.stderr:  # "Unable to contact slurm controller"
+        if not done.returncode or not any(words in done.stderr for words in UNANSWERED):
             break
         time.sleep(pause)
     return done

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shutil
+import string
 import subprocess
 import sys
 import tempfile
@@ -305,9 +306,11 @@ def _read(response: http.client.HTTPResponse) -> bytes:
 
 
 def _direct(url: str) -> str:
-    """The address of the bytes: Yandex Disk's public API is asked for it, others are taken as they stand."""
+    """The address of the bytes: Yandex Disk's public API is asked for it, others are taken as they stand, but that
+    spaces and accents are spelt as the web has them.
+    """
     if urllib.parse.urlsplit(url).hostname not in YANDEX_HOSTS:
-        return url
+        return urllib.parse.quote(url, safe=string.punctuation)
     question = f"{YANDEX_API}?{urllib.parse.urlencode({'public_key': url})}"
     with _open(urllib.request.Request(question, headers={"User-Agent": "piti"}), url) as response:
         try:
