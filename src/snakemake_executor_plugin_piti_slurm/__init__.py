@@ -22,6 +22,8 @@ from snakemake_executor_plugin_slurm import ExecutorSettings, common_settings
 from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 
+from piti.run.launch import unfiltered
+
 __all__ = ["Executor", "ExecutorSettings", "common_settings"]
 
 GONE = "gone"  # squeue knows it no longer
@@ -169,7 +171,8 @@ def accounted(jobs: set[str]) -> dict[str, str]:
 def run(*command: str) -> tuple[str | None, str]:
     """What a command prints, None where it fails; and the last line of what it says about that."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=60)
+        environment = unfiltered(os.environ)
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=60, env=environment)
     except (OSError, subprocess.TimeoutExpired) as error:
         return None, str(error)
     return (None if done.returncode else done.stdout), done.stderr.strip().rpartition("\n")[2]

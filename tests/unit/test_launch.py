@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import snakemake_executor_plugin_piti_slurm as plugin
 from piti.run.launch import QUEUED_AGAIN, insist, processes, sharing
 
 TRAIN = ["python", "-m", "piti.steps.train", "--card", "{}"]
@@ -154,6 +155,17 @@ def test_slurm_is_asked_again_where_it_did_not_answer(tmp_path, monkeypatch, err
     (tmp_path / "tool").chmod(0o755)
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
     assert insist(str(tmp_path / "tool")).stdout == "RUNNING\n"
+
+
+def test_what_a_user_has_set_for_squeue_hides_no_job(tmp_path, monkeypatch):
+    """SQUEUE_PARTITION in a shell: jobs of other partitions seemed gone."""
+    (tmp_path / "squeue").write_text("#!/bin/sh\n[ $SQUEUE_PARTITION$SACCT_LOCAL ] || echo RUNNING\n")
+    (tmp_path / "squeue").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("SQUEUE_PARTITION", "gpu")
+    monkeypatch.setenv("SACCT_LOCAL", "1")
+    assert insist("squeue").stdout == "RUNNING\n"
+    assert plugin.run("squeue") == ("RUNNING\n", "")
 
 
 def test_where_it_is_not_wanted_nobody_asks(slurm):

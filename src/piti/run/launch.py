@@ -119,6 +119,11 @@ def outside_steps(environment: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in environment.items() if not key.startswith("SLURM_") or key in kept}
 
 
+def unfiltered(environment: Mapping[str, str]) -> dict[str, str]:
+    """Without what a user has set for their own squeue (SQUEUE_PARTITION, …): it would hide jobs from us."""
+    return {key: value for key, value in environment.items() if not key.startswith(("SQUEUE_", "SACCT_"))}
+
+
 def in_array(environment: Mapping[str, str]) -> str:
     """What SLURM calls a task of an array alone: "12_3". The number of its last task is the whole array's."""
     parts = [environment.get(f"SLURM_ARRAY_{part}_ID") for part in ("JOB", "TASK")]
@@ -145,7 +150,7 @@ def requeue(job: str) -> None:
 def insist(*command: str) -> subprocess.CompletedProcess:
     """Ask SLURM, for five minutes while its controller does not answer."""
     for pause in (15,) * 20:
-        done = subprocess.run(command, capture_output=True, text=True)
+        done = subprocess.run(command, capture_output=True, text=True, env=unfiltered(os.environ))
         if not done.returncode or not any(words in done.stderr for words in UNANSWERED):
             break
         time.sleep(pause)
