@@ -107,7 +107,7 @@ def test_killed_and_started_again(tmp_path):
     assert found.keys() == expected.keys()
     assert [name for name in expected if expected[name] != found[name]] == []
     assert not list(parts.rglob("*.partial"))
-    assert re.search(r"everything is there, after \d+ (s|min)", said)
+    assert re.search(r"everything is there, after [\d.]+ (s|min)", said)
 
     # killed as a training ended: its files are whole, Snakemake's mark of an unfinished job is there, nothing after it
     for folder in ("sampled", "upsampled", "features", "scores", "tables", "figures"):

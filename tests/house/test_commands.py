@@ -150,12 +150,14 @@ def test_a_command_that_is_shown_works(command):
     check(command)
 
 
-def test_every_command_of_readme_is_typed_or_takes_too_long():
-    """By tests/flow, which is slow; here a new one is seen at once."""
+def test_what_is_typed_is_shown_and_every_command_of_readme_is_typed_or_takes_too_long():
+    """By tests/flow, which is slow; here one that is new, or no longer there, is seen at once."""
     typed = re.findall(r'the\("([^"]+)"\)', Path(test_as_typed.__file__).read_text())
     left = [command for command in test_as_typed.COMMANDS if command not in test_as_typed.TOO_LONG]
     assert left
     assert [command for command in left if not any(command.startswith(start) for start in typed)] == []
+    for page, command, *_ in test_as_typed.OF_DOCS:
+        assert command in [each.text for each in shown(ROOT / f"docs/{page}.md")]
 
 
 @pytest.mark.parametrize(
