@@ -5,11 +5,14 @@ from argparse import Namespace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from piti.cli import claims, compare, import_
 from piti.config import load
 from piti.plan import report, resolve, runs
 from tests.house import ROOT
+
+LONG = yaml.safe_load((ROOT / "docs/long.yaml").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -24,25 +27,28 @@ def test_what_is_published_is_whole_and_needed(published):
     listed = import_.listed(published)
     for address, files in listed.items():
         import_.checked(published / address, files)
-    plan, tables, figures = resolve(load({"preset": "claims"}, ROOT / "config"))
-    report(plan, tables, figures)
-    needed = {address.as_posix() for artefact in plan.artefacts.values() for address in runs.addresses(artefact)}
+    needed = set()
+    for more in ({}, LONG):
+        plan, tables, figures = resolve(load({"preset": "claims"} | more, ROOT / "config"))
+        report(plan, tables, figures)
+        needed |= {address.as_posix() for artefact in plan.artefacts.values() for address in runs.addresses(artefact)}
     assert listed
     assert listed.keys() <= needed
 
 
 @pytest.mark.parametrize(
-    ("table", "row"),
+    ("table", "row", "more"),
     [
-        ("resolutions", "Ours"),
-        ("alignment", "Ours"),
-        ("table4", "Ours"),
-        ("table3b", "adversarial"),
-        ("guidance", "ncf_w8"),
+        ("resolutions", "Ours", {}),
+        ("alignment", "Ours", {}),
+        ("table4", "Ours", {}),
+        ("table3b", "adversarial", {}),
+        ("guidance", "ncf_w8", {}),
+        ("long", "scratch", LONG),
     ],
 )
-def test_the_page_shows_them(table, row, published, capsys):
-    config = load({"preset": "claims", "results": str(published)}, ROOT / "config")
+def test_the_page_shows_them(table, row, more, published, capsys):
+    config = load({"preset": "claims", "results": str(published)} | more, ROOT / "config")
     compare.run(Namespace(table=table, row=row), config)
     page = (ROOT / "docs/claims.md").read_text().splitlines()
     assert not set(capsys.readouterr().out.splitlines()) - set(page)
