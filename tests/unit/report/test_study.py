@@ -2,6 +2,7 @@
 
 import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from piti.cards import Comparison, Contestant, StudyCard, TallyCard
 from piti.config import load
 from piti.data import shards
 from piti.plan import resolve
+from piti.report.study import votes
 from piti.report.study.make import make_study
 from piti.report.study.pairs import draw
 from piti.report.study.tally import tally_study
@@ -200,6 +202,15 @@ def test_of_two_files_of_one_voter_the_one_that_was_saved_first_counts(tally, tm
     table, _, rejected = tally({"votes-ann.CSV": first, "votes-ann (1).csv": second})
     assert table.loc["SPADE", "Preference (%)"] == "100.0" and rejected == {"duplicate": 1}
     assert "votes-ann (1).csv:2: duplicate" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("names", [["v.csv", "v.CSV"], ["v.CSV", "v.csv"]])
+def test_files_have_one_order_whatever_the_disk_says(tmp_path, monkeypatch, names):
+    """The digest of votes is over it: another machine would count them again."""
+    for name in names:
+        (tmp_path / name).touch()
+    monkeypatch.setattr(Path, "iterdir", lambda folder: iter([folder / name for name in names]))
+    assert [path.name for path in votes.files(tmp_path)] == ["v.CSV", "v.csv"]
 
 
 @pytest.mark.parametrize("files", [None, {"empty.csv": HEAD}])

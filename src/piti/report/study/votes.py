@@ -20,11 +20,11 @@ class Vote(NamedTuple):
 
 
 def files(folder: Path) -> list[Path]:
-    """The files of votes in a folder, by name: of `votes.csv` and `votes (1).csv`, as a browser calls the next, the
-    first comes first.
+    """The files of votes in a folder, by name without suffix: of `votes.csv` and `votes (1).csv`, as a browser calls
+    the next, the first comes first.
     """
     found = [path for path in folder.iterdir() if path.suffix.lower() == ".csv" and path.is_file()]
-    return sorted(found, key=lambda path: path.stem)
+    return sorted(found, key=lambda path: (path.stem, path.name))
 
 
 def count(folder: Path | None, pairs: dict[str, dict]) -> tuple[list[Vote], Counter]:
