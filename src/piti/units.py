@@ -16,6 +16,11 @@ def decimals(value: float) -> int:
     return min(4, max(1, 1 - math.floor(math.log10(abs(value))))) if value else 1
 
 
+def number(value: float) -> str:
+    """A number as tables show it. What rounds to 0 has no sign."""
+    return f"{value:z.{decimals(value)}f}"
+
+
 def with_interval(value: float, low: float, high: float) -> str:
     """A score or a difference: as many digits as the width of its interval deserves. What rounds to 0 has no sign."""
     digits = decimals(high - low)

@@ -16,7 +16,7 @@ from piti.config import Config, Run
 from piti.plan import Plan, resolve
 from piti.plan.tables import head, in_pairs, join, label
 from piti.store.files import InputError, read_json
-from piti.units import decimals, with_interval
+from piti.units import number, with_interval
 
 Scores = tuple[Run, list[dict]]  # of a cell, one a seed
 
@@ -58,7 +58,7 @@ def of_trainings(scores: dict[str, dict[str, Scores]], row: str) -> str:
     from piti.report.tabular import grid
 
     def said(found: list[dict]) -> str:
-        return ", ".join(f"{score['value']:.{decimals(score['value'])}f}" for score in found)
+        return ", ".join(number(score["value"]) for score in found)
 
     shown = {row: {column: said(found) for column, (_, found) in columns.items()} for row, columns in scores.items()}
     lines = dict.fromkeys(column for columns in (scores[row], *scores.values()) for column in columns)

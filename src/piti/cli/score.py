@@ -24,7 +24,7 @@ from piti.plan.scores import features_of, score_of
 from piti.plan.tables import head
 from piti.registry import unknown_key
 from piti.store.files import InputError, read_json
-from piti.units import decimals
+from piti.units import decimals, number
 
 NAME = "pictures"  # of the method whose pictures they are
 
@@ -111,8 +111,8 @@ def write_reference(config: Config, task: str, metric: str, file: Path) -> None:
 def spelt(metric: str, head: str, score: dict) -> str:
     """A score as one line. z: what rounds to zero has no sign."""
     low, high = score["interval"]
-    value, low, high = (f"{number:z.{decimals(high - low)}f}" for number in (score["value"], low, high))
-    kid = f", KID {score['kid']:z.{decimals(score['kid'])}f}" if "kid" in score else ""
+    value, low, high = (f"{one:z.{decimals(high - low)}f}" for one in (score["value"], low, high))
+    kid = f", KID {number(score['kid'])}" if "kid" in score else ""
     return (
         f"{metric}: {head} {value} (95 % interval {low} to {high}), n = {score['n']}{kid}; "
         f"reference {score['reference']}, measured by {score['extractor']['name']} ({score['extractor']['layer']})"

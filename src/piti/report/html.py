@@ -22,7 +22,7 @@ from piti.report.tables import NOT_CONVERGED, shown_value
 from piti.report.tabular import PAPERS_OWN, papers_own
 from piti.store.chain import Link, ancestors, fields, read_chain
 from piti.store.files import InputError, read_json, write_text
-from piti.units import decimals, span
+from piti.units import decimals, number, span
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 WIDTH = 1600  # px; figures are shown no wider
@@ -168,7 +168,7 @@ def show_cell(row: dict[str, str]) -> dict:
     value = float(row["value"])
     difference = f"{value - float(paper):+z.1f}" if re.fullmatch(r"[\d.]+", paper) else ""
     low, high = (f"{float(row[end]):z.{decimals(value)}f}" for end in ("low", "high"))
-    kid = f"{float(row['kid']):z.{decimals(float(row['kid']))}f}" if row["kid"] else ""  # alignment has none
+    kid = number(float(row["kid"])) if row["kid"] else ""  # alignment has none
     shown = shown_value(row | {"value": value})
     return {"value": shown, "paper": paper, "difference": difference, "interval": f"{low} to {high}", "kid": kid}
 

@@ -12,7 +12,7 @@ from piti.evaluate.score import estimate
 from piti.report.tabular import PAPERS_OWN, About, grid, markdown, papers_own, write
 from piti.store.chain import not_converged
 from piti.store.files import InputError, failure, read_json, write_text
-from piti.units import decimals
+from piti.units import decimals, number
 
 KEYS = ("value", "pseudo_values", "sizes", "extractor")  # of a score
 DAGGER = "†"  # behind a number of trainings that did not converge
@@ -112,7 +112,7 @@ def shown_value(row: dict) -> str:
     """The cell as people read it: a number, marked where its training did not converge, or why there is none."""
     if row["value"] is None:
         return row["reason"] or "-"
-    return f"{row['value']:.{decimals(row['value'])}f}{DAGGER if row['converged'] else ''}"
+    return number(row["value"]) + (DAGGER if row["converged"] else "")
 
 
 def _check_comparable(card: TableCard, long: pd.DataFrame) -> None:
