@@ -52,7 +52,8 @@ class Task:
     def without_looks(self) -> "Task":
         """A training that ends after its steps, not when it has converged."""
         inputs = {name: path for name, path in self.inputs.items() if not name.startswith("validation")}
-        return replace(self, card=replace(self.card, validation=None), inputs=inputs)
+        training = replace(self.card.training, converge_from=0)
+        return replace(self, card=replace(self.card, training=training, validation=None), inputs=inputs)
 
     def run(self, folder: Path, card: Card | None = None, **options: int) -> Path:
         """Do the step, with stand-ins for its inputs; into a folder below `folder`, which is returned."""
