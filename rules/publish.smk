@@ -32,7 +32,7 @@ rule publish_table:
         markdown=f"{RESULTS}/{{table}}.md",
         latex=f"{RESULTS}/{{table}}.tex",
     wildcard_constraints:
-        table="|".join(planned_tables) or "none",
+        table="|".join(map(re.escape, planned_tables)) or "none",
     localrule: True
     params:
         title=lambda w: planned_tables[w.table].card.title,
@@ -49,7 +49,7 @@ rule publish_figure:
         png=report(f"{RESULTS}/{{figure}}.png", "captions/figure.rst", "Figures", labels={"figure": "{figure}"}),
         pdf=f"{RESULTS}/{{figure}}.pdf",
     wildcard_constraints:
-        figure="|".join(planned_figures) or "none",
+        figure="|".join(map(re.escape, planned_figures)) or "none",
     localrule: True
     params:
         title=lambda w: planned_figures[w.figure].card.title,

@@ -58,6 +58,16 @@ def test_short_names_and_files_are_targets():
     assert "all" not in found
 
 
+def test_a_table_and_a_figure_may_have_any_sign_that_a_name_may_have(tmp_path):
+    """They stand in a pattern, in which + and . mean something else."""
+    table = {"title": "t", "run": {"task": "ade20k_mask"}, "rows": {"spade": {"method": "spade"}}}
+    table["columns"] = {"fid": {"metric": "fid_c"}}
+    figure = {"title": "t", "tasks": ["ade20k_mask"], "columns": ["condition"]}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"tables": {"a+b": table}, "figures": {"a.b+": figure}}))
+    printed = dry_run("a+b", "a.b+", "--configfile", str(tmp_path / "mine.yaml"))
+    assert {"publish_table", "publish_figure"} <= jobs(printed).keys()
+
+
 COUNTING = """
 import atexit, sys
 from snakemake.cli import main

@@ -380,11 +380,25 @@ MINE = {"title": "t", "run": {"task": TASK, "metric": "fid_c"}, "columns": {"fid
         ),
         ({"table2": MINE | {"rows": {"all": {"method": "ours"}}}}, "tables.table2: found a table of this name"),
         ({"figure3": MINE | {"rows": {"all": {"method": "ours"}}}}, "tables.figure3: found a table of this name"),
+        ({"score": MINE | {"rows": {"all": {"method": "ours"}}}}, "tables.score: found a table of this name"),
     ],
 )
 def test_a_table_that_could_not_be_made_or_shown_is_refused_at_once(user, line):
     with pytest.raises(InputError, match=line):
         resolve(load({"preset": "smoke", "tables": user}, SHIPPED))
+
+
+def rules():
+    """Names of the rules that are written down; those of steps have their steps'."""
+    files = [SHIPPED.parent / "Snakefile", *SHIPPED.parent.glob("rules/*.smk")]
+    return {name for file in files for name in re.findall(r"^ *rule (\w+):", file.read_text(), re.M)}
+
+
+@pytest.mark.parametrize("name", [*sorted(rules()), "train", "table2", "metric_check"])
+def test_a_figure_is_not_called_as_something_else_that_snakemake_makes(name):
+    figure = {"title": "t", "tasks": [TASK], "columns": ["condition"]}
+    with pytest.raises(InputError, match=f"figures.{name}: found a figure of this name, expected another"):
+        resolve(load({"preset": "smoke", "figures": {name: figure}}, SHIPPED))
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,16 @@ from piti.plan.core import Artefact, Plan, Unavailable
 from piti.plan.figures import figure
 from piti.plan.jobs import refuse_impossible
 from piti.plan.report import report
+from piti.plan.steps import STEPS
 from piti.plan.study import tally
 from piti.plan.tables import metric_check, table
 from piti.store.files import InputError
 
 __all__ = ["Artefact", "Plan", "Unavailable", "report", "resolve"]
+
+# Of the Snakefile, beside those of steps. A table or figure has a rule of its own name, too: `snakemake table1`.
+RULES = {"all", "tables", "figures", "report", "prior"}
+RULES |= {"publish_table", "publish_figure", "publish_study", "publish_report"}
 
 
 def resolve(config: Config) -> tuple[Plan, dict[str, Artefact], dict[str, Artefact]]:
@@ -22,8 +27,15 @@ def resolve(config: Config) -> tuple[Plan, dict[str, Artefact], dict[str, Artefa
     tables = {name: table(plan, name) for name in config.tables}
     others = {"table2": tally(plan)} if config.study else {}
     others |= {"metric_check": metric_check(plan)} if config.metric_check else {}
-    if taken := tables.keys() & {*others, *config.figures}:
-        raise InputError(f"tables.{min(taken)}: found a table of this name, expected another: something else has it")
+    known = {*others, *RULES, *STEPS}
+    for what, named, others_have in (
+        ("table", config.tables, {*known, *config.figures}),
+        ("figure", config.figures, known),
+    ):
+        if taken := named.keys() & others_have:
+            raise InputError(
+                f"{what}s.{min(taken)}: found a {what} of this name, expected another: something else has it"
+            )
     tables |= others
     figures = {name: figure(plan, name) for name in config.figures}
     refuse_impossible(config.jobs, plan.artefacts.values())
