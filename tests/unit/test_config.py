@@ -249,6 +249,16 @@ def test_mistyped_key(user, line):
         ({"machine": {"sample_batch": 0}}, "machine: sample_batch: found 0, expected 1 or more"),
         ({"machine": {"gpus": -1}}, "machine: gpus: found -1, expected 0 or more"),
         ({"sample_shard_size": 0}, "sample_shard_size: found 0, expected 1 or more"),
+        ({"seeds": [-1]}, "seeds: found [-1], expected each once and 0 or more"),
+        ({"figures": {"figure1": {"seeds": [0, 0]}}}, "figures.figure1: seeds: found [0, 0], expected each once"),
+        ({"tables": {"table1": {"run": {"seeds": [1, 1]}}}}, "tables.table1.run: seeds: found [1, 1], expected each"),
+        ({"claims": {"finetuning": {"seeds": [-1]}}}, "claims.finetuning: seeds: found [-1], expected each once"),
+        ({"figures": {"figure1": {"images": 0}}}, "figures.figure1: images: found 0, expected 1 or more"),
+        ({"figures": {"figure1": {"wrap": -1}}}, "figures.figure1: wrap: found -1, expected 0 or more"),
+        ({"figures": {"figure1": {"crop": 2}}}, "figures.figure1: crop: found 2.0, expected 0 to 1"),
+        ({"study": {"pairs": -1}}, "study: pairs: found -1, expected 1 or more"),
+        ({"study": {"seed": -1}}, "study: seed: found -1, expected 0 or more"),
+        ({"datasets": {"coco": {"scenes": {"seed": -1}}}}, "datasets.coco.scenes: seed: found -1, expected 0 or more"),
     ],
 )
 def test_numbers_that_cannot_be_meant(user, words):
@@ -422,6 +432,10 @@ def test_text_stays_text():
     assert load({"preset": "smoke", "note": "a note: with a colon"}, SHIPPED).note == "a note: with a colon"
 
 
+EMPTY = {"title": "t", "rows": {}, "columns": {"fid": {}}, "run": {"metric": "fid_c"}}
+SEEN = {"title": "t", "tasks": ["ade20k_mask"], "columns": ["condition"]}
+
+
 @pytest.mark.parametrize(
     "user, says",
     [
@@ -450,7 +464,18 @@ def test_text_stays_text():
             {"tables": {"table3a": {"rows": {"one_stage": {"metric": "fid_c"}}}}},
             "tables.table3a.rows.one_stage.metric: ",
         ),
-        ({"study": {"pairs": -1}}, "study.pairs: found -1, expected at least 1"),
+        ({"tables": {"mine": EMPTY}}, "tables.mine.rows: found none"),
+        (
+            {"figures": {"mine": SEEN | {"columns": ["low_res"]}}},
+            "figures.mine.columns: found low_res, expected a method",
+        ),
+        ({"figures": {"mine": SEEN | {"worst": "mean_iou"}}}, "figures.mine.worst: found one, expected a method"),
+        ({"metric_check": {"strengths": []}}, r"metric_check: strengths: found \[\], expected one or more"),
+        ({"metric_check": {"strengths": [0, 1]}}, r"strengths: found \[0.0, 1.0\], expected one or more, above 0"),
+        (
+            {"metric_check": {"strengths": [0.8, 0.4]}},
+            r"strengths: found \[0.8, 0.4\], expected one or more, .* rising",
+        ),
         ({"fractions": [2]}, r"fractions\[0\]: found 2(.0)?, expected 0.001 to 1"),
         ({"fractions": [1, 0]}, r"fractions\[1\]: found 0(.0)?, expected 0.001 to 1"),
         ({"results": "/x/a{b}"}, "results: found '/x/a{b}', expected a folder without braces, and no ~ before it"),

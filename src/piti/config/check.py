@@ -36,8 +36,6 @@ def check_names(config: Config) -> None:
     for index, fraction in enumerate(config.fractions):
         if not 0.001 <= fraction <= 1:
             raise InputError(f"fractions[{index}]: found {fraction:g}, expected 0.001 to 1")
-    if config.study and config.study.pairs < 1:
-        raise InputError(f"study.pairs: found {config.study.pairs}, expected at least 1")
     if not config.seeds:
         raise InputError("seeds: found none, expected at least one")
     for name, dataset in config.datasets.items():
@@ -146,6 +144,9 @@ def check_tables(config: Config) -> None:
             for key in ("method", "task", "metric"):
                 if not any(getattr(run, key) for run in said):
                     raise InputError(f"tables.{name}: {row}, {column}: {key}: found none, expected one of {key}s")
+        for key in ("rows", "columns"):
+            if not getattr(table, key):
+                raise InputError(f"tables.{name}.{key}: found none, expected at least one")
         for row, run in table.rows.items():
             if run.metric:  # a column's heading says what it measures
                 expected = "it in `columns`, or in `run` for all"
@@ -175,7 +176,13 @@ def check_claims(config: Config) -> None:
 
 
 def check_figure(config: Config, figure: Figure, where: str) -> None:
-    """Pictures of a figure's own are drawn by diffusion models; edits by deterministic ones, of labels."""
+    """Pictures of a figure's own are drawn by diffusion models; edits by deterministic ones, of labels.
+
+    Small pictures, and the images that are followed worst, are those of its last method.
+    """
+    for key, asked in {"columns: found low_res": "low_res" in figure.columns, "worst: found one": figure.worst}.items():
+        if asked and not any(column in config.methods for column in figure.columns):
+            raise InputError(f"{where}.{key}, expected a method among the columns, whose it is")
     for column in (*figure.columns, *figure.headings):
         method = config.methods.get(column)
         if figure.seeds and method and not method.base:

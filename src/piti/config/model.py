@@ -8,6 +8,7 @@ The editors' schema in config/schemas is made of these dataclasses too (`piti.co
 
 import math
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pkgutil import iter_modules
 from typing import Annotated, Literal
 
@@ -43,6 +44,12 @@ ConditionName = Annotated[str, CONDITIONS]
 StepName = Annotated[str, tuple(module.name for module in iter_modules(steps.__path__))]
 
 
+def check_seeds(seeds: tuple[int, ...]) -> None:
+    """Raise ValueError where one stands twice, which would count as two, or is below 0."""
+    if len(set(seeds)) < len(seeds) or min(seeds, default=0) < 0:
+        raise ValueError(f"seeds: found {list(seeds)}, expected each once and 0 or more")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Entry:
     """An entry of a section whose entries may be like each other."""
@@ -72,6 +79,9 @@ class Scenes:
     resolution: int = 64  # of the synthetic images, px
     style: Literal["task", "near", "middle", "far"] = "task"  # the world: piti.scenes.styles
     stored: bool = True  # False: a prior's training draws them as it sees them
+
+    def __post_init__(self):
+        check_range(self, seed=(0, math.inf), resolution=(1, math.inf))
 
 
 @dataclass(frozen=True)
@@ -197,6 +207,7 @@ class Run:
 
     def __post_init__(self):
         check_range(self, fraction=(0.001, 1))
+        check_seeds(self.seeds)
 
 
 @dataclass(frozen=True)
@@ -228,6 +239,10 @@ class Figure(Entry):
     wrap: int = 0  # columns a line; 0: all
     crop: float = 0.0  # fraction of the resolution that is shown enlarged under each picture; 0: none
 
+    def __post_init__(self):
+        check_range(self, images=(1, math.inf), page=(0, math.inf), wrap=(0, math.inf), crop=(0, 1))
+        check_seeds(self.seeds)
+
 
 @dataclass(frozen=True)
 class Study:
@@ -241,6 +256,9 @@ class Study:
     seed: int = 0  # draws the pairs
     votes: str = ""  # folder of vote files; empty: none yet
 
+    def __post_init__(self):
+        check_range(self, pairs=(1, math.inf), seed=(0, math.inf))
+
 
 @dataclass(frozen=True)
 class MetricCheck:
@@ -249,6 +267,12 @@ class MetricCheck:
     title: str
     dataset: DatasetName  # its real test images are the reference; as many real training images are distorted
     strengths: tuple[float, ...] = (0.05, 0.1, 0.2, 0.4, 0.8)  # what they mean: piti.evaluate.metric_check
+
+    def __post_init__(self):
+        if not self.strengths or any(
+            b <= a for a, b in pairwise((0, *self.strengths))
+        ):  # "rises" is said of their order
+            raise ValueError(f"strengths: found {list(self.strengths)}, expected one or more, above 0 and rising")
 
 
 @dataclass(frozen=True)
@@ -261,6 +285,9 @@ class Claim(Entry):
     metric: Metric = "fid_c"
     seeds: tuple[int, ...] = ()  # as a run's
     equal_steps: bool = False  # it is about trainings of as many steps: one that has not converged can lose
+
+    def __post_init__(self):
+        check_seeds(self.seeds)
 
 
 @dataclass(frozen=True)
@@ -370,3 +397,4 @@ class Config:
 
     def __post_init__(self):
         check_range(self, shard_size=(1, math.inf), sample_shard_size=(1, math.inf), min_images=(0, math.inf))
+        check_seeds(self.seeds)

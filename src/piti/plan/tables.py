@@ -58,8 +58,6 @@ def cell(plan: Plan, run: Run) -> tuple[Cell, list[Artefact]]:
         ceiling=entry.real,
         substitution="" if dataset.scenes and not dataset.path else dataset.substitution,
     )
-    if len(set(seeds)) < len(seeds):  # one training would count as several
-        raise InputError(f"seeds: found {list(seeds)}, expected each once")
     runs = [replace(run, method=method) for method in entry.best_of] or [run]
     if not (entry.best_of or entry.models):
         seeds = seeds[:1]
