@@ -32,7 +32,7 @@ FACTS = {
     "seeds": "trained with seed",
     "comparable": "comparable with the paper:",
 }
-OF_THE_PAPER = re.compile(r"table\d")  # names of its tables; all others are ours
+OF_THE_PAPER = re.compile(r"table([1245]|3[ab])")  # names of its tables; all others are ours
 
 
 def make_report(
@@ -131,7 +131,7 @@ def show_claims(link: Link, links: dict[str, Link]) -> list[dict]:
 def show_table(link: Link, links: dict[str, Link]) -> dict:
     """A table of scores with its cells in a grid; any other table as its CSV says."""
     name = link.card["name"]
-    shown = {"link": link, "name": name, "title": link.card["title"], "papers": bool(OF_THE_PAPER.match(name))}
+    shown = {"link": link, "name": name, "title": link.card["title"], "papers": bool(OF_THE_PAPER.fullmatch(name))}
     shown |= {"facts": [], "notes": [], "apart": ([], [])}
     if "cells" not in link.card:
         head, *rows = (row[:-3] for row in csv.reader(io.StringIO(Path(link.path).read_text())))  # preset, note, n
@@ -166,8 +166,9 @@ def show_cell(row: dict[str, str]) -> dict:
     if not row["value"]:
         return {"value": "", "reason": row["reason"] or "-", "paper": paper}
     value = float(row["value"])
-    difference = f"{value - float(paper):+z.1f}" if re.fullmatch(r"[\d.]+", paper) else ""
-    low, high = (f"{float(row[end]):z.{decimals(value)}f}" for end in ("low", "high"))
+    digits = decimals(value)
+    difference = f"{value - float(paper):+z.{digits}f}" if re.fullmatch(r"\d+(\.\d+)?", paper) else ""
+    low, high = (f"{float(row[end]):z.{digits}f}" for end in ("low", "high"))
     kid = number(float(row["kid"])) if row["kid"] else ""  # alignment has none
     shown = shown_value(row | {"value": value})
     return {"value": shown, "paper": paper, "difference": difference, "interval": f"{low} to {high}", "kid": kid}

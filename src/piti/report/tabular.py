@@ -82,7 +82,7 @@ def markdown(about: About, head: Sequence[str], rows: Sequence[Sequence[object]]
 
 def grid(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """A table of Markdown, its columns aligned."""
-    texts = [[str(value) for value in row] for row in (head, *rows)]
+    texts = [[str(value).replace("|", r"\|") for value in row] for row in (head, *rows)]  # else it ends a cell
     widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
     texts.insert(1, ["-" * width for width in widths])
     lines = [" | ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) for row in texts]

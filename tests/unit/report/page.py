@@ -48,6 +48,7 @@ def page(
     tables: Sequence[str] = ("table1",),
     figures: Sequence[str] = (),
     claims: Sequence[str] = ("Ours is better",),
+    difference: float = -0.0123,
 ) -> Path:
     """The report in `folder`. label: what stands wherever the configuration or a user may say something."""
     packed = made(folder / "shards/a/eeeeeeeeee/index.json", "pack", {})
@@ -72,7 +73,7 @@ def page(
         "measure": label,
         "verdict": "held",
         "remark": "",
-        "value": -0.0123,
+        "value": difference,
     }
     one |= {"interval": [-0.0231, -0.0014], "reason": "", "seeds": 1, "n": 24}
     orderings = [one, one | {"verdict": "not run", "reason": "left out"}]

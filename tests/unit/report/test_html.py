@@ -6,6 +6,7 @@ import pytest
 from tests.unit.report.page import DEVIATIONS, made, page
 
 from piti.cards import ReportCard
+from piti.report import html
 from piti.report.html import Cost, assumed, codes, costs, label, show_cell, shown_link, stale, trained
 from piti.store.chain import Link, ancestors, read_chain
 from piti.store.files import InputError
@@ -61,6 +62,30 @@ def test_the_papers_tables_come_first_and_each_has_its_link(report):
         "Metric check",
         "Figure 12",
     ]
+
+
+def test_a_table_of_ones_own_is_none_of_the_papers(report):
+    _, ours = report(tables=["table1", "table1_mine", "table3c", "table6"]).split("Our tables")
+    assert all(f'id="{name}"' in ours for name in ("table1_mine", "table3c", "table6")) and 'id="table1"' not in ours
+
+
+@pytest.mark.parametrize(
+    ("rises", "said"), [(["yes", "no"], "of 2 kinds of damage to real images, 1 raise the distance"), (["-"], "")]
+)
+def test_damage_that_nobody_measured_is_no_damage_that_does_not_show(tmp_path, monkeypatch, rises, said):
+    checked = {"name": "metric_check", "title": "T", "papers": False, "plain": True, "facts": [], "notes": []}
+    checked |= {"columns": ["Distortion", "rises"], "rows": [(each, [each]) for each in rises], "apart": ([], [])}
+    show = html.show_table
+    monkeypatch.setattr(html, "show_table", lambda link, links: show(link, links) | checked)
+    text = page(tmp_path).read_text()
+    assert said in text and ("kinds of damage" in text) == bool(said)
+
+
+def test_a_difference_has_the_digits_of_its_number_and_what_rounds_to_0_no_sign(report):
+    row = {"value": "0.42", "low": "0.4", "high": "0.44", "kid": "", "comparable": "yes", "converged": ""}
+    assert show_cell(row | {"paper": "0.35"})["difference"] == "+0.07"
+    assert show_cell(row | {"paper": "1.2.3"})["difference"] == ""
+    assert ">+0.000</td>" in report(difference=-0.0004)
 
 
 def test_times_have_units(report):

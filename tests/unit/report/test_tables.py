@@ -174,6 +174,11 @@ def test_n_is_a_whole_number_whatever_is_missing(tmp_path):
         made(tmp_path, cells, [score(10), score(11, n=99)])
 
 
+def test_a_bar_in_a_label_ends_no_cell(tmp_path):
+    _, _, text = made(tmp_path, [cell("Ours | mine", "a")], [score(12.3)])
+    assert r"| Ours \| mine | 12.3 " in text
+
+
 def test_refuses_a_wrong_number_of_files(tmp_path):
     with pytest.raises(InputError, match="scores: found 1 files"):
         made(tmp_path, [cell("Ours", "a", "b")], [score(10)])
