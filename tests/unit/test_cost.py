@@ -123,6 +123,13 @@ def test_another_network_is_named_as_not_counted():
 # -- hours -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("gpu", [CPU, GPU])
+def test_of_no_pictures_is_no_work(gpu):
+    costs, _ = planned(gpu, preset="smoke", datasets={"ade20k": {"test": 0}})
+    (drawn, *_) = (a for a in costs.by_path.values() if a.step == "generate" and "ade20k" in a.name)
+    assert costs.hours(drawn) == 0 and costs.ahead
+
+
 def test_shared_runs_are_counted_once(paper):
     costs, tables = paper
     chains = [costs.chain([table.path]) for table in tables.values()]

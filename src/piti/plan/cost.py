@@ -185,7 +185,7 @@ class Costs:
         """Modelled device seconds of a picture."""
         card, count = artefact.card, self.count(artefact.card)
         if self.gpu is None:
-            return self.flop(artefact, release) / CPU_RATE / self.items(artefact)
+            return self.flop(artefact, release) / CPU_RATE / max(self.items(artefact), 1)  # test: 0
         at_once = self.machine.sample_batch
         how = self.gpu, precision_of(card)
         if not isinstance(card, SampleCard):
