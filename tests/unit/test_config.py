@@ -249,6 +249,8 @@ def test_mistyped_key(user, line):
         ({"machine": {"sample_batch": 0}}, "machine: sample_batch: found 0, expected 1 or more"),
         ({"machine": {"gpus": -1}}, "machine: gpus: found -1, expected 0 or more"),
         ({"sample_shard_size": 0}, "sample_shard_size: found 0, expected 1 or more"),
+        ({"networks": {"base_resolution": 0}}, "networks: base_resolution: found 0, expected 1 or more"),
+        ({"networks": {"image_resolution": 512}}, "networks: load_resolution: found 286, expected 512 or more"),
         ({"seeds": [-1]}, "seeds: found [-1], expected each once and 0 or more"),
         ({"figures": {"figure1": {"seeds": [0, 0]}}}, "figures.figure1: seeds: found [0, 0], expected each once"),
         ({"tables": {"table1": {"run": {"seeds": [1, 1]}}}}, "tables.table1.run: seeds: found [1, 1], expected each"),

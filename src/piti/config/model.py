@@ -145,6 +145,8 @@ class Networks:
     estimator: EstimatorConfig = EstimatorConfig()
 
     def __post_init__(self):
+        check_range(self, **dict.fromkeys(("image_resolution", "base_resolution", "hed_resolution"), (1, math.inf)))
+        check_range(self, load_resolution=(self.image_resolution, math.inf))  # crops are cut out of it
         if self.upsampler.in_channels != 6:
             raise ValueError(
                 f"upsampler.in_channels: found {self.upsampler.in_channels}, expected 6: image and low_res"
