@@ -271,9 +271,8 @@ class MetricCheck:
     strengths: tuple[float, ...] = (0.05, 0.1, 0.2, 0.4, 0.8)  # what they mean: piti.evaluate.metric_check
 
     def __post_init__(self):
-        if not self.strengths or any(
-            b <= a for a, b in pairwise((0, *self.strengths))
-        ):  # "rises" is said of their order
+        # "rises" is said of their order
+        if not self.strengths or any(after <= before for before, after in pairwise((0, *self.strengths))):
             raise ValueError(f"strengths: found {list(self.strengths)}, expected one or more, above 0 and rising")
 
 
