@@ -399,8 +399,11 @@ def test_null_may_come_as_a_word():
 
 
 def test_a_size_that_a_baseline_cannot_have_is_one_line():
-    with pytest.raises(InputError, match=r"networks\.baselines\.\w+: resolution: found 250, expected a multiple of"):
-        resolve(load({"networks": {"image_resolution": 250}}, SHIPPED))
+    sizes = {"image_resolution": 96, "base_resolution": 48, "encoder": {"resolution": 96}}
+    with pytest.raises(
+        InputError, match=r"networks\.baselines\.oasis: resolution: found 96, expected a multiple of 64"
+    ):
+        resolve(load({"networks": sizes}, SHIPPED))
 
 
 @pytest.mark.parametrize("text", ["a: [", "a: b: c", "\t", "!!python/object/apply:os.getcwd []"])
@@ -451,6 +454,26 @@ def test_text_stays_text():
             "tables.table3a.rows.one_stage.metric: ",
         ),
         ({"study": {"pairs": -1}}, "study.pairs: found -1, expected at least 1"),
+        ({"seeds": [0, -1]}, r"seeds\[1\]: found -1, expected 0 to 4294967295"),
+        ({"seeds": [2**32]}, r"seeds\[0\]: found 4294967296, expected 0 to 4294967295"),
+        ({"study": {"seed": -1}}, "study.seed: found -1, expected 0 to"),
+        (
+            {"claims": {"finetuning": {"order": [{"method": "ours", "seeds": [-1]}] * 2}}},
+            r"order\[0\].seeds\[0\]: found -1",
+        ),
+        ({"models": {"spade": {"condition_dropout": 0.2}}}, "models.spade.condition_dropout: found 0.2 for spade, exp"),
+        ({"models": {"estimator": {"condition_dropout": 1}}}, "condition_dropout: found 1 for estimator, expected 0: "),
+        ({"models": {"prior_base": {"weights": "", "trainable": "encoder"}}}, "models.prior_base.trainable: found enc"),
+        ({"networks": {"base_resolution": 12}}, r"image_resolution: found 32, expected a multiple of 12 \(base_resol"),
+        ({"networks": {"base_resolution": 2}}, r"networks.base_resolution: found 2, expected a multiple of 4 \(base\)"),
+        ({"networks": {"base_resolution": 0}}, "expected a multiple of 0"),
+        ({"networks": {"load_resolution": 31}}, "load_resolution: found 31, expected 32 or more"),
+        ({"networks": {"upsampler": {"patch_size": 16}}}, "image_resolution: found 32, expected a multiple of 64"),
+        ({"networks": {"encoder": {"resolution": 64}}}, "networks.encoder.resolution: found 64, expected 32"),
+        ({"networks": {"encoder": {"strides": 6}}}, "image_resolution: found 32, expected a multiple of 64"),
+        ({"networks": {"encoder": {"heads": 5}}}, "networks.encoder.width: found 64, expected a multiple of 5"),
+        ({"networks": {"base": {"token_width": 32}}}, "networks.base.token_width: found 32, expected 64"),
+        ({"preset": "prior", "networks": {"text": {"width": 32}}}, "networks.text.width: found 32, expected 64"),
         ({"fractions": [2]}, r"fractions\[0\]: found 2(.0)?, expected 0.001 to 1"),
         ({"fractions": [1, 0]}, r"fractions\[1\]: found 0(.0)?, expected 0.001 to 1"),
         ({"results": "/x/a{b}"}, "results: found '/x/a{b}', expected a folder without braces, and no ~ before it"),
