@@ -24,6 +24,7 @@ def check_names(config: Config) -> None:
         known = [key for each in among for key in (getattr(config, each) if isinstance(each, str) else each)]
         if name not in known:
             raise InputError(unknown_key(name, known, where))
+    check_networks(config)
     check_models(config)
     check_methods(config)
     check_tables(config)
@@ -36,6 +37,9 @@ def check_names(config: Config) -> None:
     for index, fraction in enumerate(config.fractions):
         if not 0.001 <= fraction <= 1:
             raise InputError(f"fractions[{index}]: found {fraction:g}, expected 0.001 to 1")
+    for where, seed in seeds(config):
+        if not 0 <= seed < 2**32:  # NumPy's generators would refuse less, and take more for two numbers of their keys
+            raise InputError(f"{where}: found {seed}, expected 0 to {2**32 - 1}")
     if not config.seeds:
         raise InputError("seeds: found none, expected at least one")
     for name, dataset in config.datasets.items():
@@ -79,6 +83,47 @@ def names(kind: Any, value: Any, where: str = "") -> Iterator[tuple[str, str, tu
             yield from names(args[1], inner, f"{where}.{key}")
 
 
+def seeds(value: Any, where: str = "") -> Iterator[tuple[str, int]]:
+    """Every seed in a part of the configuration: its place, and the number."""
+    if dataclasses.is_dataclass(value):
+        value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from seeds(inner, f"{where}.{key}".lstrip("."))
+    elif isinstance(value, tuple):
+        for index, inner in enumerate(value):
+            yield from seeds(inner, f"{where}[{index}]")
+    elif isinstance(value, int) and where.rpartition(".")[2].startswith("seed"):
+        yield where, value
+
+
+def check_networks(config: Config) -> None:
+    """Sizes fit: what one network hands on is what the next takes, and pictures are halved without a rest."""
+    networks, encoder, text = config.networks, config.networks.encoder, config.networks.text
+    image, base = networks.image_resolution, networks.base_resolution
+    equal = [
+        ("encoder.resolution", encoder.resolution, "image_resolution", image),
+        ("base.token_width", networks.base.token_width, "encoder.width", encoder.width),
+        ("upsampler.token_width", networks.upsampler.token_width, "encoder.width", encoder.width),
+    ]
+    if any(kind_of(model.kind).prior and not model.weights for model in config.models.values()):
+        equal.append(("text.width", text.width, "encoder.width", encoder.width))
+    for key, found, other, expected in equal:
+        if found != expected:
+            raise InputError(f"networks.{key}: found {found}, expected {expected} ({other})")
+    halvings = {key: len(getattr(networks, key).channel_mult) - 1 for key in ("base", "upsampler")}
+    for key, found, why, factor in (
+        ("image_resolution", image, "base_resolution", base),  # the degradation reduces by a whole number
+        ("image_resolution", image, "encoder.strides", 2**encoder.strides),
+        ("image_resolution", image, "upsampler", networks.upsampler.patch_size * 2 ** halvings["upsampler"]),
+        ("base_resolution", base, "base", networks.base.patch_size * 2 ** halvings["base"]),
+        ("encoder.width", encoder.width, "heads", encoder.heads),
+        ("text.width", text.width, "heads", text.heads),
+    ):
+        if factor < 1 or found % factor:
+            raise InputError(f"networks.{key}: found {found}, expected a multiple of {factor} ({why})")
+
+
 def check_models(config: Config) -> None:
     """A row's weights come from somewhere: no circle of rows, a prior's data, a baseline's steps."""
     for name, model in config.models.items():
@@ -94,6 +139,13 @@ def check_models(config: Config) -> None:
             raise InputError(f"models.{name}.dataset: found none, expected the captioned data set that it learns from")
         if kind.prior and model.init:
             raise InputError(f"models.{name}.init: found {model.init}, expected none: a prior begins at random")
+        if kind.objective != "diffusion" and (found := model.condition_dropout):  # in stored labels null is class 1
+            expected = "0: diffusion models alone have a null condition"
+            raise InputError(f"models.{name}.condition_dropout: found {found:g} for {kind.name}, expected {expected}")
+        if model.trainable != "all" and (kind.prior or kind.objective != "diffusion"):
+            raise InputError(
+                f"models.{name}.trainable: found {model.trainable}, expected all: {kind.name} has no encoder"
+            )
         if model.converge_from and (kind.prior or kind.upsampler or kind.objective == "estimator"):
             raise InputError(f"models.{name}.converge_from: found {kind.name}, expected a base model or a baseline")
         if model.converge_from and not model.steps:

@@ -45,9 +45,9 @@ StepName = Annotated[str, tuple(module.name for module in iter_modules(steps.__p
 
 
 def check_seeds(seeds: tuple[int, ...]) -> None:
-    """Raise ValueError where one stands twice, which would count as two, or is below 0."""
-    if len(set(seeds)) < len(seeds) or min(seeds, default=0) < 0:
-        raise ValueError(f"seeds: found {list(seeds)}, expected each once and 0 or more")
+    """Raise ValueError where one stands twice, which would count as two."""
+    if len(set(seeds)) < len(seeds):
+        raise ValueError(f"seeds: found {list(seeds)}, expected each once")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +81,7 @@ class Scenes:
     stored: bool = True  # False: a prior's training draws them as it sees them
 
     def __post_init__(self):
-        check_range(self, seed=(0, math.inf), resolution=(1, math.inf))
+        check_range(self, resolution=(1, math.inf))
 
 
 @dataclass(frozen=True)
@@ -259,7 +259,7 @@ class Study:
     votes: str = ""  # folder of vote files; empty: none yet
 
     def __post_init__(self):
-        check_range(self, pairs=(1, math.inf), seed=(0, math.inf))
+        check_range(self, pairs=(1, math.inf))
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,13 @@ class Accumulator:
     precision: str
 
     def parts(self, tensors: dict[str, Tensor]) -> list[Part]:
-        """This process's images, and what goes with each of them, as micro-batches on the device."""
-        split = {name: self.place.sent(tensor).split(self.micro_batch) for name, tensor in tensors.items()}
+        """This process's images, and what goes with each of them, as micro-batches on the device.
+
+        They are as even as can be: a last one with what is left over, a single image perhaps, would have batch
+        statistics of its own.
+        """
+        count = -(-len(next(iter(tensors.values()))) // self.micro_batch)
+        split = {name: self.place.sent(tensor).tensor_split(count) for name, tensor in tensors.items()}
         return [dict(zip(split, values, strict=True)) for values in zip(*split.values(), strict=True)]
 
     def step(self, optimizer: torch.optim.Optimizer, parts: list[Part], loss: Loss, norm: bool = False) -> Terms:

@@ -8,6 +8,7 @@ from piti.cards import TrainCard
 from piti.conditions import CONDITIONS
 from piti.devices import Place
 from piti.seeds import key_seed
+from piti.store.files import InputError
 from piti.train.accumulate import Accumulator, Part
 from piti.train.losses import Terms
 
@@ -23,6 +24,13 @@ class EstimatorObjective:
         self.accumulator = Accumulator(place, micro_batch, training.precision)
         self.model = place.network(network)
         self.modules = {"model": self.model}
+        images = training.batch // place.world
+        at_once = images // -(-images // micro_batch)
+        if at_once == 1 and any(isinstance(module, nn.BatchNorm2d) for module in self.model.modules()):
+            raise InputError(
+                f"micro_batch: found {micro_batch} of {images} images, expected at least 2 at once: "
+                "the estimator's batch norms know nothing of a single one"
+            )
         adam = torch.optim.AdamW(self.model.parameters(), training.lr, weight_decay=training.weight_decay, fused=True)
         self.optimizers = {"model": adam}
         condition = CONDITIONS[card.condition]

@@ -14,7 +14,9 @@ from piti.networks.glide import GLIDE
 from piti.networks.perceptual import FIVE_LEVELS, VGGFeatures
 from piti.networks.piti import PITI
 from piti.networks.weights import load, read
+from piti.registry import unknown_key
 from piti.seeds import generator, key_seed
+from piti.store.files import InputError
 from piti.train.losses import PERCEPTUAL
 
 NETWORKS = {"vgg19_torchvision": ("vgg19", "torchvision"), "vgg16_keras_h5": ("vgg16", "caffe")}
@@ -58,6 +60,8 @@ def vgg(card: TrainCard, weights: Path | None) -> VGGFeatures | None:
     """
     if not weights:
         return None
+    if card.perceptual_format not in NETWORKS:
+        raise InputError(unknown_key(card.perceptual_format, NETWORKS, "networks.perceptual: format of weights"))
     arch, convention = NETWORKS[card.perceptual_format]
     if card.baseline:
         return VGGFeatures(read(weights), FIVE_LEVELS, arch, "raw" if arch == "vgg19" else convention)

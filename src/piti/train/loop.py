@@ -11,6 +11,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from piti.progress import progress
 from piti.run.command import BEGAN
+from piti.store.files import InputError
 from piti.train.run import Run
 
 
@@ -46,10 +47,11 @@ def train(
     if run.step == until:
         return
     loader = DataLoader(
-        batches,
+        Told(batches),
         batch_size=None,
         sampler=range(run.step, until),
         num_workers=workers,
+        worker_init_fn=deaf,
         pin_memory=run.place.device.type == "cuda",
     )
     events = SummaryWriter(run.path.with_name("events"), purge_step=run.step) if run.place.first else None
@@ -60,6 +62,8 @@ def train(
         progress(total=run.steps, initial=run.step, desc="training", unit="step", disable=not run.place.first) as bar,
     ):
         for batch in loader:
+            if isinstance(batch, InputError):
+                raise batch
             run.advance(batch)
             bar.update()
             end = run.step == until
@@ -88,6 +92,28 @@ def train(
                 raise Stopped
     if events:
         events.close()
+
+
+class Told(Dataset):
+    """Batches; one that cannot be read is the InputError that says why. Raised in a worker, it would come out of the
+    loader with the worker's traceback in its one line.
+    """
+
+    def __init__(self, batches: Dataset):
+        self.batches = batches
+
+    def __getitem__(self, step: int) -> dict | InputError:
+        try:
+            return self.batches[step]
+        except InputError as error:
+            return error
+
+
+def deaf(worker: int) -> None:
+    """Workers leave SIGTERM to the training and end with it. Many send it to all processes of a job at once (systemd,
+    `timeout`, SLURM without cgroups): a worker that died of it would end the training before it has saved.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 @contextlib.contextmanager

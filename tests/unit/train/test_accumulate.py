@@ -46,6 +46,13 @@ def test_micro_batches(micro_batch):
     torch.testing.assert_close(terms, {"error": error, "gradient": torch.linalg.vector_norm(wanted)})
 
 
+def test_micro_batches_are_even():
+    """No single image is left over for the last, whose batch statistics would be its own."""
+    accumulator = Accumulator(Place(torch.device("cpu")), 3, "fp32")
+    parts = accumulator.parts({"x": torch.arange(SIZE), "y": torch.arange(SIZE)})
+    assert [part["x"].tolist() for part in parts] == [[0, 1, 2], [3, 4], [5, 6]]
+
+
 @pytest.mark.parametrize("first", range(1, SIZE))
 def test_what_two_processes_add_up(first):
     """Each sees some of the images: their gradients' sum is the whole batch's (test_processes has real ones)."""

@@ -14,11 +14,14 @@ from piti.cards import AlignmentCard, EstimatorConfig, TrainCard, TrainingConfig
 from piti.conditions import CONDITIONS
 from piti.conditions.geometry import show_depth, show_normal
 from piti.data.shards import Shards, write
+from piti.devices import Place
 from piti.evaluate.measure import measure
 from piti.evaluate.measures import MEASURES
 from piti.evaluate.score import difference
 from piti.networks.pretrained import convert
+from piti.store.files import InputError
 from piti.train.batches import Files
+from piti.train.estimator import EstimatorObjective
 from piti.train.initial import initial_estimator
 from piti.train.row import Work, train_row
 
@@ -125,6 +128,23 @@ def test_what_says_nothing_has_no_gradient(condition):
     assert (
         not CONDITIONS[condition].estimator_loss(found, nothing).any() and not CONDITIONS[condition].said(nothing).any()
     )
+
+
+def deeplab(batch: int, micro_batch: int) -> EstimatorObjective:
+    """The network of the paper preset: it has batch norms behind a pooling to one pixel."""
+    asked = replace(card("mask", batch=batch), estimator=EstimatorConfig(out_channels=CLASSES))
+    return EstimatorObjective(asked, initial_estimator(asked, None), Place(torch.device("cpu")), micro_batch)
+
+
+def test_no_image_is_left_alone_to_batch_norms():
+    """Six images, five at once, are twice three."""
+    images, labels = torch.zeros(6, 3, SIDE, SIDE), torch.ones(6, SIDE, SIDE, dtype=torch.uint8)
+    assert deeplab(6, 5).update({"image": images, "condition": labels}, 0)["loss"].isfinite()
+
+
+def test_batch_norms_refuse_a_single_image_at_once():
+    with pytest.raises(InputError, match="micro_batch: found 1 of 2 images, expected at least 2 at once"):
+        deeplab(2, 1)
 
 
 def test_deeplab_takes_an_imagenet_trunk(tmp_path):

@@ -4,15 +4,19 @@ stays good.
 
 import csv
 import json
+import signal
+import subprocess
 import time
+from multiprocessing import active_children
 from types import SimpleNamespace
 
 import pytest
 import torch
 from tests.unit.train import tiny
 
+from piti.data.loader import Batches
 from piti.store import checkpoint
-from piti.store.files import failure
+from piti.store.files import InputError, failure
 from piti.train import loop
 from piti.train.run import Run
 
@@ -70,6 +74,37 @@ def test_time_counts_from_the_start_of_the_process(shards, tmp_path, monkeypatch
         tiny.train(tmp_path, tiny.card(steps=6), shards, minutes=59)
     (path,) = tmp_path.glob("checkpoint-*/checkpoint.safetensors")
     assert checkpoint.load(path)[1]["step"] == 1
+
+
+def test_sigterm_to_all_processes_of_the_training(shards, tmp_path, monkeypatch):
+    """As systemd, `timeout` and some clusters send it: the workers live until the training has saved."""
+    advance = Run.advance
+
+    def advance_and_stop(run, batch):
+        workers = [str(worker.pid) for worker in active_children()]
+        assert len(workers) == 2
+        subprocess.run(["kill", "-TERM", *workers], check=True)  # from their parent it would mean that all is well
+        time.sleep(0.2)  # they have died by now, if they do
+        signal.raise_signal(signal.SIGTERM)
+        advance(run, batch)
+
+    monkeypatch.setattr(Run, "advance", advance_and_stop)
+    with pytest.raises(loop.Stopped):
+        tiny.train(tmp_path, tiny.card(steps=1000), shards, workers=2)
+    (path,) = tmp_path.glob("checkpoint-*/checkpoint.safetensors")
+    assert checkpoint.load(path)[1]["step"] == 1
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_batch_that_cannot_be_read_is_told_in_the_same_words(shards, tmp_path, monkeypatch, workers):
+    """Whoever reads it; a worker's own traceback tells nobody anything."""
+
+    def read(batches, step):
+        raise InputError("shard-00000.h5: found no readable HDF5 shard")
+
+    monkeypatch.setattr(Batches, "__getitem__", read)
+    with pytest.raises(InputError, match=r"^shard-00000\.h5: found no readable HDF5 shard$"):
+        tiny.train(tmp_path, tiny.card(steps=6), shards, workers=workers)
 
 
 def test_the_first_bad_step_is_named_though_it_is_seen_later(shards, tmp_path):

@@ -13,9 +13,10 @@ from piti.datasets.colours import colour_map
 from piti.devices import Place
 from piti.networks.unet import UNet
 from piti.store import checkpoint
+from piti.store.files import InputError
 from piti.train.batches import Files, training_batches
 from piti.train.diffusion import DiffusionObjective
-from piti.train.initial import initial_model
+from piti.train.initial import initial_model, vgg
 
 HERE = Place(torch.device("cpu"))
 
@@ -149,3 +150,9 @@ def test_the_terms_of_the_curve_add_up_to_what_is_learnt(shards):
     terms = training.update(batch, 0)
     ((loss, _),) = learnt
     torch.testing.assert_close(terms["mse"] + terms["vb"], loss.detach())
+
+
+def test_weights_of_no_vgg_are_refused_in_one_line(tmp_path):
+    card = replace(tiny.card("upsampler", perceptual="conv2_2"), perceptual_format="hed_keras_h5")
+    with pytest.raises(InputError, match="format of weights: unknown key 'hed_keras_h5'; nearest"):
+        vgg(card, tmp_path / "vgg.safetensors")
