@@ -51,7 +51,6 @@ def train(
         batch_size=None,
         sampler=range(run.step, until),
         num_workers=workers,
-        worker_init_fn=deaf,
         pin_memory=run.place.device.type == "cuda",
     )
     events = SummaryWriter(run.path.with_name("events"), purge_step=run.step) if run.place.first else None
@@ -61,7 +60,9 @@ def train(
         stop_signal() as stopped,
         progress(total=run.steps, initial=run.step, desc="training", unit="step", disable=not run.place.first) as bar,
     ):
-        for batch in loader:
+        with deaf():  # workers begin here
+            told = iter(loader)
+        for batch in told:
             if isinstance(batch, InputError):
                 raise batch
             run.advance(batch)
@@ -109,11 +110,18 @@ class Told(Dataset):
             return error
 
 
-def deaf(worker: int) -> None:
-    """Workers leave SIGTERM to the training and end with it. Many send it to all processes of a job at once (systemd,
-    `timeout`, SLURM without cgroups): a worker that died of it would end the training before it has saved.
+@contextlib.contextmanager
+def deaf() -> Iterator[None]:
+    """Processes that begin while the block lasts never hear SIGTERM: they leave it to the training, and end with it.
+
+    Many send it to all processes of a job at once (systemd, `timeout`, SLURM without cgroups). A worker that died of it
+    would end the training before it has saved.
     """
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # which a new process inherits
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager
