@@ -13,6 +13,7 @@ from piti.plan import report, resolve, runs
 from tests.house import ROOT
 
 LONG = yaml.safe_load((ROOT / "docs/long.yaml").read_text())
+RIVALS = LONG | {"models": {key: value for key, value in LONG["models"].items() if key != "two_stage"}}  # and not Ours
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +43,11 @@ def test_what_is_published_is_whole_and_needed(published):
         ("resolutions", "Ours", {}),
         ("alignment", "Ours", {}),
         ("table4", "Ours", {}),
+        ("table3a", "two_stage", {}),
         ("table3b", "adversarial", {}),
         ("guidance", "ncf_w8", {}),
-        ("long", "scratch", LONG),
+        ("long", "scratch", RIVALS),
+        ("long", "ours", LONG),
     ],
 )
 def test_the_page_shows_them(table, row, more, published, capsys):
