@@ -364,6 +364,8 @@ def test_a_figure_of_few_images_has_no_baseline():
         ({"columns": ["spade"]}, "figures.figure20.columns: found spade, expected diffusion models with ddim, eta 0"),
         ({"tasks": ["coco_sketch"]}, "figures.figure20.tasks: found coco_sketch, expected one with labels, which"),
         ({"edits": {"removal": {"operation": "rub"}}}, "figures.figure20.edits.removal.operation: found 'rub', "),
+        ({"edits": {"removal": {"label": -1}}}, "figures.figure20.edits.removal.label: found -1, expected 0 to"),
+        ({"edits": {"removal": {"to": 151}}}, "figures.figure20.edits.removal.to: found 151, expected 0 to 150 (ade2"),
     ],
 )
 def test_edits_are_of_masks_and_deterministic(figure, line):

@@ -246,3 +246,8 @@ def check_figure(config: Config, figure: Figure, where: str) -> None:
     for task in figure.tasks if figure.edits else ():
         if not CONDITIONS[config.tasks[task].condition].labels:
             raise InputError(f"{where}.tasks: found {task}, expected one with labels, which edits change")
+        last = config.datasets[config.tasks[task].dataset].num_classes - 1
+        for name, edit in figure.edits.items():
+            for key in ("label", "to"):
+                if not 0 <= (label := getattr(edit, key)) <= last:
+                    raise InputError(f"{where}.edits.{name}.{key}: found {label}, expected 0 to {last} ({task})")
