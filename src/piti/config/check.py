@@ -38,7 +38,7 @@ def check_names(config: Config) -> None:
         if not 0.001 <= fraction <= 1:
             raise InputError(f"fractions[{index}]: found {fraction:g}, expected 0.001 to 1")
     for where, seed in seeds(config):
-        if not 0 <= seed < 2**32:  # NumPy's generators would refuse less, and take more for two numbers of their keys
+        if not 0 <= seed < 2**32:  # NumPy refuses negative ones, and reads larger ones as two numbers of a key
             raise InputError(f"{where}: found {seed}, expected 0 to {2**32 - 1}")
     if not config.seeds:
         raise InputError("seeds: found none, expected at least one")
