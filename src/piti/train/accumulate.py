@@ -25,13 +25,17 @@ class Accumulator:
     micro_batch: int
     precision: str
 
-    def parts(self, tensors: dict[str, Tensor]) -> list[Part]:
-        """This process's images, and what goes with each of them, as micro-batches on the device.
+    def count(self, images: int) -> int:
+        """How many parts so many images of this process are.
 
         They are as even as can be: a last one with what is left over, a single image perhaps, would have batch
         statistics of its own.
         """
-        count = -(-len(next(iter(tensors.values()))) // self.micro_batch)
+        return -(-images // self.micro_batch)
+
+    def parts(self, tensors: dict[str, Tensor]) -> list[Part]:
+        """This process's images, and what goes with each of them, as micro-batches on the device."""
+        count = self.count(len(next(iter(tensors.values()))))
         split = {name: self.place.sent(tensor).tensor_split(count) for name, tensor in tensors.items()}
         return [dict(zip(split, values, strict=True)) for values in zip(*split.values(), strict=True)]
 

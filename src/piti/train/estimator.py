@@ -25,7 +25,7 @@ class EstimatorObjective:
         self.model = place.network(network)
         self.modules = {"model": self.model}
         images = training.batch // place.world
-        at_once = images // -(-images // micro_batch)
+        at_once = images // self.accumulator.count(images)  # in the smallest part
         if at_once == 1 and any(isinstance(module, nn.BatchNorm2d) for module in self.model.modules()):
             raise InputError(
                 f"micro_batch: found {micro_batch} of {images} images, expected at least 2 at once: "
