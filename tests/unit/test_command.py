@@ -6,6 +6,7 @@ import json
 import math
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -391,3 +392,37 @@ def test_a_real_step_in_its_own_process(tmp_path):
     assert (run.returncode, run.stdout) == (2, "")
     assert run.stderr == "error: unknown key 'reel'; nearest valid key: real\n"
     assert not list(tmp_path.iterdir())
+
+
+SLEEPS = """'Never ends.'
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from piti.run.command import step
+from piti.store.files import atomic
+
+@dataclass(frozen=True)
+class Card:
+    seed: int = 0
+
+@step(leg="toys", makes="whole.txt")
+def run(card: Card, output: Path):
+    output.parent.mkdir(exist_ok=True)
+    with atomic(output) as temporary:
+        temporary.write_text("half")
+        print("writes", flush=True)
+        time.sleep(60)
+"""
+
+
+def test_whatever_a_step_does_when_sigterm_comes_it_asks_to_be_started_again(tmp_path):
+    """Also a training that begins, looks at its pictures or writes its weights: its loop is not there to hear it."""
+    (tmp_path / "sleeps.py").write_text(SLEEPS)
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path}:{Path(piti.__file__).parents[1]}"}
+    line = [sys.executable, "-m", "sleeps", "--card", "{}", "--output", str(tmp_path / "made/whole.txt")]
+    with subprocess.Popen(line, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "writes\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 75
+    assert not list((tmp_path / "made").glob("*.txt*"))

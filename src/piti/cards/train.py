@@ -75,7 +75,9 @@ class TrainingConfig:
 
     def __post_init__(self):
         check_range(self, steps=(0, math.inf), batch=(1, math.inf), lr=(0, math.inf), weight_decay=(0, math.inf))
-        check_range(self, ema_rate=(0, 1 - 1e-9), condition_dropout=(0, 1), diffusion_steps=(1, math.inf))
+        check_range(self, ema_rate=(0, 1 - 1e-9), condition_dropout=(0, 1))
+        least = 21 if self.noise_schedule == "linear" else 1  # of 20 steps its last beta is 1: nothing is left
+        check_range(self, diffusion_steps=(least, math.inf))
         check_range(self, void=(0, 255), image_losses_from=(0, math.inf), refresh_steps=(0, math.inf))
         check_range(self, degradation_share=(0, 1), converge_from=(0, math.inf), converge_gain=(0, 1))
         if self.converge_from and self.steps:

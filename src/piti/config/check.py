@@ -100,6 +100,15 @@ def seeds(value: Any, where: str = "") -> Iterator[tuple[str, int]]:
 def check_networks(config: Config) -> None:
     """Sizes fit: what one network hands on is what the next takes, and pictures are halved without a rest."""
     networks, encoder, text = config.networks, config.networks.encoder, config.networks.text
+    each = {key: getattr(networks, key) for key in ("base", "upsampler", "encoder", "text", "estimator")}
+    for key, network in (each | {f"baselines.{name}": card for name, card in networks.baselines.items()}).items():
+        for field in dataclasses.fields(network):
+            found = getattr(network, field.name)
+            least = (
+                0 if isinstance(found, float) or field.default == 0 else 1
+            )  # a default of 0 says that 0 can be meant
+            if isinstance(found, int | float) and found < least:
+                raise InputError(f"networks.{key}.{field.name}: found {found:g}, expected {least} or more")
     image, base = networks.image_resolution, networks.base_resolution
     equal = [
         ("encoder.resolution", encoder.resolution, "image_resolution", image),
@@ -111,16 +120,29 @@ def check_networks(config: Config) -> None:
     for key, found, other, expected in equal:
         if found != expected:
             raise InputError(f"networks.{key}: found {found}, expected {expected} ({other})")
-    halvings = {key: len(getattr(networks, key).channel_mult) - 1 for key in ("base", "upsampler")}
+    unets = {key: each[key] for key in ("base", "upsampler")}
+    halvings = {key: len(unet.channel_mult) - 1 for key, unet in unets.items()}
+    attending = [
+        (
+            f"{key}.model_channels * channel_mult[{level}]",
+            unet.model_channels * multiple,
+            "num_head_channels",
+            unet.num_head_channels,
+        )
+        for key, unet in unets.items()
+        for level, multiple in enumerate(unet.channel_mult)
+        if 2**level in unet.attention_resolutions or level == halvings[key]
+    ]
     for key, found, why, factor in (
         ("image_resolution", image, "base_resolution", base),  # the degradation reduces by a whole number
         ("image_resolution", image, "encoder.strides", 2**encoder.strides),
-        ("image_resolution", image, "upsampler", networks.upsampler.patch_size * 2 ** halvings["upsampler"]),
-        ("base_resolution", base, "base", networks.base.patch_size * 2 ** halvings["base"]),
+        ("image_resolution", image, "upsampler", unets["upsampler"].patch_size * 2 ** halvings["upsampler"]),
+        ("base_resolution", base, "base", unets["base"].patch_size * 2 ** halvings["base"]),
         ("encoder.width", encoder.width, "heads", encoder.heads),
         ("text.width", text.width, "heads", text.heads),
+        *attending,
     ):
-        if factor < 1 or found % factor:
+        if found % factor:
             raise InputError(f"networks.{key}: found {found}, expected a multiple of {factor} ({why})")
 
 

@@ -45,7 +45,7 @@ def load(name: str, weights: str | Path, device: str | torch.device = "cpu") -> 
         raise InputError(f"{weights}: no such file, expected the weights of {name}")
     try:
         network = resolve_name(said.build)(weights, device)
-    except RuntimeError as error:
+    except (RuntimeError, AttributeError) as error:  # the second: TorchScript of another network
         reason = str(error).strip().splitlines()[0]
         raise InputError(f"{weights}: found no readable weights ({reason}), expected those of {name}") from None
     spec = Spec(name, said.layer, said.width, f"{said.resize} {said.resolution}", file_digest(weights))

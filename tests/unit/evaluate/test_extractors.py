@@ -127,6 +127,11 @@ def test_refuses_wrong_weights(weights, tmp_path):
     for name in ("inception", "vgg16"):
         with pytest.raises(InputError, match=r"broken: found no (readable weights|whole safetensors file)"):
             extract.load(name, tmp_path / "broken")
+    torch.jit.script(nn.Flatten()).save(tmp_path / "other")
+    with pytest.raises(
+        InputError, match=r"other: found no readable weights \(.*'layers'\), expected those of inception"
+    ):
+        extract.load("inception", tmp_path / "other")
 
 
 def test_the_resize_is_clean_fid_s():
