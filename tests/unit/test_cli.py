@@ -155,7 +155,7 @@ def test_compare_takes_as_many_trainings_of_both(piti, tmp_path, capsys):
                 write_json(path, same | {"value": 1 + cell.scores.index(Path(path).parts[-2])})
                 if cell.row == "Ours (from scratch)":
                     lone = Path(path)
-    expected = "seeds: found scores of 3 of ours and 1 of scratch, expected as many of both"
+    expected = "seeds: found [0, 1, 2] of ours and [0] of scratch, expected the same of both, in the same order"
     assert expected in refused(capsys, piti, "compare", "alignment", "ours")
     lone.unlink()
     assert "1.0 (-1.5 to 3.5)" in piti("compare", "alignment", "ours")  # 0, 1 and 2 more than the real images

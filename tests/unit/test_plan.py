@@ -341,6 +341,18 @@ def test_seeds_stand_in_paths_and_share_the_data(paper):
     assert len(set(cell.scores)) == 2
 
 
+@pytest.mark.parametrize("others", [[1, 0], [0, 2], [0]])
+def test_claims_compare_trainings_of_the_same_seeds_in_the_same_order(others):
+    """Differences are paired by place: of other seeds they would be no pairs, and the interval another one."""
+    order = [{"method": "ours", "seeds": [0, 1]}, {"method": "scratch", "seeds": others}]
+    claim = {"text": "t", "order": order, "tasks": ["ade20k_mask"], "metric": "fid_c"}
+    found = re.escape(f"claims: t: seeds: found [0, 1] of ours and {others} of scratch, expected the same of both")
+    with pytest.raises(InputError, match=found):
+        report(*resolve(load({"preset": "smoke", "claims": {"own": claim}}, SHIPPED)))
+    claim["seeds"] = [0, 1]  # of all its runs, whatever they say
+    assert report(*resolve(load({"preset": "smoke", "claims": {"own": claim}}, SHIPPED)))
+
+
 def test_ones_own_photographs_may_show_any_class():
     """Also in a preset that would draw scenes, of which only some labels have a channel."""
     drawn, own = (

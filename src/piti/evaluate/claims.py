@@ -38,7 +38,7 @@ def check(ordering: Ordering, first: Iterator[Path], second: Iterator[Path]) -> 
     """One ordering: verdict, and value and 95 % interval of the difference better - than, or the reason for none.
 
     Nobody has lost whose training still improved at its last step, if the other does not share it: that is undecided,
-    with a remark. A claim about trainings of as many steps is decided all the same, with that remark.
+    with a remark. A claim about trainings of as many steps is decided all the same, and the remark says so.
     """
     pairs = [(next(first), next(second)) for _ in ordering.better_scores]
     found = {"better": ordering.better, "than": ordering.than, "task": ordering.task, "measure": ordering.measure}
@@ -62,7 +62,10 @@ def check(ordering: Ordering, first: Iterator[Path], second: Iterator[Path]) -> 
         if own:  # trained longer it might win
             known = "has not converged" if any(link.step for link in own) else "may not have converged: " + NO_CARDS
             remark = f"{(ordering.better, ordering.than)[loser]} {known}"
-            verdict = verdict if ordering.equal_steps else UNDECIDED
+            if ordering.equal_steps:
+                remark = f"after equal steps; {remark}"
+            else:
+                verdict = UNDECIDED
     found |= {"verdict": verdict, "reason": "", "remark": remark}
     return found | {"value": value, "interval": [low, high], "seeds": len(pairs), "n": scores[0][0]["n"]}
 

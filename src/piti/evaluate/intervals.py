@@ -8,7 +8,7 @@ With n samples in G groups of sizes m_j, θ the estimate and θ_(j) the estimate
 
     p_j = (n θ - (n - m_j) θ_(j)) / m_j
 
-have the mean `debiased`, the estimate extrapolated to infinite n, and the variance of θ is
+have the mean, weighted by m_j, `debiased`: the estimate extrapolated to infinite n. The variance of θ is
 
     (1/G) Σ m_j / (n - m_j) · (p_j - debiased)²
 
@@ -48,7 +48,7 @@ class Estimate:
     @property
     def debiased(self) -> float:
         """The score extrapolated to infinitely many samples (bias of order 1/n removed)."""
-        return float(self.pseudo_values.mean())
+        return float(np.average(self.pseudo_values, weights=self.sizes))
 
     @property
     def standard_error(self) -> float:

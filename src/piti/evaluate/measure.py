@@ -42,9 +42,11 @@ def measure(
         found.append(compare(look(pictures[pictures.rows(part)]), stored[stored.rows(part)]))
     found = np.concatenate(found)
     values = [total(found[i : i + 1]) for i in range(len(ids))]
-    if np.isnan(values).all():
-        raise InputError(f"{conditions}: found nothing to follow in {len(ids)} conditions, expected some")
-    return jackknifed(lambda keep: total(found[keep]), len(ids)) | {
+    scored = jackknifed(lambda keep: total(found[keep]), len(ids))
+    if not np.isfinite(scored["pseudo_values"]).all():  # without one of its groups nothing is left
+        known = int(np.isfinite(values).sum())
+        raise InputError(f"{conditions}: found something to follow in {known} of {len(ids)} conditions, expected more")
+    return scored | {
         "n": len(ids),
         "extractor": {
             "name": card.estimator.architecture if card.estimator else measure.network,

@@ -61,9 +61,10 @@ def ordering(
         task=plan.config.tasks[task].label,
         measure=head(plan, claim.metric),
     )
-    scores = []
+    scores, both = [], Run(task=task, metric=claim.metric, seeds=claim.seeds)
+    better, than = join(better, both), join(than, both)
     for run, name in ((better, found.better), (than, found.than)):
-        measured, made = cell(plan, join(run, Run(task=task, metric=claim.metric, seeds=claim.seeds)))
+        measured, made = cell(plan, run)
         if measured.reason or measured.selected:
             return replace(found, reason=f"{name}: {measured.reason or 'selected on the test set'}")
         scores.append(made)

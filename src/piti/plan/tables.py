@@ -75,16 +75,16 @@ def in_pairs(
 ) -> tuple[list[Score], ...]:
     """The scores of two runs, seed by seed, as long as each other.
 
-    What nobody trains (real images, pictures made elsewhere) has one score for every seed. One training has one score,
-    too, but for its own seed alone: against three of another it would count as three.
-    Raises InputError where the numbers differ.
+    What nobody trains (real images, pictures made elsewhere) has one score for every seed.
+    Raises InputError where two that are trained have other seeds, or the same in another order.
     """
+    config = plan.config
+    trained = [run for run, _ in (one, other) if config.methods[run.method].models]
+    if len({run.seeds or config.seeds for run in trained}) > 1:
+        found = " and ".join(f"{list(run.seeds or config.seeds)} of {run.method}" for run in trained)
+        raise InputError(f"seeds: found {found}, expected the same of both, in the same order")
     longest = max(len(one[1]), len(other[1]))
-    found = [list(s) * (1 if plan.config.methods[run.method].models else longest // len(s)) for run, s in (one, other)]
-    if len(found[0]) != len(found[1]):
-        counts = f"{len(one[1])} of {one[0].method} and {len(other[1])} of {other[0].method}"
-        raise InputError(f"seeds: found scores of {counts}, expected as many of both")
-    return tuple(found)
+    return tuple(list(scores) * (longest // len(scores)) for _, scores in (one, other))
 
 
 def trainings(plan: Plan, made: Iterable[Artefact]) -> dict[str, TrainCard]:

@@ -97,7 +97,7 @@ def test_of_trainings_of_equal_length_one_that_still_improves_can_lose(tmp_path)
     files = [made(tmp_path / f"models/{n}/0000000000/weights.safetensors", "train", {}, converged=False) for n in "ab"]
     sides = {"a": (10, files[:1]), "b": (20, files[1:])}
     found = compared(tmp_path, sides, equal_steps=True)
-    assert (found["verdict"], found["remark"]) == ("held", "b has not converged")
+    assert (found["verdict"], found["remark"]) == ("held", "after equal steps; b has not converged")
     assert compared(tmp_path, sides)["verdict"] == "undecided"
 
 

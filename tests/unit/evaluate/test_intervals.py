@@ -23,6 +23,13 @@ def test_removes_a_bias_of_one_over_n_with_unequal_groups():
     assert estimate.standard_error == pytest.approx(0, abs=1e-9)
 
 
+def test_with_unequal_groups_a_mean_is_the_mean():
+    """As Busing's extrapolation has it, which weighs the pseudo-values by the sizes of their groups."""
+    x = np.random.default_rng(0).standard_normal(50)
+    estimate = jackknife(lambda keep: x[keep].mean(), random_groups(50, 20, np.random.default_rng(0)))
+    assert estimate.debiased == pytest.approx(x.mean(), rel=1e-12)
+
+
 def test_groups_are_a_partition_drawn_by_the_generator():
     groups = random_groups(33, 5, np.random.default_rng(4))
     assert sorted(np.concatenate(groups)) == list(range(33))

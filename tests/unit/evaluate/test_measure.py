@@ -5,7 +5,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from piti import scenes
+from piti import evaluate, scenes
 from piti.cards import AlignmentCard
 from piti.data.shards import Shards, write
 from piti.evaluate.measure import measure, reader
@@ -66,3 +66,18 @@ def test_refuses_other_pictures_and_too_few(tmp_path, network):
     with pytest.raises(InputError, match="n: found 6 images, expected at least 100"):
         measure(card(0.6, min_images=100), images, packed(tmp_path, "sketch", empty), network, 4, CPU)
     assert len(Shards(images)) == COUNT
+
+
+def test_refuses_conditions_of_which_too_few_say_anything(tmp_path, monkeypatch):
+    """Without the only one there is no score, so nothing says how far it is from others."""
+    monkeypatch.setattr(evaluate.measure, "reader", lambda *_: lambda images: images[..., 0])
+    images = packed(tmp_path, "images", np.ones((COUNT, SIDE, SIDE, 3), np.uint8))
+    masks = np.zeros((COUNT, SIDE, SIDE), np.uint8)
+    asked = AlignmentCard(measure="mean_iou", images="", conditions="c", network="", threshold=0, min_images=3)
+    for known in range(2):
+        masks[:known] = 1
+        conditions = packed(tmp_path / str(known), "mask", masks)
+        with pytest.raises(InputError, match=f"found something to follow in {known} of 6 conditions, expected more"):
+            measure(asked, images, conditions, None, 4, CPU)
+    masks[:2] = 1
+    assert measure(asked, images, packed(tmp_path / "2", "mask", masks), None, 4, CPU)["value"] == 100
