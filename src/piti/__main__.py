@@ -51,10 +51,13 @@ def main() -> None:
             name, help=summary, description=summary, epilog=rest, formatter_class=argparse.RawDescriptionHelpFormatter
         )
         command.add_argument("--config", nargs="+", default=[], metavar="KEY=VALUE", help="as Snakemake's")
-        command.add_argument("--configfile", type=Path, metavar="FILE", help="as Snakemake's")
+        command.add_argument("--configfile", type=Path, metavar="FILE", help="as Snakemake's, one")
         module.add_arguments(command)
         command.set_defaults(run=module.run)
     arguments = parser.parse_args()
+    for name, value in vars(arguments).items():
+        if isinstance(value, Path):  # a shell leaves the ~ of --out=~/pictures to us
+            setattr(arguments, name, Path(os.path.expanduser(value)))
     try:
         making.asked[:] = ["--configfile", str(arguments.configfile)] if arguments.configfile else []
         making.asked += ["--config", *arguments.config] if arguments.config else []

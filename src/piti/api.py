@@ -49,7 +49,7 @@ def translator(
     for option in ("seed", "void"):
         if not isinstance(found := options.get(option, 0), int) or isinstance(found, bool):
             raise InputError(f"{option}: found {found!r}, expected a whole number")
-    config = _configured(preset, settings or {})
+    config = _configured(preset, settings)
     return Translator(*prepared(Namespace(**dict.fromkeys(known) | options | named), config))
 
 
@@ -72,12 +72,22 @@ def draw(
     return dict(drawn(model, files, batch))
 
 
-def score(pictures: Pictures, photographs: Pictures, metric: str = "fid_c", *, preset: str = "") -> dict:
-    """The score of pictures against photographs of the same names, with its interval: see `piti.evaluate.score`."""
+def score(
+    pictures: Pictures,
+    photographs: Pictures,
+    metric: str = "fid_c",
+    *,
+    preset: str = "",
+    settings: Mapping[str, Any] | None = None,
+) -> dict:
+    """The score of pictures against photographs of the same names, with its interval: see `piti.evaluate.score`.
+
+    preset, settings: as a translator's.
+    """
     from piti.evaluate.extract import load as load_extractor
     from piti.evaluate.score import score as scored
 
-    config = _configured(preset, {})
+    config = _configured(preset, settings)
     if metric not in config.extractors:
         raise InputError(f"metric: found {metric!r}, expected {', '.join(config.extractors)}")
     plan, name = Plan(config), config.extractors[metric]
@@ -98,8 +108,8 @@ def table(path: Path | str) -> "pd.DataFrame":
     return pd.read_csv(file)
 
 
-def _configured(preset: str, settings: Mapping[str, Any]) -> Config:
-    return configured(({"preset": preset} if preset else {}) | dict(settings))
+def _configured(preset: str, settings: Mapping[str, Any] | None) -> Config:
+    return configured(({"preset": preset} if preset else {}) | dict(settings or {}))
 
 
 def _path(name: str, given: object, instead: str) -> Path:

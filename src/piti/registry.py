@@ -51,11 +51,13 @@ def unknown_key(key: str, known: Any, where: str = "") -> str:
 def load_plugins(modules: Iterable[str]) -> None:
     """Import modules that register things of somebody else's; they may lie in the folder where one works.
 
-    Raises InputError where there is no such module.
+    Raises InputError where there is no such module, or it cannot be read.
     """
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
     for module in modules:
+        if not all(map(str.isidentifier, module.split("."))):
+            raise InputError(f"plugins: found {module!r}, expected a module's name, as Python imports it")
         try:
             importlib.import_module(module)
         except ModuleNotFoundError as error:
@@ -64,3 +66,5 @@ def load_plugins(modules: Iterable[str]) -> None:
             raise InputError(
                 f"plugins: found no module {module}, expected one below {os.getcwd()} or installed"
             ) from None
+        except SyntaxError as error:
+            raise InputError(f"plugins: {module}: {error.filename}, line {error.lineno}: {error.msg}") from None

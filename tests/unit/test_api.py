@@ -124,13 +124,13 @@ def test_the_configuration_is_the_commands(here, monkeypatch):
     for call in (
         lambda: api.translator(method="ours", task=TASK),
         lambda: api.translator(method="ours", task=TASK, preset="mini", settings={"seeds": [4]}),
-        lambda: api.score("photographs", "photographs"),
+        lambda: api.score("photographs", "photographs", settings={"seeds": [5]}),
     ):
         with pytest.raises(SystemExit):
             call()
     (here / "config/config.yaml").write_text(before)
     assert [config.preset for config in asked] == ["smoke", "mini", "smoke"]
-    assert [config.seeds for config in asked] == [(3,), (4,), (3,)]
+    assert [config.seeds for config in asked] == [(3,), (4,), (5,)]
     assert all(config.sampling.guidance == 0.25 for config in asked)
 
 

@@ -101,10 +101,11 @@ def test_what_the_configuration_names_and_is_not_there_is_said(tmp_path):
     weights = {"efficientnet_lite0": {"path": "/no.pt"}}
     mine = {"mine": {"label": "Mine", "pictures": {"coco_mask": "/nowhere", "ade20k_mask": str(tmp_path)}}}
     rows = {"table1": {"rows": {"mine": {"method": "mine"}}}}
-    found = list(unreadable(plan(weights=weights, methods=mine, tables=rows), read=False))
+    found = list(unreadable(plan(weights=weights, methods=mine, tables=rows, study={"votes": "/no"}), read=False))
     assert found == [
         "methods.mine.pictures.coco_mask: /nowhere: no such file or folder",
         "weights.efficientnet_lite0.path: /no.pt: no such file or folder",
+        "study.votes: /no: no such file or folder",
     ]
 
 

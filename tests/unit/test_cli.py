@@ -1,5 +1,6 @@
 """The command `piti`: the chain behind a cell, what nobody needs, one line for bad input."""
 
+import json
 import os
 import re
 import shutil
@@ -315,11 +316,44 @@ def test_translate_leaves_what_it_is_given(tmp_path, given, out):
     (tmp_path / "link.png").symlink_to("own/a.png")
     if given == "link.png":
         (tmp_path / "own/link.png").symlink_to("a.png")
-    with pytest.raises(InputError, match=rf"/{out}/\w+\.png: found a condition, expected another folder for pictures"):
+    with pytest.raises(InputError, match=rf"/{out}/\w+\.png: found what was not drawn here, expected another folder"):
         translate(Drawer(), tmp_path / given, tmp_path / out, 1)
     assert (tmp_path / "own/a.png").read_bytes() == before
     translate(Drawer(), tmp_path / given, tmp_path / "new", 1)
     translate(Drawer(), tmp_path / given, tmp_path / "new", 1)  # pictures of before are drawn again
+
+
+@pytest.mark.parametrize("there", ["photograph", "file", "folder"])
+def test_translate_replaces_nothing_that_it_has_not_drawn(tmp_path, there):
+    """Masks and photographs of a data set have the same names."""
+    for folder in ("masks", "photographs"):
+        (tmp_path / folder).mkdir()
+    save(tmp_path / "masks/a.png", np.zeros((2, 2, 3)))
+    own = tmp_path / "photographs/a.png"
+    if there == "folder":
+        own.mkdir()
+    elif there == "photograph":
+        save(own, np.full((2, 2, 3), 9))
+    else:
+        own.write_text("notes")
+    before = own.stat().st_ino, own.stat().st_mtime_ns
+    with pytest.raises(InputError, match=r"photographs/a\.png: found what was not drawn here, expected another folder"):
+        translate(Drawer(), tmp_path / "masks", own.parent, 1)
+    assert (own.stat().st_ino, own.stat().st_mtime_ns) == before
+
+
+def test_the_weights_that_the_help_names_are_those_and_not_a_checkpoint(tmp_path, monkeypatch):
+    """A training leaves its checkpoint beside what it has made."""
+    monkeypatch.chdir(tmp_path)
+    for pattern in re.findall(r"--(?:model|upsampler) (results\S+)", cli.translate.__doc__):
+        folder = Path(pattern.partition("*")[0])
+        files = [folder / name for name in ("0123456789/weights.safetensors", "checkpoint-9876543210/best.safetensors")]
+        for file in files:
+            file.parent.mkdir(parents=True)
+            file.touch()
+        assert list(tmp_path.glob(pattern)) == [tmp_path / files[0]]
+        made = True
+    assert made
 
 
 def test_a_folder_that_cannot_be_written_is_told_before_anything_is_drawn(tmp_path):
@@ -372,6 +406,8 @@ def models(tmp_path, smoke):
         ("mask", "--upsampler-respacing 9", "--upsampler-respacing: found 9, expected none"),
         ("sketch", "--void 183", "--void: found 183, expected none"),
         ("", "--method ours --task coco_mask --upsampler /nope", "--upsampler: found /nope, expected it with --model"),
+        ("mask", "--seed -1", "--seed: found -1, expected 0 to 4294967295"),
+        ("spade", "--seed 4294967296", "--seed: found 4294967296, expected 0 to 4294967295"),
     ],
 )
 def test_translate_refuses_what_the_model_does_not_take(piti, capsys, models, named, more, says):
@@ -501,6 +537,11 @@ def test_a_kid_has_the_digits_of_a_distance():
         assert f"n = 20, KID {shown};" in spelt("fid_c", "FD ↓", said | {"kid": kid})
 
 
+def test_a_measure_that_no_network_reads_names_none():
+    said = {"value": 1.0, "interval": [0, 2], "n": 20, "reference": "r", "extractor": {"name": "", "layer": "levels"}}
+    assert spelt("brightness", "levels ↓", said).endswith("n = 20; reference r")
+
+
 def test_score_takes_and_gives_references(piti, scored, capsys):
     given = ("--task", "ade20k_mask", "--metric", "fid_c")
     assert "mu and sigma of 20 real test images" in piti("score", *given, "--write-reference", "r.npz")
@@ -518,12 +559,28 @@ def test_score_refuses_in_one_line(piti, scored, capsys):
     assert "--task: unknown key 'ade20k'" in refused(capsys, piti, *score, "ade20k")
     assert "--metric: unknown key 'fid'" in refused(capsys, piti, *score, "ade20k_mask", "--metric", "fid")
     assert "expected whose reference" in refused(capsys, piti, *score, "ade20k_mask", "--reference", "r.npz")
+    writing = ("score", "--task", "ade20k_mask", "--metric", "fid_c", "--write-reference", "r.npz")
+    assert "--reference: found x, expected it with --p" in refused(capsys, piti, *writing, "--reference", "x")
     line = refused(capsys, piti, *score, "ade20k_mask", "--metric", "edge_f1")
     assert "--metric: found edge_f1, a measure for sketch, expected one for mask (ade20k_mask)" in line
     assert "try: snakemake results/smoke/" in refused(capsys, piti, *score, "diode_geometry")
     Path("mine.yaml").write_text("seeds: [3]\n")
     line = refused(capsys, piti, *score, "diode_geometry", "--configfile", "mine.yaml")
     assert line.endswith(" --configfile mine.yaml --config preset=smoke")
+
+
+def test_a_home_that_the_shell_left_as_it_was_is_the_home(piti, capsys, monkeypatch):
+    """As in --out=~/pictures: bash reads the ~ at the beginning of a word alone."""
+    monkeypatch.setenv("HOME", "/nowhere/home")
+    assert "/nowhere/home/theirs" in refused(capsys, piti, "import", "~/theirs")
+
+
+def test_what_a_table_of_alignment_alone_takes_is_told(piti):
+    """It has no distances, for whose sake the release would train."""
+    rows, columns = {"ours": {"method": "ours"}}, {"m": {"metric": "mean_iou"}}
+    table = {"title": "X", "run": {"task": "ade20k_mask"}, "rows": rows, "columns": columns}
+    Path("mine.yaml").write_text(json.dumps({"tables": {"x": table}}))
+    assert re.search(r"shared, once +\d", piti("plan", "x", "--configfile", "mine.yaml"))
 
 
 def test_a_hint_is_a_command_of_the_same_configuration(piti, capsys):

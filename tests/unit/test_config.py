@@ -505,6 +505,14 @@ SEEN = {"title": "t", "tasks": ["ade20k_mask"], "columns": ["condition"]}
         ({"networks": {"upsampler": {"num_head_channels": 48}}}, r"\[2\]: found 64, expected a multiple of 48 \(num_h"),
         ({"models": {"upsampler": {"diffusion_steps": 20}}}, "diffusion_steps: found 20, expected 21 or more"),
         ({"preset": "prior", "networks": {"text": {"width": 32}}}, "networks.text.width: found 32, expected 64"),
+        (
+            {"datasets": {"coco": {"version": 1.10}}},
+            "datasets.coco.version: found the number 1.1, expected text: write",
+        ),
+        (
+            {"tables": {"table1.long": {"like": "table1"}}},
+            "tables.table1.long: found a name in .long, expected another",
+        ),
         ({"fractions": [2]}, r"fractions\[0\]: found 2(.0)?, expected 0.001 to 1"),
         ({"fractions": [1, 0]}, r"fractions\[1\]: found 0(.0)?, expected 0.001 to 1"),
         ({"results": "/x/a{b}"}, "results: found '/x/a{b}', expected a folder without braces, and no ~ before it"),
@@ -554,9 +562,13 @@ def test_plugins_may_come_from_any_layer_and_be_typed(plugin, folder):
         (["absent"], "plugins: found no module absent, expected one below "),
         ("toy_plugin", "plugins: found 'toy_plugin', expected a list"),
         ([[]], "plugins[0]: found [], expected text"),
+        (["../toys"], "plugins: found '../toys', expected a module's name, as Python imports it"),
+        ([""], "plugins: found '', expected a module's name"),
+        (["broken_plugin"], "plugins: broken_plugin: "),
     ],
 )
 def test_wrong_plugins_are_refused(plugin, plugins, line):
+    plugin.with_name("broken_plugin.py").write_text("x = (\n")
     assert refusal({"plugins": plugins}).startswith(line)
 
 
@@ -615,3 +627,10 @@ def test_another_locale_than_utf_8_is_refused_in_one_line(utf8, code):
     assert done.returncode == code
     line = "error: locale: found ascii for text and for names of files, expected UTF-8: export PYTHONUTF8=1\n"
     assert done.stderr == line * (code == 2)
+
+
+@pytest.mark.parametrize("written", ["out/new/", "./out/new", "out//new"])
+def test_a_folder_is_the_same_however_its_path_is_written(written):
+    """Snakemake compares paths as text: a slash at the end, as shells complete it, would be another folder."""
+    config = load({"preset": "smoke", "results": written, "downloads": written}, SHIPPED)
+    assert config.results == config.downloads == "out/new"

@@ -95,6 +95,18 @@ def test_named_weights_are_painted_for_as_their_card_says(smoke, tmp_path, row, 
         assert str(error).startswith(says)
 
 
+@pytest.mark.parametrize(
+    "named, says",
+    [
+        ({"upsampler": Path("/no")}, "--upsampler: found /no, expected it with --model alone"),
+        ({"model": Path("m"), "method": "spade"}, "--method: found spade, expected it without --model"),
+    ],
+)
+def test_what_would_be_forgotten_is_refused(smoke, named, says):
+    with pytest.raises(InputError, match=says):
+        next(demo.choices(Namespace(**vars(ASKED) | named), smoke))
+
+
 @pytest.mark.parametrize("port", [0, -1, 65536])
 def test_a_port_that_cannot_be_is_refused(trained, port):
     with pytest.raises(InputError, match=f"--port: found {port}, expected 1 to 65535"):

@@ -59,6 +59,10 @@ def test_what_no_card_refers_to_goes_into_the_bin_and_nothing_else(piti):  # noq
     assert "in 0 folders" in piti("gc")
     piti("gc", "--empty")
     assert binned.exists()  # it has not been there long enough
+    for age in ("-1", "nan"):  # whose comparisons would take all for old
+        with pytest.raises(SystemExit):
+            piti("gc", "--empty", "--age", age)
+        assert binned.exists()
     assert "removed results/smoke/bin/" in piti("gc", "--empty", "--age", "0")
     assert not binned.exists()
     assert "results/downloads/x/0123456789: no configuration" in piti("gc", "--downloads")

@@ -207,7 +207,9 @@ def _scalar(kind: type, value: Any, where: str) -> Any:
             return number
     except (TypeError, ValueError, OverflowError):
         raise refusal from None
-    if kind is str and isinstance(value, str | int | float):
+    if kind is str and isinstance(value, float):  # 1.10 is 1.1 by now
+        raise InputError(f"{where}: found the number {value}, expected text: write it in quotes")
+    if kind is str and isinstance(value, str | int):
         return str(value)
     raise refusal
 

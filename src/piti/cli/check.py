@@ -109,7 +109,7 @@ def unreadable(plan: Plan, read: bool) -> Iterator[str]:
 
 
 def absent(plan: Plan) -> Iterator[str]:
-    """Pictures, and weights that somebody needs and nobody has converted, where the path leads nowhere."""
+    """Pictures, votes, and weights that somebody needs and nobody has converted, where the path leads nowhere."""
     named = {
         f"methods.{name}.pictures.{task}": folder
         for name, method in plan.config.methods.items()
@@ -118,6 +118,8 @@ def absent(plan: Plan) -> Iterator[str]:
     for artefact in plan.artefacts.values():
         if artefact.step == "convert_weights" and artefact.given and not Path(artefact.path).exists():
             named[f"weights.{artefact.name}.path"] = artefact.given["source"]
+    if plan.config.study and plan.config.study.votes:
+        named["study.votes"] = plan.config.study.votes
     for key, path in named.items():
         if not os.path.exists(path):
             yield f"{key}: {path}: no such file or folder"

@@ -80,6 +80,10 @@ def choices(arguments: Namespace, config: Config) -> Iterator[Choice]:
     ):
         if name is not None and name not in among:
             raise InputError(unknown_key(name, among, where))
+    if arguments.upsampler and not arguments.model:
+        raise InputError(f"--upsampler: found {arguments.upsampler}, expected it with --model alone")
+    if arguments.model and arguments.method:
+        raise InputError(f"--method: found {arguments.method}, expected it without --model")
     if arguments.model:
         stages, kind = stages_of(arguments.model, arguments.upsampler, config.sampling)
         weights = [(f"--{key}", str(path)) for key in ("model", "upsampler") if (path := getattr(arguments, key))]

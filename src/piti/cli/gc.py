@@ -56,6 +56,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace, config: Config) -> None:
+    if not arguments.age >= 0:  # nothing is younger than "nan"
+        raise InputError(f"--age: found {arguments.age:g}, expected 0 or more days")
     results, downloads = Path(config.results), Path(config.downloads)
     for name in arguments.forget:
         forget(results, name)

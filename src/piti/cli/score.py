@@ -49,6 +49,8 @@ def run(arguments: Namespace, config: Config) -> None:
         raise InputError(f"--metric: found {metric}, expected whose reference it is: {', '.join(config.extractors)}")
     if arguments.pictures is None and not arguments.write_reference:
         raise InputError("--pictures: found none, expected a folder")
+    if arguments.pictures is None and arguments.reference:
+        raise InputError(f"--reference: found {arguments.reference}, expected it with --pictures alone")
     if arguments.write_reference:
         write_reference(config, arguments.task, metric, arguments.write_reference)
     if arguments.pictures is None:
@@ -113,7 +115,9 @@ def spelt(metric: str, head: str, score: dict) -> str:
     low, high = score["interval"]
     value, low, high = (f"{one:z.{decimals(high - low)}f}" for one in (score["value"], low, high))
     kid = f", KID {number(score['kid'])}" if "kid" in score else ""
+    name, layer = score["extractor"]["name"], score["extractor"]["layer"]
+    measured = f", measured by {name} ({layer})" if name else ""  # the pictures alone say some measures
     return (
         f"{metric}: {head} {value} (95 % interval {low} to {high}), n = {score['n']}{kid}; "
-        f"reference {score['reference']}, measured by {score['extractor']['name']} ({score['extractor']['layer']})"
+        f"reference {score['reference']}{measured}"
     )

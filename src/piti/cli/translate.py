@@ -4,9 +4,9 @@ After `make reproduce` these run as typed:
 
   piti translate --method ours --task coco_mask --out pictures/ --config preset=smoke \\
       --condition results/smoke/data/coco/*/synthetic/stuffthingmaps/val2017
-  piti translate --model results/smoke/models/two_stage-coco_mask/*/ --out pictures/ --config preset=smoke \\
-      --upsampler results/smoke/models/upsampler-coco_mask/*/ --task coco_mask \\
-      --condition results/smoke/data/coco/*/synthetic/stuffthingmaps/val2017
+  piti translate --model results/smoke/models/two_stage-coco_mask/*/weights.safetensors --task coco_mask \\
+      --upsampler results/smoke/models/upsampler-coco_mask/*/weights.safetensors \\
+      --out pictures/ --config preset=smoke --condition results/smoke/data/coco/*/synthetic/stuffthingmaps/val2017
 
 Name a model as the tables do (--method, --task, --config preset=...), or by its weights, which carry their card.
 The authors' weights carry none: set `weights.released_TASK_base.path` and `..._upsampler.path`, then --method released.
@@ -30,6 +30,7 @@ from piti.cards.base import from_dict
 from piti.cli.making import make
 from piti.conditions import CONDITIONS
 from piti.config import Config
+from piti.config.check import check_seed
 from piti.plan import Plan, Unavailable
 from piti.plan.samples import samples_of, taken_by
 from piti.registry import unknown_key
@@ -129,7 +130,10 @@ def changed(card, asked: dict[str, str], seed: int | None):
     """The card with what the command line asks for."""
     if isinstance(card, SampleCard):
         card = replace(card, sampling=from_dict(SamplingConfig, asked, "sampling", base=card.sampling))
-    return card if seed is None else replace(card, seed=seed)
+    if seed is None:
+        return card
+    check_seed(seed, "--seed")
+    return replace(card, seed=seed)
 
 
 def void_as(card, label: int):

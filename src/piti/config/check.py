@@ -38,8 +38,7 @@ def check_names(config: Config) -> None:
         if not 0.001 <= fraction <= 1:
             raise InputError(f"fractions[{index}]: found {fraction:g}, expected 0.001 to 1")
     for where, seed in seeds(config):
-        if not 0 <= seed < 2**32:  # NumPy refuses negative ones, and reads larger ones as two numbers of a key
-            raise InputError(f"{where}: found {seed}, expected 0 to {2**32 - 1}")
+        check_seed(seed, where)
     if not config.seeds:
         raise InputError("seeds: found none, expected at least one")
     for name, dataset in config.datasets.items():
@@ -95,6 +94,12 @@ def seeds(value: Any, where: str = "") -> Iterator[tuple[str, int]]:
             yield from seeds(inner, f"{where}[{index}]")
     elif isinstance(value, int) and where.rpartition(".")[2].startswith("seed"):
         yield where, value
+
+
+def check_seed(seed: int, where: str) -> None:
+    """NumPy refuses negative ones, and reads larger ones as two numbers of a key."""
+    if not 0 <= seed < 2**32:
+        raise InputError(f"{where}: found {seed}, expected 0 to {2**32 - 1}")
 
 
 def check_networks(config: Config) -> None:
@@ -218,6 +223,10 @@ def check_tables(config: Config) -> None:
             for key in ("method", "task", "metric"):
                 if not any(getattr(run, key) for run in said):
                     raise InputError(f"tables.{name}: {row}, {column}: {key}: found none, expected one of {key}s")
+        if name.endswith(".long"):
+            raise InputError(
+                f"tables.{name}: found a name in .long, expected another: it names the long form of a table"
+            )
         for key in ("rows", "columns"):
             if not getattr(table, key):
                 raise InputError(f"tables.{name}.{key}: found none, expected at least one")

@@ -114,7 +114,8 @@ def load(user: dict[str, Any], folder: Path) -> Config:
     check_names(config)
     # with a word for every row, so that the names of trainings tell one row from another where nothing else is known
     every = {row: config.jobs.models.get(row, Asked()) for row in config.models}
-    return dataclasses.replace(config, jobs=dataclasses.replace(config.jobs, models=every))
+    folders = {key: str(Path(getattr(config, key))) for key in ("results", "downloads")}  # Snakemake compares as text
+    return dataclasses.replace(config, jobs=dataclasses.replace(config.jobs, models=every), **folders)
 
 
 def read_preset(folder: Path, name: str, key: str) -> dict:

@@ -133,8 +133,8 @@ def _beside_the_paper(about: About, long: pd.DataFrame, wide: pd.DataFrame) -> s
     made = long[long["value"].notna()]
     facts = ["the paper's number in brackets"] if beside.any() else []
     for key, name in (("extractor", "measured by"), ("n", "n ="), ("seeds", "trained with seed")):
-        if len(made):
-            facts.append(f"{name} {', '.join(dict.fromkeys(map(str, made[key])))}")
+        if said := ", ".join(filter(None, dict.fromkeys(map(str, made[key])))):
+            facts.append(f"{name} {said}")
     facts.append("comparable with the paper: " + ", ".join(sorted(set(long["comparable"]))))
     remarks = ["; ".join(facts) + "."]
     for row in dict.fromkeys(long[long["selected"] != ""]["row"]):

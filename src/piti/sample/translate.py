@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from piti.cards import GenerateCard, SampleCard
 from piti.conditions import CONDITIONS, Condition
@@ -19,6 +20,8 @@ from piti.sample.diffusion import Sampler
 from piti.sample.gan import Generator
 from piti.sample.stages import Labels, Stage
 from piti.store.files import InputError, atomic, read_json, refuse
+
+DRAWN = ("Software", "piti translate")  # a PNG's own key for it
 
 
 class Translator:
@@ -71,26 +74,32 @@ def _loaded(card: SampleCard | GenerateCard, weights: Path, kind: str, here: tor
 def translate(translator: Translator, conditions: Path, out: Path, batch_size: int) -> None:
     """Write a picture `out`/ID.png for each condition (mask, sketch or geometry): a file, or all files of a folder.
 
-    Raises InputError for files that are no such conditions, and for those that a picture would replace, all at once,
-    before anything is drawn.
+    Raises InputError for files that are no such conditions, and for those that a picture would replace and that were
+    not drawn here, all at once, before anything is drawn.
     """
     given = find(conditions, translator.condition)
     refuse([fault for path in given.values() if (fault := refusal(translator.read, path))], str(conditions))
-    pictures, own = {name: out / f"{name}.png" for name in given}, {_file(path) for path in given.values()}
-    replaced = [path for path in pictures.values() if path.exists() and _file(path) in own]
-    refuse([f"{path}: found a condition, expected another folder for pictures" for path in replaced], str(out))
+    pictures = {name: out / f"{name}.png" for name in given}
+    replaced = [path for path in pictures.values() if path.exists() and not _is_drawn(path)]
+    refuse([f"{path}: found what was not drawn here, expected another folder" for path in replaced], str(out))
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=out):
         pass  # a folder that nobody may write in is told now, not when a picture is drawn
+    mark = PngInfo()
+    mark.add_text(*DRAWN)
     for name, picture in drawn(translator, given, batch_size):
         with atomic(pictures[name]) as temporary:
-            Image.fromarray(picture).save(temporary, format="png")
+            Image.fromarray(picture).save(temporary, format="png", pnginfo=mark)
 
 
-def _file(path: Path) -> tuple[int, int]:
-    """Which file a path leads to, however it is written."""
-    about = path.stat()
-    return about.st_dev, about.st_ino
+def _is_drawn(path: Path) -> bool:
+    """Whether the file is a picture of ours, which the next may replace."""
+    try:
+        with Image.open(path, formats=("PNG",)) as image:
+            key, value = DRAWN
+            return image.info.get(key) == value
+    except (OSError, SyntaxError, ValueError):
+        return False
 
 
 def drawn(
