@@ -8,6 +8,8 @@ After `make reproduce` these run as typed:
       --upsampler results/smoke/models/upsampler-coco_mask/*/weights.safetensors \\
       --out pictures/ --config preset=smoke --condition results/smoke/data/coco/*/synthetic/stuffthingmaps/val2017
 
+A picture has its condition's name, and replaces no file that was not drawn so too.
+
 Name a model as the tables do (--method, --task, --config preset=...), or by its weights, which carry their card.
 The authors' weights carry none: set `weights.released_TASK_base.path` and `..._upsampler.path`, then --method released.
 
