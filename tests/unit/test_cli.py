@@ -345,15 +345,15 @@ def test_translate_replaces_nothing_that_it_has_not_drawn(tmp_path, there):
 def test_the_weights_that_the_help_names_are_those_and_not_a_checkpoint(tmp_path, monkeypatch):
     """A training leaves its checkpoint beside what it has made."""
     monkeypatch.chdir(tmp_path)
-    for pattern in re.findall(r"--(?:model|upsampler) (results\S+)", cli.translate.__doc__):
+    patterns = re.findall(r"--(?:model|upsampler) (results\S+)", cli.translate.__doc__)
+    assert len(patterns) == 2
+    for pattern in patterns:
         folder = Path(pattern.partition("*")[0])
         files = [folder / name for name in ("0123456789/weights.safetensors", "checkpoint-9876543210/best.safetensors")]
         for file in files:
             file.parent.mkdir(parents=True)
             file.touch()
         assert list(tmp_path.glob(pattern)) == [tmp_path / files[0]]
-        made = True
-    assert made
 
 
 def test_a_folder_that_cannot_be_written_is_told_before_anything_is_drawn(tmp_path):

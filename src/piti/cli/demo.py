@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from piti.cli.drift import Drifted
 from piti.cli.making import hint, settings
-from piti.cli.translate import misfit, planned
+from piti.cli.translate import misfit, planned, refuse_contradictions
 from piti.conditions import CONDITIONS
 from piti.config import Config, Run
 from piti.datasets.classes import CLASSES
@@ -80,10 +80,7 @@ def choices(arguments: Namespace, config: Config) -> Iterator[Choice]:
     ):
         if name is not None and name not in among:
             raise InputError(unknown_key(name, among, where))
-    if arguments.upsampler and not arguments.model:
-        raise InputError(f"--upsampler: found {arguments.upsampler}, expected it with --model alone")
-    if arguments.model and arguments.method:
-        raise InputError(f"--method: found {arguments.method}, expected it without --model")
+    refuse_contradictions(arguments)
     if arguments.model:
         stages, kind = stages_of(arguments.model, arguments.upsampler, config.sampling)
         weights = [(f"--{key}", str(path)) for key in ("model", "upsampler") if (path := getattr(arguments, key))]

@@ -93,8 +93,7 @@ def named(arguments: Namespace, config: Config) -> tuple[list[Stage], str, Label
         raise InputError("expected either --method and --task, or --model")
     if arguments.task not in (None, *config.tasks):
         raise InputError(unknown_key(arguments.task, config.tasks, "--task"))
-    if arguments.method and arguments.upsampler:
-        raise InputError(f"--upsampler: found {arguments.upsampler}, expected it with --model alone")
+    refuse_contradictions(arguments)
     labels = None
     if arguments.task:
         dataset = config.datasets[config.tasks[arguments.task].dataset]
@@ -107,6 +106,14 @@ def named(arguments: Namespace, config: Config) -> tuple[list[Stage], str, Label
     if not arguments.task:
         raise InputError("expected either --method and --task, or --model")
     return planned(config, arguments.method, arguments.task), config.tasks[arguments.task].condition, labels
+
+
+def refuse_contradictions(arguments: Namespace) -> None:
+    """Raise InputError for an option that what names the model otherwise would make us forget."""
+    if arguments.upsampler and not arguments.model:
+        raise InputError(f"--upsampler: found {arguments.upsampler}, expected it with --model alone")
+    if arguments.method and arguments.model:
+        raise InputError(f"--method: found {arguments.method}, expected it without --model")
 
 
 def misfit(task: str, config: Config, stage: Stage, kind: str) -> str:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 from piti.cards.baselines import BASELINES
 from piti.cards.train import kind_of
 from piti.conditions import CONDITIONS
-from piti.config.model import Config, Figure, Method
+from piti.config.model import Config, Figure, Method, Networks
 from piti.datasets.layouts import LAYOUTS
 from piti.diffusion.respacing import kept_steps
 from piti.registry import unknown_key
@@ -24,6 +24,7 @@ def check_names(config: Config) -> None:
         known = [key for each in among for key in (getattr(config, each) if isinstance(each, str) else each)]
         if name not in known:
             raise InputError(unknown_key(name, known, where))
+    check_sizes(config.networks)
     check_networks(config)
     check_models(config)
     check_methods(config)
@@ -97,23 +98,25 @@ def seeds(value: Any, where: str = "") -> Iterator[tuple[str, int]]:
 
 
 def check_seed(seed: int, where: str) -> None:
-    """NumPy refuses negative ones, and reads larger ones as two numbers of a key."""
+    """Raise InputError outside 32 bits: NumPy refuses negative seeds, and reads larger ones as two numbers of a key."""
     if not 0 <= seed < 2**32:
         raise InputError(f"{where}: found {seed}, expected 0 to {2**32 - 1}")
+
+
+def check_sizes(networks: Networks) -> None:
+    """No number of a network is below 0, and no whole one is 0, but where its default says that 0 can be meant."""
+    each = {key: getattr(networks, key) for key in ("base", "upsampler", "encoder", "text", "estimator")}
+    for key, network in (each | {f"baselines.{name}": card for name, card in networks.baselines.items()}).items():
+        for field in dataclasses.fields(network):
+            found = getattr(network, field.name)
+            least = 0 if isinstance(found, float) or field.default == 0 else 1
+            if isinstance(found, int | float) and found < least:
+                raise InputError(f"networks.{key}.{field.name}: found {found:g}, expected {least} or more")
 
 
 def check_networks(config: Config) -> None:
     """Sizes fit: what one network hands on is what the next takes, and pictures are halved without a rest."""
     networks, encoder, text = config.networks, config.networks.encoder, config.networks.text
-    each = {key: getattr(networks, key) for key in ("base", "upsampler", "encoder", "text", "estimator")}
-    for key, network in (each | {f"baselines.{name}": card for name, card in networks.baselines.items()}).items():
-        for field in dataclasses.fields(network):
-            found = getattr(network, field.name)
-            least = (
-                0 if isinstance(found, float) or field.default == 0 else 1
-            )  # a default of 0 says that 0 can be meant
-            if isinstance(found, int | float) and found < least:
-                raise InputError(f"networks.{key}.{field.name}: found {found:g}, expected {least} or more")
     image, base = networks.image_resolution, networks.base_resolution
     equal = [
         ("encoder.resolution", encoder.resolution, "image_resolution", image),
@@ -125,7 +128,7 @@ def check_networks(config: Config) -> None:
     for key, found, other, expected in equal:
         if found != expected:
             raise InputError(f"networks.{key}: found {found}, expected {expected} ({other})")
-    unets = {key: each[key] for key in ("base", "upsampler")}
+    unets = {"base": networks.base, "upsampler": networks.upsampler}
     halvings = {key: len(unet.channel_mult) - 1 for key, unet in unets.items()}
     attending = [
         (

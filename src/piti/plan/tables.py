@@ -78,10 +78,10 @@ def in_pairs(
     What nobody trains (real images, pictures made elsewhere) has one score for every seed.
     Raises InputError where two that are trained have other seeds, or the same in another order.
     """
-    config = plan.config
-    trained = [run for run, _ in (one, other) if config.methods[run.method].models]
-    if len({run.seeds or config.seeds for run in trained}) > 1:
-        found = " and ".join(f"{list(run.seeds or config.seeds)} of {run.method}" for run in trained)
+    methods = plan.config.methods
+    trained = [(r.method, list(r.seeds or plan.config.seeds)) for r, _ in (one, other) if methods[r.method].models]
+    if any(seeds != trained[0][1] for _, seeds in trained):
+        found = " and ".join(f"{seeds} of {method}" for method, seeds in trained)
         raise InputError(f"seeds: found {found}, expected the same of both, in the same order")
     longest = max(len(one[1]), len(other[1]))
     return tuple(list(scores) * (longest // len(scores)) for _, scores in (one, other))

@@ -14,6 +14,7 @@ from piti.cards import GenerateCard, SampleCard
 from piti.conditions import CONDITIONS, Condition
 from piti.data.packing import refusal
 from piti.datasets import listing
+from piti.datasets.pictures import opened
 from piti.devices import device
 from piti.progress import progress
 from piti.sample.diffusion import Sampler
@@ -94,11 +95,11 @@ def translate(translator: Translator, conditions: Path, out: Path, batch_size: i
 
 def _is_drawn(path: Path) -> bool:
     """Whether the file is a picture of ours, which the next may replace."""
+    key, value = DRAWN
     try:
-        with Image.open(path, formats=("PNG",)) as image:
-            key, value = DRAWN
+        with opened(path) as image:
             return image.info.get(key) == value
-    except (OSError, SyntaxError, ValueError):
+    except InputError:
         return False
 
 
