@@ -30,7 +30,7 @@ def run(arguments: Namespace, config: Config) -> None:
     plan, *_ = resolve(config)
     for line in (*remarks(plan), *(damaged(plan) if arguments.read else ()), *full(Costs(plan, DEFAULT))):
         print(line)
-    refuse(list(unreadable(plan, arguments.read)), "configuration")
+    refuse(unreadable(plan, arguments.read), "configuration")
 
 
 def said_at_start(plan: Plan, costs: Costs) -> None:
@@ -94,18 +94,21 @@ def too_long(costs: Costs, jobs: Iterable[Artefact], devices: int) -> str:
     )
 
 
-def unreadable(plan: Plan, read: bool) -> Iterator[str]:
-    """What packing would refuse, read: each file is read as well; and other paths that lead nowhere."""
+def unreadable(plan: Plan, read: bool) -> list[str]:
+    """What packing would refuse, read: each file is read as well; and other paths that lead nowhere. Each once, though
+    both splits and all kinds of what is read may say it.
+    """
     from piti.data import packing
 
-    yield from absent(plan)
+    said = [*absent(plan)]
     for card, root in own.folders(plan, kinds=read):
         try:
             found = own.survey(plan, card, root)
         except InputError as error:
-            yield str(error)
+            said.append(str(error))
             continue
-        yield from packing.faults(card, found.records) if read else ()
+        said += packing.faults(card, found.records) if read else ()
+    return list(dict.fromkeys(said))
 
 
 def absent(plan: Plan) -> Iterator[str]:

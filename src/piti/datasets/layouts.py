@@ -81,7 +81,10 @@ def survey(
     them at once, and for an empty split.
     """
     root = Path(root)
-    found = LAYOUTS[layout].find(root, split)
+    try:
+        found = LAYOUTS[layout].find(root, split)
+    except listing.Nothing as error:
+        raise listing.Nothing(f"{error} (expected layout {layout})") from None
     refuse(found.faults, f"{root} ({split})")
     excluded = set(exclude)
     records = [r for r in found.records if r.id not in excluded]
