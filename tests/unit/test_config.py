@@ -513,6 +513,34 @@ SEEN = {"title": "t", "tasks": ["ade20k_mask"], "columns": ["condition"]}
             {"tables": {"table1.long": {"like": "table1"}}},
             "tables.table1.long: found a name in .long, expected another",
         ),
+        ({"models": {"new": {"kind": "base"}}}, "models.new.steps: found none, expected how long it trains"),
+        ({"models": {"two_stage": {"init": "upsampler"}}}, "models.two_stage.init: found upsampler, whose kind is ups"),
+        ({"models": {"oasis": {"init": "spade"}}}, "models.oasis.init: found spade, whose kind is spade, expected oas"),
+        ({"methods": {"new": {"label": "n", "like": "spade", "base": "two_stage"}}}, "new: found generator and base, "),
+        ({"methods": {"ours": {"best_of": ["spade"]}}}, "methods.ours: found best_of and base, expected one of them"),
+        ({"methods": {"ours": {"base": "spade"}}}, "methods.ours.base: found spade, whose kind is spade, expected ba"),
+        ({"methods": {"ours": {"base": "upsampler"}}}, "ours.base: found upsampler, whose kind is upsampler, expected"),
+        ({"methods": {"spade": {"generator": "estimator"}}}, "spade.generator: found estimator, whose kind is estima"),
+        ({"methods": {"spade": {"upsampler": "upsampler"}}}, "spade.upsampler: found upsampler, expected none beside "),
+        ({"estimators": {"mask": "two_stage"}}, "estimators.mask: found two_stage, whose kind is base, expected estim"),
+        ({"extractors": {"mean_iou": "vgg16"}}, "extractors.mean_iou: found a measure's name, expected another"),
+        ({"left_out": ""}, "left_out: found nothing, expected what the cells say"),
+        (
+            {
+                "claims": {
+                    "finetuning": {"order": [{"method": "ours"}, {"method": "scratch", "seeds": [1]}], "seeds": [0]}
+                }
+            },
+            r"claims.finetuning.order\[1\].seeds: found \[1\], expected none beside the claim's own seeds",
+        ),
+        (
+            {"figures": {"mine": SEEN | {"columns": ["low_res", "spade"]}}},
+            "figures.mine.columns: found low_res, expected a base model behind spade",
+        ),
+        (
+            {"figures": {"mine": SEEN | {"columns": ["ours"], "worst": "mean_iou", "seeds": [1]}}},
+            "figures.mine.worst: found one beside seeds, expected one of them",
+        ),
         ({"fractions": [2]}, r"fractions\[0\]: found 2(.0)?, expected 0.001 to 1"),
         ({"fractions": [1, 0]}, r"fractions\[1\]: found 0(.0)?, expected 0.001 to 1"),
         ({"results": "/x/a{b}"}, "results: found '/x/a{b}', expected a folder without braces, and no ~ before it"),

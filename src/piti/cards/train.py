@@ -23,6 +23,13 @@ class Kind:
     prior: bool = False  # one for all tasks, from captions
     upsampler: bool = False
 
+    @property
+    def role(self) -> str:
+        """What a method, an estimator or another row takes it for."""
+        if self.objective != "diffusion":
+            return self.objective
+        return "prior_" * self.prior + ("upsampler" if self.upsampler else "base")
+
 
 KINDS: Registry[Kind] = Registry(
     "kind of model",

@@ -14,6 +14,7 @@ from piti.conditions import CONDITIONS
 from piti.config.model import Config, Figure, Method, Networks
 from piti.datasets.layouts import LAYOUTS
 from piti.diffusion.respacing import kept_steps
+from piti.evaluate.measures import MEASURES
 from piti.registry import unknown_key
 from piti.store.files import InputError
 
@@ -55,7 +56,11 @@ def check_names(config: Config) -> None:
             )
     if "default" in config.datasets:
         raise InputError("datasets.default: found a data set of this name, expected another: it stands for all of them")
+    if not config.left_out:
+        raise InputError("left_out: found nothing, expected what the cells say that are left out")
     for metric, extractor in config.extractors.items():
+        if metric in MEASURES:
+            raise InputError(f"extractors.{metric}: found a measure's name, expected another")
         if extractor not in config.weights:
             raise InputError(unknown_key(extractor, config.weights, f"extractors.{metric}"))
 
@@ -169,6 +174,9 @@ def check_models(config: Config) -> None:
             raise InputError(f"models.{name}.dataset: found none, expected the captioned data set that it learns from")
         if kind.prior and model.init:
             raise InputError(f"models.{name}.init: found {model.init}, expected none: a prior begins at random")
+        if model.init in config.models:
+            alike = (kind.name,) if kind.objective == "baseline" else (kind.role, f"prior_{kind.role}")
+            check_role(config, model.init, f"models.{name}.init", *alike)
         if kind.objective != "diffusion" and (found := model.condition_dropout):  # in stored labels null is class 1
             expected = "0: diffusion models alone have a null condition"
             raise InputError(f"models.{name}.condition_dropout: found {found:g} for {kind.name}, expected {expected}")
@@ -176,6 +184,8 @@ def check_models(config: Config) -> None:
             raise InputError(
                 f"models.{name}.trainable: found {model.trainable}, expected all: {kind.name} has no encoder"
             )
+        if not (model.steps or model.init or kind.objective == "baseline"):
+            raise InputError(f"models.{name}.steps: found none, expected how long it trains; or init, used as it is")
         if model.converge_from and (kind.prior or kind.upsampler or kind.objective == "estimator"):
             raise InputError(f"models.{name}.converge_from: found {kind.name}, expected a base model or a baseline")
         if model.converge_from and not model.steps:
@@ -185,20 +195,31 @@ def check_models(config: Config) -> None:
         for condition, view in model.views.items():
             if view not in (known := CONDITIONS[condition].views):
                 raise InputError(unknown_key(view, known, f"models.{name}.views.{condition}"))
-    for condition in config.estimators:
+    for condition, row in config.estimators.items():
+        check_role(config, row, f"estimators.{condition}", "estimator")
         if not CONDITIONS[condition].estimator_channels(num_classes=2):
             raise InputError(f"estimators.{condition}: found a condition that no estimator predicts")
 
 
+def check_role(config: Config, row: str, where: str, *expected: str) -> None:
+    """A row of models is what it is used as: raise InputError, at the key that names it, where it is not."""
+    kind = kind_of(config.models[row].kind)
+    if not {kind.name, kind.role} & set(expected):
+        raise InputError(f"{where}: found {row}, whose kind is {kind.name}, expected {' or '.join(expected)}")
+
+
 def check_methods(config: Config) -> None:
-    """A method makes its pictures in one way, in steps that its models have."""
+    """A method makes its pictures in one way, by models of the kinds that takes, in steps that they have."""
     for name, method in config.methods.items():
+        ways = [way for way in ("pictures", "real", "best_of", "generator", "base") if getattr(method, way)]
+        if len(ways) > 1:
+            raise InputError(f"methods.{name}: found {ways[0]} and {ways[1]}, expected one of them")
+        if method.upsampler and ways and ways[0] not in ("real", "base"):
+            found = f"found {method.upsampler}, expected none beside {ways[0]}"
+            raise InputError(f"methods.{name}.upsampler: {found}")
+        for key, row in method.models.items():
+            check_role(config, row, f"methods.{name}.{key}", "baseline" if key == "generator" else key)
         check_steps(config, method, f"methods.{name}.")
-        models = list(method.models)
-        if method.pictures and models:
-            raise InputError(f"methods.{name}: found pictures and {models[0]}, expected one of them")
-        if method.real and models not in ([], ["upsampler"]):
-            raise InputError(f"methods.{name}: found real and {models[0]}, expected one of them")
         kind = config.models[method.generator].kind if method.generator else ""
         taken = BASELINES[kind].conditions if kind in BASELINES else ()
         if taken and (others := [condition for condition in method.conditions if condition not in taken]):
@@ -259,6 +280,9 @@ def check_claims(config: Config) -> None:
                 if found := getattr(run, key):
                     where = f"claims.{name}.order[{index}].{key}"
                     raise InputError(f"{where}: found {found}, expected it in the claim's own {whole}")
+            if run.seeds and claim.seeds:
+                where = f"claims.{name}.order[{index}].seeds"
+                raise InputError(f"{where}: found {list(run.seeds)}, expected none beside the claim's own seeds")
 
 
 def check_figure(config: Config, figure: Figure, where: str) -> None:
@@ -266,9 +290,15 @@ def check_figure(config: Config, figure: Figure, where: str) -> None:
 
     Small pictures, and the images that are followed worst, are those of its last method.
     """
-    for key, asked in {"columns: found low_res": "low_res" in figure.columns, "worst: found one": figure.worst}.items():
-        if asked and not any(column in config.methods for column in figure.columns):
+    methods, low_res = [column for column in figure.columns if column in config.methods], "low_res" in figure.columns
+    for key, asked in {"columns: found low_res": low_res, "worst: found one": figure.worst}.items():
+        if asked and not methods:
             raise InputError(f"{where}.{key}, expected a method among the columns, whose it is")
+    if low_res and not config.methods[methods[-1]].base:
+        raise InputError(f"{where}.columns: found low_res, expected a base model behind {methods[-1]}, the last method")
+    for key in ("seeds", "edits"):
+        if figure.worst and getattr(figure, key):  # pictures of its own, of images that nobody has measured
+            raise InputError(f"{where}.worst: found one beside {key}, expected one of them")
     for column in (*figure.columns, *figure.headings):
         method = config.methods.get(column)
         if figure.seeds and method and not method.base:
