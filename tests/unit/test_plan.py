@@ -495,6 +495,55 @@ def test_a_substitution_stands_in_the_cell():
     assert "proprietary" in cell.substitution
 
 
+@pytest.mark.parametrize(
+    ("user", "row", "says"),
+    [
+        ({}, {}, ""),
+        ({"datasets": {"ade20k": {"scenes": {"seed": 3}}}}, {}, "synthetic scenes"),
+        ({"extractors": {"fid_c": "vgg16"}}, {}, "by vgg16"),
+        ({"extractors": {"fid_c": "inception", "fid_i": "clip_vit_b32"}}, {}, "by inception"),  # the paper's, exchanged
+        ({}, {"resolution": "base"}, "made small"),
+        ({"preset": "smoke"}, {"resolution": "base"}, ""),  # beside whose scores nothing of the paper stands
+    ],
+)
+def test_what_is_not_as_in_the_paper_stands_in_the_cell(user, row, says):
+    """And so no number of the paper beside it."""
+    run = {"method": "ours", "task": TASK, "metric": "fid_c"} | row
+    mine = {"title": "m", "rows": {"ours": {}}, "columns": {"fid": {}}, "run": run}
+    card = resolve(load(user | {"tables": {"mine": mine}}, SHIPPED))[1]["mine"].card
+    assert card.cells[0].substitution == says and card.columns[0].startswith("made small, ") == bool(row)
+
+
+def test_rows_measured_against_other_test_images_are_refused_before_anything_is_trained():
+    rows = {"a": {"task": TASK}, "b": {"task": "coco_sketch"}}
+    mine = {"title": "m", "rows": rows, "columns": {"ours": {"method": "ours"}}, "run": {"metric": "fid_c"}}
+    with pytest.raises(InputError, match=r"tables\.mine\.columns\.ours: found other test images in row b, expected"):
+        resolve(load({"preset": "smoke", "tables": {"mine": mine}}, SHIPPED))
+
+
+def test_the_best_is_that_of_the_methods_that_take_such_a_condition():
+    best = {"methods": {"best": {"label": "Best", "best_of": ["oasis", "ours"]}}}
+    best |= {"tables": {"table1": {"rows": {"best": {"method": "best"}}}}}
+    found = cells(**best)
+    assert len(found["Best", "COCO (Sketch)"].scores) == 1 and len(found["Best", "ADE20K"].scores) == 2
+    some = cells(only={TASK: ["oasis"]}, left_out="not today", **best)
+    assert some["Best", "ADE20K"].reason == "not today"  # the best of one would not be the best of both
+
+
+def test_what_is_not_trained_has_no_seeds():
+    _, tables, _ = resolve(load({"preset": "smoke"}, SHIPPED))
+    seeds = {cell.row: cell.seeds for cell in tables["alignment"].card.cells if cell.scores}
+    assert seeds["Real images"] == () and seeds["Ours"] == (0,)
+
+
+def test_a_claim_names_what_it_compares():
+    order = [{"method": "ours", "fraction": 0.25}, {"method": "ours"}]
+    claim = {"text": "t", "order": order, "tasks": [TASK], "metric": "fid_c"}
+    of, *shown = resolve(load({"preset": "smoke", "claims": {"mine": claim}}, SHIPPED))
+    with pytest.raises(InputError, match="claims: t: found 'Ours' twice, expected a label of its own for each"):
+        report(of, *shown)
+
+
 def test_a_method_that_cannot_take_a_condition_has_a_dash():
     cell = cells()["OASIS", "COCO (Sketch)"]
     assert (cell.reason, cell.scores) == ("-", ())

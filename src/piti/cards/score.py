@@ -24,6 +24,11 @@ class ScoreCard(Card):
     fake: str
     min_images: int
 
+    @property
+    def reference(self) -> str:
+        """What a score is measured against: those of one column share it."""
+        return self.real
+
 
 @dataclass(frozen=True, kw_only=True)
 class AlignmentCard(Card):
@@ -37,6 +42,11 @@ class AlignmentCard(Card):
     estimator: EstimatorConfig | None = None
     hed_resolution: int = 0
     threshold: float = 0.6
+
+    @property
+    def reference(self) -> str:
+        """As a distance's."""
+        return self.conditions
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,7 +33,7 @@ def run(arguments: Namespace, config: Config) -> None:
     rows = dict(zip(keys.rows, card.rows, strict=True))
     columns = dict(zip(keys.columns, card.columns, strict=True))
     named = {columns[key]: label(plan, run, key) for key, run in keys.columns.items()}
-    measured = {columns[key]: head(plan, join(keys.run, run).metric) for key, run in keys.columns.items()}
+    measured = {columns[key]: head(plan, join(keys.run, run)) for key, run in keys.columns.items()}
     row = pick(arguments.row, columns | rows, f"{table.name}: row or column")
     across = row not in card.rows
     # row -> column -> its run, and a score for each seed; across: column -> row

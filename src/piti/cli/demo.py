@@ -146,7 +146,7 @@ def scored(config: Config, method: str, task: str) -> str:
         score = read_json(path, "value", "interval", "n")
     except (Unavailable, InputError):
         return "Not scored yet"
-    return f"{head(plan, metric)} {with_interval(score['value'], *score['interval'])}, n = {score['n']}"
+    return f"{head(plan, Run(metric=metric))} {with_interval(score['value'], *score['interval'])}, n = {score['n']}"
 
 
 def palette(config: Config, task: str) -> dict[str, int]:

@@ -75,7 +75,7 @@ def scores(plan: Plan, task: str, metric: str | None, reference: Path | None) ->
                 yield against(plan, task, name, reference)
                 continue
             score = score_of(plan, Run(method=NAME, task=task, metric=name), plan.config.seeds[0])
-            yield spelt(name, head(plan, name), read_json(make(plan, score)))
+            yield spelt(name, head(plan, Run(metric=name)), read_json(make(plan, score)))
         except Unavailable as reason:
             if metric:
                 raise InputError(f"{metric} of {task}: {reason}") from None
@@ -92,7 +92,7 @@ def against(plan: Plan, task: str, metric: str, reference: Path) -> str:
 
     samples = samples_of(plan, NAME, task, 1.0, plan.config.seeds[0])
     fake = read_features(make(plan, features_of(plan, samples, plan.config.extractors[metric])))
-    return spelt(metric, head(plan, metric), score(read(reference), fake, plan.config.min_images))
+    return spelt(metric, head(plan, Run(metric=metric)), score(read(reference), fake, plan.config.min_images))
 
 
 def write_reference(config: Config, task: str, metric: str, file: Path) -> None:

@@ -21,6 +21,7 @@ class Extractor:
     resize: str  # a key of piti.evaluate.extract.RESIZES: how pictures become the network's input
     resolution: int  # of that input, px
     build: str  # "module:function" of (weights file, torch.device); it gives the network
+    metric: str = ""  # of the configuration's, whose numbers in the paper are by this network
     papers_fid: bool = False  # what the paper's tables call FID: a table of nothing else does not say so
 
 
@@ -34,6 +35,7 @@ EXTRACTORS = Registry(
         resize="bicubic_float",
         resolution=299,
         build="piti.evaluate.feature_networks:inception",
+        metric="fid_i",
     ),
     Extractor(
         name="clip_vit_b32",
@@ -43,6 +45,7 @@ EXTRACTORS = Registry(
         resize="bicubic_uint8",
         resolution=224,
         build="piti.evaluate.feature_networks:clip",
+        metric="fid_c",
         papers_fid=True,
     ),
     Extractor(

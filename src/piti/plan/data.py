@@ -23,6 +23,14 @@ def source_of(plan: Plan, name: str, split: str) -> tuple[Files, dict[str, str]]
     return {"root": [extracted(plan, name)]}, {}
 
 
+def substitution(plan: Plan, name: str) -> str:
+    """What a data set is in place of the paper's; nothing where it is the paper's, or no score stands beside it."""
+    dataset = plan.config.datasets[name]
+    if not plan.config.comparable and dataset.scenes and not dataset.path:
+        return ""  # the note of the preset says so of all
+    return "synthetic scenes" if dataset.scenes and not dataset.path else dataset.substitution
+
+
 def scenes(plan: Plan, name: str) -> Artefact:
     """A synthetic data set, drawn."""
     dataset, drawn = plan.config.datasets[name], plan.config.datasets[name].scenes

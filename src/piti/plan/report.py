@@ -55,14 +55,13 @@ def ordering(
     plan: Plan, claim: Claim, task: str, better: Run, than: Run, inputs: dict[str, list[Artefact]]
 ) -> Ordering:
     """One run better than another on a task. Their scores, if both have one a seed, join `inputs`."""
-    found = Ordering(
-        better=label(plan, better, ""),
-        than=label(plan, than, ""),
-        task=plan.config.tasks[task].label,
-        measure=head(plan, claim.metric),
-    )
-    scores, both = [], Run(task=task, metric=claim.metric, seeds=claim.seeds)
+    both = Run(task=task, metric=claim.metric, seeds=claim.seeds)
     better, than = join(better, both), join(than, both)
+    named = {"better": label(plan, better, ""), "than": label(plan, than, "")}
+    if named["better"] == named["than"]:
+        raise InputError(f"claims: {claim.text}: found {named['than']!r} twice, expected a label of its own for each")
+    found = Ordering(**named, task=plan.config.tasks[task].label, measure=head(plan, better))
+    scores = []
     for run, name in ((better, found.better), (than, found.than)):
         measured, made = cell(plan, run)
         if measured.reason or measured.selected:

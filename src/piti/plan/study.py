@@ -6,6 +6,7 @@ from pathlib import Path
 
 from piti.cards import Comparison, Contestant, StudyCard, TallyCard
 from piti.plan.core import Artefact, Plan, Unavailable
+from piti.plan.data import substitution
 from piti.plan.samples import samples_of
 from piti.report.study import votes
 from piti.store.files import file_digest
@@ -27,7 +28,6 @@ def study(plan: Plan) -> Artefact:
 def tally(plan: Plan) -> Artefact:
     """The table of preferences. New votes make a new table; a folder that is not there is the step's to refuse."""
     config, entry, key = plan.config, plan.config.study, study(plan)
-    dataset = config.datasets[config.tasks[entry.task].dataset]
     card = TallyCard(
         name="table2",
         title=entry.title,
@@ -41,7 +41,7 @@ def tally(plan: Plan) -> Artefact:
             for method, paper in entry.against.items()
         ),
         votes=_digest(votes.files(Path(entry.votes))) if entry.votes and Path(entry.votes).is_dir() else "",
-        substitution="" if dataset.scenes and not dataset.path else dataset.substitution,
+        substitution=substitution(plan, config.tasks[entry.task].dataset),
     )
     given = {"votes": entry.votes} if entry.votes else {}
     return plan.add("tally_study", "table2", card, {"study": [key]}, given)

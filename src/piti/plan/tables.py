@@ -1,6 +1,6 @@
 """Tables: which score stands in which cell, or why none does."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TypeVar
@@ -10,10 +10,11 @@ from piti.config import Run, Table
 from piti.evaluate.extractors import EXTRACTORS
 from piti.evaluate.measures import MEASURES
 from piti.plan.core import Artefact, Plan, Unavailable
-from piti.plan.data import packed, weights_of
+from piti.plan.data import packed, substitution, weights_of
 from piti.plan.scores import score_of
 from piti.store.files import InputError
 
+SMALL = "made small"  # pictures, to the size of the base model's
 Score = TypeVar("Score")  # planned or read
 
 
@@ -25,13 +26,17 @@ def table(plan: Plan, name: str) -> Artefact:
     for key, named in {"rows": rows, "columns": columns}.items():
         if again := [one for one, count in Counter(named.values()).items() if count > 1]:
             raise InputError(f"tables.{name}.{key}: found {again[0]!r} twice, expected a label of its own for each")
-    cells, scores = [], []
+    cells, scores, references = [], [], defaultdict(set)
     for row, row_run in grid.rows.items():
         for index, (column, column_run) in enumerate(grid.columns.items()):
             found, made = cell(plan, join(grid.run, row_run, column_run))
             paper = grid.paper[row][index] if row in grid.paper else "-"
             cells.append(replace(found, row=rows[row], column=columns[column], paper=paper))
             scores.extend(made)
+            references[column] |= {score.card.reference for score in made}
+            if len(references[column]) > 1:
+                expected = "expected those of all rows: tasks are columns"
+                raise InputError(f"tables.{name}.columns.{column}: found other test images in row {row}, {expected}")
     card = TableCard(
         name=name,
         title=grid.title,
@@ -47,27 +52,40 @@ def table(plan: Plan, name: str) -> Artefact:
 
 def cell(plan: Plan, run: Run) -> tuple[Cell, list[Artefact]]:
     """One cell, its place in the table still empty, and its scores, one for each seed."""
-    config = plan.config
-    dataset = config.datasets[config.tasks[run.task].dataset]
-    entry, seeds = config.methods[run.method], run.seeds or config.seeds
+    config, entry = plan.config, plan.config.methods[run.method]
     found = Cell(
         row="",
         column="",
         extractor=config.extractors.get(run.metric, run.metric),
         run=f"{run.method}/{run.task}/{100 * (run.fraction or 1):g}%",
         ceiling=entry.real,
-        substitution="" if dataset.scenes and not dataset.path else dataset.substitution,
+        substitution=otherwise(plan, run),
     )
     runs = [replace(run, method=method) for method in entry.best_of] or [run]
-    if not (entry.best_of or entry.models):
-        seeds = seeds[:1]
-    try:
-        made = [plan.present(score_of(plan, each, seed)) for each in runs for seed in seeds]
-    except Unavailable as reason:
-        return replace(found, reason=str(reason)), []
+    trained = bool(entry.best_of or entry.models)
+    seeds = (run.seeds or config.seeds)[: None if trained else 1]
+    made, refused = [], []
+    for each in runs:
+        try:
+            made += [plan.present(score_of(plan, each, seed)) for seed in seeds]
+        except Unavailable as reason:
+            refused.append(str(reason))
+    lacking = [reason for reason in refused if reason != "-"]  # the best of those that take such a condition at all
+    if lacking or not made:
+        return replace(found, reason=lacking[0] if lacking else refused[0]), []
     found = replace(found, by_rule=any(card.validation for card in trainings(plan, made).values()))
     digests = tuple(score.digest for score in made)
-    return replace(found, scores=digests, seeds=seeds, selected=bool(entry.best_of)), made
+    return replace(found, scores=digests, seeds=seeds if trained else (), selected=bool(entry.best_of)), made
+
+
+def otherwise(plan: Plan, run: Run) -> str:
+    """What of a cell is not as in the paper, where its number could stand beside the paper's: data, network, size."""
+    found = [substitution(plan, plan.config.tasks[run.task].dataset)]
+    if plan.config.comparable and run.metric not in MEASURES:
+        extractor = EXTRACTORS[plan.config.extractors[run.metric]]
+        found += [f"by {extractor.name}"] if extractor.metric != run.metric else []
+        found += [SMALL] if run.resolution else []
+    return ", ".join(filter(None, found))
 
 
 def in_pairs(
@@ -95,11 +113,11 @@ def trainings(plan: Plan, made: Iterable[Artefact]) -> dict[str, TrainCard]:
 
 def headings(plan: Plan, grid: Table) -> dict[str, str]:
     """Key of each column -> its heading: what it is; and what it measures, but where that is the paper's FID alone."""
-    metrics = {key: join(grid.run, run).metric for key, run in grid.columns.items()}
-    plain = {head(plan, m) for m in metrics.values()} == {e.head for e in EXTRACTORS.values() if e.papers_fid}
+    runs = {key: join(grid.run, run) for key, run in grid.columns.items()}
+    plain = {head(plan, run) for run in runs.values()} == {e.head for e in EXTRACTORS.values() if e.papers_fid}
     found = {}
     for key, run in grid.columns.items():
-        named, measured = label(plan, run, ""), head(plan, metrics[key])
+        named, measured = label(plan, run, ""), head(plan, runs[key])
         found[key] = f"{named}, {measured}" if named and not plain else named or measured
     return found
 
@@ -137,9 +155,11 @@ def label(plan: Plan, run: Run, key: str) -> str:
     return plan.config.tasks[run.task].label if run.task else key
 
 
-def head(plan: Plan, metric: str) -> str:
-    """What a metric is called, with its unit and the direction in which it is better."""
-    return MEASURES[metric].head if metric in MEASURES else EXTRACTORS[plan.config.extractors[metric]].head
+def head(plan: Plan, run: Run) -> str:
+    """What a run's metric is called, with its unit and the direction in which it is better."""
+    if run.metric in MEASURES:
+        return MEASURES[run.metric].head
+    return f"{SMALL}, " * bool(run.resolution) + EXTRACTORS[plan.config.extractors[run.metric]].head
 
 
 def join(*runs: Run) -> Run:

@@ -19,7 +19,7 @@ from piti.cards import ClaimsCard, ReportCard
 from piti.cards.base import from_dict
 from piti.report import curves
 from piti.report.tables import NOT_CONVERGED, shown_value
-from piti.report.tabular import PAPERS_OWN, papers_own
+from piti.report.tabular import NOT_AS_IN_THE_PAPER, PAPERS_OWN, papers_own
 from piti.store.chain import Link, ancestors, fields, read_chain
 from piti.store.files import InputError, read_json, write_text
 from piti.units import decimals, number, span
@@ -121,6 +121,7 @@ def show_claims(link: Link, links: dict[str, Link]) -> list[dict]:
     for claim, planned in zip(claims, asked, strict=True):
         for one, ordering in zip(claim["orderings"], planned.orderings, strict=True):
             one["scores"] = [links[next(files)] for _ in ordering.better_scores for files in (better, than)]
+            one["trained"] = one.get("seeds", 0) > 1 or trained(one["scores"], links)
         claim["scores"] = [score for one in claim["orderings"] for score in one["scores"]]
     return claims
 
@@ -145,9 +146,7 @@ def show_table(link: Link, links: dict[str, Link]) -> dict:
     head, apart = papers_own(long)
     notes = [f"{row['row']}: {row['selected']}" for row in long if row.get("selected")]
     notes += [NOT_CONVERGED[row["converged"]] for row in long if row["converged"]]
-    notes += [
-        f"{row['column']}: other data than the paper's ({row['substitution']})" for row in long if row["substitution"]
-    ]
+    notes += [f"{row['column']}: {NOT_AS_IN_THE_PAPER} ({row['substitution']})" for row in long if row["substitution"]]
     return shown | {
         "columns": ["Method", *link.card["columns"]],
         "rows": [(row, [cells[row, column] for column in link.card["columns"]]) for row in link.card["rows"]],

@@ -9,7 +9,7 @@ import pandas as pd
 from piti.cards import Cell, TableCard
 from piti.evaluate.intervals import over_trainings
 from piti.evaluate.score import estimate
-from piti.report.tabular import PAPERS_OWN, About, grid, markdown, papers_own, write
+from piti.report.tabular import NOT_AS_IN_THE_PAPER, PAPERS_OWN, About, grid, markdown, papers_own, write
 from piti.store.chain import not_converged
 from piti.store.files import InputError, failure, read_json, write_text
 from piti.units import decimals, number
@@ -71,8 +71,9 @@ def _row(card: TableCard, cell: Cell, files: list[Path]) -> dict:
             raise InputError(f"{card.name}: {cell.row}, {cell.column}: {key}: found {both}, expected the same in all")
     if cell.selected and found:
         best, trainings = max if found[0]["higher_is_better"] else min, len(cell.seeds)
-        alternatives = [found[start : start + trainings] for start in range(0, len(found), trainings)]
-        found = best(alternatives, key=lambda scores: statistics.mean(score["value"] for score in scores))
+        parts = [slice(start, start + trainings) for start in range(0, len(found), trainings)]
+        part = best(parts, key=lambda part: statistics.mean(score["value"] for score in found[part]))
+        files, found = files[part], found[part]
     low, high = over_trainings([estimate(score) for score in found]) if found else (None, None)
     reason = f"failed: {reasons[0]}" if reasons else cell.reason
     one = found[0] if found else {"extractor": {}}
@@ -140,7 +141,7 @@ def _beside_the_paper(about: About, long: pd.DataFrame, wide: pd.DataFrame) -> s
     for row in dict.fromkeys(long[long["selected"] != ""]["row"]):
         remarks.append(f"{row}: selected on the test set.")
     for column, group in long[long["substitution"] != ""].groupby("column"):
-        remarks.append(f"{column}: other data than the paper's ({group['substitution'].iloc[0]}).")
+        remarks.append(f"{column}: {NOT_AS_IN_THE_PAPER} ({group['substitution'].iloc[0]}).")
     head, apart = papers_own(long.to_dict("records"))
     remarks += [PAPERS_OWN, grid(head, apart)] if apart else []
     return markdown(about, ["Method", *both.columns], [[row, *both.loc[row]] for row in both.index], *remarks)

@@ -12,6 +12,7 @@ PAPERS_OWN = (
     "The paper's own numbers: FID, on its data, of its trainings. A heading only says which column of ours "
     "they are of: do not compare."
 )
+NOT_AS_IN_THE_PAPER = "not as in the paper"  # before what is otherwise
 MARKS = {"best": r"\textbf{%s}", "second": r"\underline{%s}"}
 SPELT = {"↓": r"$\downarrow$", "↑": r"$\uparrow$", "°": r"$^\circ$", "†": r"\dag{}", "\\": r"\textbackslash{}"}
 SPELT |= {sign: f"\\{sign}" for sign in "&%$#_{}"} | {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}

@@ -102,6 +102,18 @@ def test_the_best_of_several_says_so(tmp_path):
     assert "best of 2 on the test set" in long.loc[0, "selected"] and "OASIS: selected on the test set" in text
 
 
+def test_the_best_is_marked_by_its_own_trainings(tmp_path):
+    """Not by those of the alternative that is not shown."""
+    scores = []
+    for name, value, converged in (("spade", 10, True), ("oasis", 20, False)):
+        model = trace(tmp_path / f"models/{name}/aaaaaaaaaa/weights.safetensors", "train", {}, converged=converged)
+        scores.append(trace(tmp_path / f"scores/{name}/bbbbbbbbbb/score.json", "score", {}, {"fake": [model]}))
+        write_json(scores[-1], score(value))
+    best = replace(cell("Best", "a", "b", selected=True, by_rule=True), seeds=(0,))
+    make_table(table([best]), tmp_path / "table.csv", scores)
+    assert pd.read_csv(tmp_path / "table.csv")["ADE20K"].astype(str).tolist() == ["10.0"]
+
+
 def test_a_training_that_did_not_converge_marks_its_cells(tmp_path):
     """However far behind the score it lies, and in every file."""
     scores = []
