@@ -122,9 +122,11 @@ def test_compare_takes_the_differences_of_trainings(piti, tmp_path, capsys):
     # -10, -7 and -13: mean -10, deviation 3, and Student's 4.303 for two degrees of freedom
     assert "| 10.0 (5.7 to 14.3) | -10.0 (-17.5 to -2.5) |" in text
     assert "OASIS" not in text  # it has the scores of Pix2PixHD and SPADE
+    expected = "OASIS: found cells selected on the test set (best_of), expected scores of all its seeds"
+    assert expected in refused(capsys, piti, "compare", "table1", "oasis")
 
 
-def test_compare_takes_columns_where_those_are_what_is_compared(piti, capsys):
+def test_compare_takes_columns_where_those_are_what_is_compared(piti):
     """Table 4 has the methods in its columns. Columns that measure different things have no difference."""
     tables = resolve(load({"preset": "smoke"}, CONFIG))[1]
     for name, values in (("table4", {"ours": 10, "scratch": 12.5}), ("resolutions", {"ours": 10})):
@@ -132,17 +134,28 @@ def test_compare_takes_columns_where_those_are_what_is_compared(piti, capsys):
         for cell in tables[name].card.cells:
             for path in [next(paths) for _ in cell.scores]:
                 if value := values.get(cell.run.split("/")[0]):
-                    same = {"n": 24, "extractor": "small" in cell.column, "reference": "r", "seed": 0}
+                    seen = {"name": "e", "resize": "shrunk" if "small" in cell.column else "none"}
+                    same = {"n": 24, "extractor": seen, "reference": "r", "seed": 0}
                     write_json(path, same | {"value": value, "pseudo_values": [value] * 2, "sizes": [12, 12]})
     text = re.sub(" +", " ", piti("compare", "table4", "ours"))
     assert "| | Ours (from scratch) | Ours |" in text
     assert "| 100%, FD EfficientNet-Lite0 ↓ | 12.5 | 10.0 |" in text
     assert "| | Ours − Ours (from scratch) |" in text
     assert "| 25%, FD EfficientNet-Lite0 ↓ | -2.5 (-2.5 to -2.5) |" in text
-    assert "extractor: found" in refused(capsys, piti, "compare", "resolutions", "fid_c")
+    text = re.sub(" +", " ", piti("compare", "resolutions", "fid_c"))
+    assert "| | fid_c − made small |" in text  # none of fid_i, with which it has no line in common
+    assert "| Ours, FD EfficientNet-Lite0 ↓ | not comparable |" in text
+    reason = "scores: extractor: resize: found none and shrunk, expected the same in both"
+    assert text.endswith(f"|\n\nfid_c − made small: {reason}\n")
 
 
-def test_compare_takes_as_many_trainings_of_both(piti, tmp_path, capsys):
+def test_compare_prints_no_differences_of_a_row_that_is_alone(piti, smoke):
+    for path in smoke[1]["table3a"].inputs["scores"][:1]:
+        write_json(path, {"value": 10})
+    assert len(piti("compare", "table3a", "fid").splitlines()) == 3
+
+
+def test_compare_takes_as_many_trainings_of_both(piti, tmp_path):
     """One training is one, whatever it is compared with; real images have one score for all seeds."""
     settings = {"seeds": [0, 1, 2], "tables": {"alignment": {"rows": {"scratch": {"seeds": [0]}}}}}
     with open(tmp_path / "config/config.yaml", "a") as file:
@@ -156,10 +169,13 @@ def test_compare_takes_as_many_trainings_of_both(piti, tmp_path, capsys):
                 write_json(path, same | {"value": 1 + cell.scores.index(Path(path).parts[-2])})
                 if cell.row == "Ours (from scratch)":
                     lone = Path(path)
+    text = re.sub(" +", " ", piti("compare", "alignment", "ours"))
+    # 0, 1 and 2 more than the real images
+    assert "| 1.0 (-1.5 to 3.5) | not comparable |" in text
     expected = "seeds: found [0, 1, 2] of ours and [0] of scratch, expected the same of both, in the same order"
-    assert expected in refused(capsys, piti, "compare", "alignment", "ours")
+    assert text.endswith(f"|\n\nOurs − Ours (from scratch): {expected}\n")
     lone.unlink()
-    assert "1.0 (-1.5 to 3.5)" in piti("compare", "alignment", "ours")  # 0, 1 and 2 more than the real images
+    assert "not comparable" not in piti("compare", "alignment", "ours")
 
 
 def test_claims_are_checked_as_far_as_scores_exist(piti, tmp_path):
