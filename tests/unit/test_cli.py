@@ -223,6 +223,12 @@ def test_explain_refuses_unknown_names(piti, capsys):
     assert "nearest valid name: table1" in refused(capsys, piti, "explain", "tabel1")
 
 
+def test_explain_says_which_columns_a_beginning_may_mean(piti, capsys):
+    said = refused(capsys, piti, "explain", "table5", "ours", "ade20k")
+    both = "ade20k_mask_i (ADE20K, FD VGG16 ↓) or ade20k_mask_c (ADE20K, FD EfficientNet-Lite0 ↓)"
+    assert said == f"error: table5: column: found 'ade20k', expected {both}"
+
+
 def test_blank_leaves_out_what_is_not_there(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     whole = resolve(load({"preset": "smoke"}, CONFIG))[1]["table1"]
