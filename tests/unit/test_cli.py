@@ -123,9 +123,11 @@ def test_compare_takes_the_differences_of_trainings(piti, tmp_path, capsys):
     # -10, -7 and -13: mean -10, deviation 3, and Student's 4.303 for two degrees of freedom
     assert "| 10.0 (5.7 to 14.3) | -10.0 (-17.5 to -2.5) |" in text
     assert "Best" not in text  # it has the scores of Pix2PixHD and SPADE
+    expected = "Best: found cells selected on the test set (best_of), expected scores of all its seeds"
+    assert expected in refused(capsys, piti, "compare", "table1", "oasis")
 
 
-def test_compare_takes_columns_where_those_are_what_is_compared(piti, capsys):
+def test_compare_takes_columns_where_those_are_what_is_compared(piti):
     """Table 4 has the methods in its columns. Columns that measure different things have no difference."""
     tables = resolve(load({"preset": "smoke"}, CONFIG))[1]
     for name, values in (("table4", {"ours": 10, "scratch": 12.5}), ("resolutions", {"ours": 10})):
@@ -133,17 +135,25 @@ def test_compare_takes_columns_where_those_are_what_is_compared(piti, capsys):
         for cell in tables[name].card.cells:
             for path in [next(paths) for _ in cell.scores]:
                 if value := values.get(cell.run.split("/")[0]):
-                    same = {"n": 24, "extractor": "small" in cell.column, "reference": "r", "seed": 0}
+                    seen = {"name": "e", "resize": "shrunk" if "small" in cell.column else "none"}
+                    same = {"n": 24, "extractor": seen, "reference": "r", "seed": 0}
                     write_json(path, same | {"value": value, "pseudo_values": [value] * 2, "sizes": [12, 12]})
     text = re.sub(" +", " ", piti("compare", "table4", "ours"))
     assert "| | Ours (from scratch) | Ours |" in text
     assert "| 100%, FD EfficientNet-Lite0 ↓ | 12.5 | 10.0 |" in text
     assert "| | Ours − Ours (from scratch) |" in text
     assert "| 25%, FD EfficientNet-Lite0 ↓ | -2.5 (-2.5 to -2.5) |" in text
-    assert "extractor: found" in refused(capsys, piti, "compare", "resolutions", "fid_c")
+    text = re.sub(" +", " ", piti("compare", "resolutions", "fid_c"))
+    assert "Ours, made small, FD EfficientNet-Lite0 ↓" in text and "−" not in text  # no column has a line of another
 
 
-def test_compare_takes_as_many_trainings_of_both(piti, tmp_path, capsys):
+def test_compare_prints_no_differences_of_a_row_that_is_alone(piti, smoke):
+    for path in smoke[1]["table3a"].inputs["scores"][:1]:
+        write_json(path, {"value": 10})
+    assert len(piti("compare", "table3a", "fid").splitlines()) == 3
+
+
+def test_compare_takes_as_many_trainings_of_both(piti, tmp_path):
     """One training is one, whatever it is compared with; real images have one score for all seeds."""
     settings = {"seeds": [0, 1, 2], "tables": {"alignment": {"rows": {"scratch": {"seeds": [0]}}}}}
     with open(tmp_path / "config/config.yaml", "a") as file:
@@ -157,10 +167,13 @@ def test_compare_takes_as_many_trainings_of_both(piti, tmp_path, capsys):
                 write_json(path, same | {"value": 1 + cell.scores.index(Path(path).parts[-2])})
                 if cell.row == "Ours (from scratch)":
                     lone = Path(path)
+    text = re.sub(" +", " ", piti("compare", "alignment", "ours"))
+    # 0, 1 and 2 more than the real images
+    assert "| 1.0 (-1.5 to 3.5) | not comparable |" in text
     expected = "seeds: found [0, 1, 2] of ours and [0] of scratch, expected the same of both, in the same order"
-    assert expected in refused(capsys, piti, "compare", "alignment", "ours")
+    assert text.endswith(f"|\n\nOurs − Ours (from scratch): {expected}\n")
     lone.unlink()
-    assert "1.0 (-1.5 to 3.5)" in piti("compare", "alignment", "ours")  # 0, 1 and 2 more than the real images
+    assert "not comparable" not in piti("compare", "alignment", "ours")
 
 
 def test_claims_are_checked_as_far_as_scores_exist(piti, tmp_path):
@@ -206,6 +219,12 @@ def test_what_the_disk_refuses_is_one_line(piti, capsys):
 def test_explain_refuses_unknown_names(piti, capsys):
     assert "nearest valid name: Ours" in refused(capsys, piti, "explain", "table1", "Ourz")
     assert "nearest valid name: table1" in refused(capsys, piti, "explain", "tabel1")
+
+
+def test_explain_says_which_columns_a_beginning_may_mean(piti, capsys):
+    said = refused(capsys, piti, "explain", "table5", "ours", "ade20k")
+    both = "ade20k_mask_i (ADE20K, FD VGG16 ↓) or ade20k_mask_c (ADE20K, FD EfficientNet-Lite0 ↓)"
+    assert said == f"error: table5: column: found 'ade20k', expected {both}"
 
 
 def test_blank_leaves_out_what_is_not_there(tmp_path, monkeypatch):

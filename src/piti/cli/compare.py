@@ -5,11 +5,13 @@ piti compare table4 Ours            or a column, where those are what is compare
 
 The scores of a row stand in the order of its seeds. Below, the named row minus another, seed by seed: the mean of these
 differences with its 95 % interval over trainings and images together. A row that is not trained (real images) has one
-score for all seeds. Rows without scores are left out, and cells that were selected on the test set.
+score for all seeds. Rows without scores are left out, and cells that were selected on the test set. Where two cells are
+not comparable, a line below says why.
 """
 
 import statistics
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
 
 from piti.cli.explain import pick, scored, state
 from piti.config import Config, Run
@@ -39,18 +41,21 @@ def run(arguments: Namespace, config: Config) -> None:
     # row -> column -> its run, and a score for each seed; across: column -> row
     scores: dict[str, dict[str, Scores]] = {name: {} for name in (named.values() if across else card.rows)}
     run_of = {(rows[r], columns[c]): join(keys.run, keys.rows[r], keys.columns[c]) for r in rows for c in columns}
+    selected = set()  # of the rows, those with such cells
     for cell, artefacts in scored(table, plan.by_path):
-        if artefacts and not cell.selected and all(state(artefact) == "exists" for artefact in artefacts):
-            found = run_of[cell.row, cell.column], [read_json(artefact.path) for artefact in artefacts]
-            if across:
-                scores[named[cell.column]][f"{cell.row}, {measured[cell.column]}"] = found
-            else:
-                scores[cell.row][cell.column] = found
+        name, line = cell.row, cell.column
+        if across:
+            name, line = named[cell.column], f"{cell.row}, {measured[cell.column]}"
+        if cell.selected:
+            selected.add(name)
+        elif artefacts and all(state(artefact) == "exists" for artefact in artefacts):
+            scores[name][line] = run_of[cell.row, cell.column], [read_json(artefact.path) for artefact in artefacts]
     row = named.get(row, row)
     if not scores[row]:
-        raise InputError(f"{table.name}: {row}: found no scores, expected those of all its seeds")
+        found = "cells selected on the test set (best_of)" if row in selected else "no scores"
+        raise InputError(f"{table.name}: {row}: found {found}, expected scores of all its seeds")
     scores = {name: found for name, found in scores.items() if found}
-    print(of_trainings(scores, row), differences(plan, scores, row), sep="\n\n")
+    print(of_trainings(scores, row), *differences(plan, scores, row), sep="\n\n")
 
 
 def of_trainings(scores: dict[str, dict[str, Scores]], row: str) -> str:
@@ -65,19 +70,22 @@ def of_trainings(scores: dict[str, dict[str, Scores]], row: str) -> str:
     return grid(["", *shown], [[line, *(column.get(line, "") for column in shown.values())] for line in lines])
 
 
-def differences(plan: Plan, scores: dict[str, dict[str, Scores]], row: str) -> str:
-    """The row minus each other, where both have scores."""
+def differences(plan: Plan, scores: dict[str, dict[str, Scores]], row: str) -> Iterator[str]:
+    """The row minus each other, where both have scores; and why some of these are not comparable."""
     from piti.report.tabular import grid
 
-    own = scores[row]
-    shown = {
-        f"{row} − {other}": {
-            column: minus(*in_pairs(plan, own[column], columns[column])) for column in own if column in columns
-        }
-        for other, columns in scores.items()
-        if other != row
-    }
-    return grid(["", *shown], [[line, *(column.get(line, "") for column in shown.values())] for line in own])
+    own, shown, reasons = scores[row], {}, {}
+    both = [(other, line) for other in scores for line in own if other != row and line in scores[other]]
+    for other, line in both:
+        column = shown.setdefault(f"{row} − {other}", {})
+        try:
+            column[line] = minus(*in_pairs(plan, own[line], scores[other][line]))
+        except InputError as error:
+            column[line] = "not comparable"
+            reasons[f"{row} − {other}: {error}"] = None  # once for all lines
+    if shown:
+        yield grid(["", *shown], [[line, *(column.get(line, "") for column in shown.values())] for line in own])
+    yield from reasons
 
 
 def minus(one: list[dict], other: list[dict]) -> str:

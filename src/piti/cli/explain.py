@@ -111,8 +111,11 @@ def pick(asked: str, among: dict, what: str):
     for key, value in among.items():
         if asked.casefold() in (key.casefold(), str(value).casefold()):
             return value
-    begin = [value for value in among.values() if str(value).casefold().startswith(f"{asked.casefold()},")]
-    if len(begin) == 1:
-        return begin[0]
+    begin = {key: value for key, value in among.items() if str(value).casefold().startswith(f"{asked.casefold()},")}
+    if len(begin) > 1:
+        several = " or ".join(f"{key} ({value})" for key, value in begin.items())
+        raise InputError(f"{what}: found {asked!r}, expected {several}")
+    if begin:
+        return begin.popitem()[1]
     names = [name for key, value in among.items() for name in (key, value) if isinstance(name, str)]
     raise InputError(unknown_key(asked, names, what).replace("key", "name"))

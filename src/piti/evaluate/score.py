@@ -58,8 +58,17 @@ def difference(a: dict, b: dict) -> Estimate:
     """
     for key in ("n", "extractor", "reference", "seed"):
         if a[key] != b[key]:
-            raise InputError(f"scores: {key}: found {a[key]} and {b[key]}, expected the same in both")
+            raise InputError(f"scores: {key}: {_unlike(a[key], b[key])}, expected the same in both")
     return estimate(a) - estimate(b)
+
+
+def _unlike(one, other) -> str:
+    """Two values that differ; of an extractor, only those of its keys that do."""
+    if not isinstance(one, dict):
+        return f"found {one} and {other}"
+    keys = [key for key in one | other if one.get(key) != other.get(key)]
+    first, second = (", ".join(str(each.get(key)) for key in keys) for each in (one, other))
+    return f"{', '.join(keys)}: found {first} and {second}"
 
 
 def estimate(scored: dict) -> Estimate:

@@ -72,26 +72,36 @@ def strip_columns(card: FigureCard, strip: Strip, files: Iterator[Path], scores:
     """The columns of one task: what each shows of the same images."""
     score = next(scores) if strip.worst else None
     unmeasured = failure(score) if score else None
-    chosen = worst(score, card.images) if score and not unmeasured else {}
-    ids, columns = strip.ids or tuple(chosen), []
-    for column in strip.columns:
-        file = next(files) if column.pictures else None
-        ids = ids or (pick(Shards(file).ids, card.images, card.seed, card.page) if file else [""])
-        columns.append(column_pictures(column, file, ids))
-    if chosen and columns[0][0].picture is not None:
-        columns[0] = [shown._replace(text=text) for shown, text in zip(columns[0], chosen.values(), strict=True)]
+    values = worst_first(score) if score and not unmeasured else {}
+    given = [next(files) if column.pictures else None for column in strip.columns]
+    ids = strip.ids or list(values)[: card.images] or picked(card, strip, given)
+    columns = [column_pictures(column, file, ids) for column, file in zip(strip.columns, given, strict=True)]
+    if values and columns[0][0].picture is not None:
+        columns[0] = [shown._replace(text=values.get(i, "")) for shown, i in zip(columns[0], ids, strict=True)]
     if unmeasured:
-        columns[0][0] = columns[0][0]._replace(text=f"picked by seed: {unmeasured}")
+        chosen = "no values" if strip.ids else "picked by seed"
+        columns[0][0] = columns[0][0]._replace(text=f"{chosen}: {unmeasured}")
     return columns
 
 
-def worst(score: Path, count: int) -> dict[str, str]:
-    """The images with the worst values of a score of alignment, and what to say of them."""
+def picked(card: FigureCard, strip: Strip, files: Sequence[Path | None]) -> list[str]:
+    """Test images picked by seed, from the first column that has pictures; variants are of picked images already."""
+    for column, file in zip(strip.columns, files, strict=True):
+        if file and not failure(file):
+            names = Shards(file).ids
+            if column.variant:
+                return list(dict.fromkeys(name.rpartition("/")[0] for name in names))
+            return pick(names, card.images, card.seed, card.page)
+    return [""]
+
+
+def worst_first(score: Path) -> dict[str, str]:
+    """The images that a score of alignment has values of, the worst first, and what to say of them."""
     found = read_json(score)
     sign = 1 if found["higher_is_better"] else -1
     values = {i: value for i, value in found["images"].items() if value is not None}
-    chosen = sorted(values, key=lambda i: (sign * values[i], i))[:count]
-    return {i: f"{MEASURES[found['extractor']['layer']].head} {values[i]:.1f}" for i in chosen}
+    head = MEASURES[found["extractor"]["layer"]].head
+    return {i: f"{head} {values[i]:.1f}" for i in sorted(values, key=lambda i: (sign * values[i], i))}
 
 
 def strip_lines(card: FigureCard, columns: list[list[Shown]]) -> Iterator[Line]:

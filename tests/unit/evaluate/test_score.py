@@ -65,6 +65,10 @@ def test_refuses_differences_of_unlike_scores():
         difference(score(REAL, FAR, 1), other_reference)
     with pytest.raises(InputError, match="seed"):
         difference(score(REAL, FAR, 1), score(REAL, NEAR, 1, seed=1))
+    wide, narrow = score(REAL, NEAR, 1), score(REAL, NEAR, 1)
+    narrow["extractor"] = narrow["extractor"] | {"layer": "early", "width": 4}
+    with pytest.raises(InputError, match="extractor: layer, width: found pool, 8 and early, 4, expected the same"):
+        difference(wide, narrow)
 
 
 def test_two_images_are_too_few_whatever_is_asked():

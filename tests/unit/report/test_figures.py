@@ -76,6 +76,15 @@ def test_a_failed_method_is_a_column_with_its_reason(tmp_path, files, drawn):
     assert drawn[0][2].picture is None and drawn[0][2].text == "diverged: mse"
 
 
+def test_a_failed_first_method_does_not_take_the_others_pictures(tmp_path, files, drawn):
+    write_failure(files[:1], "diverged: mse")
+    make_figure(card(), tmp_path / "figure.png", files)
+    photographs = figures.Shards(files[1])
+    expected = photographs[photographs.rows(pick(IDS, 2, 0))]
+    assert [line[0].text for line in drawn] == ["diverged: mse", ""]
+    assert np.array_equal([line[1].picture for line in drawn], expected)
+
+
 def test_a_variant_is_looked_up_by_its_name(tmp_path, files, drawn):
     names = [f"{i}/{variant}" for variant in ("a-0", "a-1") for i in pick(IDS, 2, 0)]
     pictures = np.arange(4, dtype=np.uint8)[:, None, None, None] + np.zeros((4, SIDE, SIDE, 3), np.uint8)
@@ -83,6 +92,15 @@ def test_a_variant_is_looked_up_by_its_name(tmp_path, files, drawn):
     columns = [Column(heading=f"Sample {n}", pictures="v", variant=f"a-{n}") for n in range(2)]
     make_figure(card(*columns), tmp_path / "figure.png", [*files, file, file])
     assert [[shown.picture.max() for shown in line[-2:]] for line in drawn] == [[0, 2], [1, 3]]
+
+
+def test_a_figure_of_variants_alone_shows_the_images_they_were_drawn_of(tmp_path, drawn):
+    names = [f"{i}/{variant}" for variant in ("a-0", "a-1") for i in ("b/2", "a")]
+    pictures = np.arange(4, dtype=np.uint8)[:, None, None, None] + np.zeros((4, SIDE, SIDE, 3), np.uint8)
+    file = shards(tmp_path / "variants", "images", pictures, names)
+    strip = Strip(columns=tuple(Column(heading=f"{n}", pictures="v", variant=f"a-{n}") for n in range(2)))
+    make_figure(replace(card(), strips=(strip,)), tmp_path / "figure.png", [file, file])
+    assert [[shown.picture.max() for shown in line] for line in drawn] == [[0, 2], [1, 3]]
 
 
 def test_what_an_artefact_says_stands_below_its_pictures_and_the_figure(tmp_path, files, drawn, monkeypatch):
@@ -184,9 +202,22 @@ def test_the_worst_images_come_first_with_their_values(higher_is_better, worst, 
         assert np.array_equal(line[1].picture, photographs[photographs.rows([name])][0])
 
 
-def test_where_the_score_failed_the_seed_picks_and_it_says_so(tmp_path, files, drawn):
+@pytest.mark.parametrize("ids", [("image-1", "image-4"), ("image-5", "image-0", "image-3")])
+def test_images_that_are_named_have_their_own_values(ids, tmp_path, files, drawn):
+    values = {"image-0": 90.0, "image-1": 20.0, "image-2": 0.0, "image-3": None, "image-4": 10.0, "image-5": 80.0}
+    score = {"higher_is_better": True, "images": values, "extractor": {"layer": "mean_iou"}}
+    write_json(tmp_path / "score.json", score)
+    asked = card()
+    asked = replace(asked, strips=(replace(asked.strips[0], worst="d", ids=ids),))
+    make_figure(asked, tmp_path / "figure.png", files, [tmp_path / "score.json"])
+    own = [f"mIoU % ↑ {values[i]:.1f}" if values[i] is not None else "" for i in ids]
+    assert [line[0].text for line in drawn] == own
+
+
+@pytest.mark.parametrize(("ids", "said"), [((), "picked by seed"), (("image-3", "image-1"), "no values")])
+def test_where_the_score_failed_it_says_so_and_how_images_were_chosen(ids, said, tmp_path, files, drawn):
     write_failure([tmp_path / "score.json"], "diverged")
     asked = card()
-    asked = replace(asked, strips=(replace(asked.strips[0], worst="d"),))
+    asked = replace(asked, strips=(replace(asked.strips[0], worst="d", ids=ids),))
     make_figure(asked, tmp_path / "figure.png", files, [tmp_path / "score.json"])
-    assert [line[0].text for line in drawn] == ["picked by seed: diverged", ""]
+    assert [line[0].text for line in drawn] == [f"{said}: diverged", ""]
