@@ -43,6 +43,9 @@ def train_and_eval(network: nn.Module, *inputs: Tensor) -> dict[str, Tensor]:
 
 
 def grad_norms(network: nn.Module, losses: dict[str, Tensor]) -> Tensor:
+    """Of a network in float64. At a kink of a loss or an activation, what is nearly 0 has either sign in float32, by
+    the CPU's rounding, and the gradient jumps with it: by 6e-4 between CPUs with AVX-512 and with AVX2.
+    """
     gradients = torch.autograd.grad(sum(losses.values()), list(network.parameters()))
     return torch.stack([gradient.norm() for gradient in gradients])
 
@@ -81,8 +84,8 @@ def spade_discriminator(case: Case) -> Outputs:
 
 
 def spade_losses(case: Case) -> Outputs:
-    model, image = spade_model(case), tensor(case, "image")
-    condition = semantics(case, case.config["semantic_nc"])
+    model, image = spade_model(case).double(), tensor(case, "image").double()  # grad_norms says why
+    condition = semantics(case, case.config["semantic_nc"]).double()
 
     buffers = ("running_mean", "running_var", "num_batches_tracked")  # which this entry does not list
     case.entry["default_buffers"] = [name for name, _ in case.entry["state_dict_G"] if name.endswith(buffers)]
@@ -213,10 +216,10 @@ def pix2pixhd_discriminator(case: Case) -> Outputs:
 
 def pix2pixhd_losses(case: Case) -> Outputs:
     config = case.config
-    model = pix2pixhd_model(config["G"], config["D"], lambda_feat=config["lambda_feat"])
+    model = pix2pixhd_model(config["G"], config["D"], lambda_feat=config["lambda_feat"]).double()  # grad_norms says why
     case.fill(model.generator, key="state_dict_G")
     case.fill(model.discriminator, key="state_dict_D")
-    condition, image = semantics(case, config["G"]["input_nc"]), tensor(case, "image")
+    condition, image = semantics(case, config["G"]["input_nc"]).double(), tensor(case, "image").double()
     fake = model.generate(condition, {})
     for_generator = model.generator_loss(condition, image, fake, {})
     for_discriminator = model.discriminator_loss(condition, image, fake.detach(), {})

@@ -517,7 +517,6 @@ SEEN = {"title": "t", "tasks": ["ade20k_mask"], "columns": ["condition"]}
         ({"models": {"two_stage": {"init": "upsampler"}}}, "models.two_stage.init: found upsampler, whose kind is ups"),
         ({"models": {"oasis": {"init": "spade"}}}, "models.oasis.init: found spade, whose kind is spade, expected oas"),
         ({"methods": {"new": {"label": "n", "like": "spade", "base": "two_stage"}}}, "new: found generator and base, "),
-        ({"methods": {"ours": {"best_of": ["spade"]}}}, "methods.ours: found best_of and base, expected one of them"),
         ({"methods": {"ours": {"base": "spade"}}}, "methods.ours.base: found spade, whose kind is spade, expected ba"),
         ({"methods": {"ours": {"base": "upsampler"}}}, "ours.base: found upsampler, whose kind is upsampler, expected"),
         ({"methods": {"spade": {"generator": "estimator"}}}, "spade.generator: found estimator, whose kind is estima"),

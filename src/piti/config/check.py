@@ -211,7 +211,7 @@ def check_role(config: Config, row: str, where: str, *expected: str) -> None:
 def check_methods(config: Config) -> None:
     """A method makes its pictures in one way, by models of the kinds that takes, in steps that they have."""
     for name, method in config.methods.items():
-        ways = [way for way in ("pictures", "real", "best_of", "generator", "base") if getattr(method, way)]
+        ways = [way for way in ("pictures", "real", "generator", "base") if getattr(method, way)]
         if len(ways) > 1:
             raise InputError(f"methods.{name}: found {ways[0]} and {ways[1]}, expected one of them")
         if method.upsampler and ways and ways[0] not in ("real", "base"):
