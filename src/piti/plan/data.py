@@ -26,9 +26,9 @@ def source_of(plan: Plan, name: str, split: str) -> tuple[Files, dict[str, str]]
 def substitution(plan: Plan, name: str) -> str:
     """What a data set is in place of the paper's; nothing where it is the paper's, or no score stands beside it."""
     dataset = plan.config.datasets[name]
-    if not plan.config.comparable and dataset.scenes and not dataset.path:
-        return ""  # the note of the preset says so of all
-    return "synthetic scenes" if dataset.scenes and not dataset.path else dataset.substitution
+    if dataset.path or not dataset.scenes:
+        return dataset.substitution
+    return "synthetic scenes" if plan.config.comparable else ""  # the note of the preset says so of all
 
 
 def scenes(plan: Plan, name: str) -> Artefact:
