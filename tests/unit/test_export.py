@@ -13,7 +13,8 @@ from tests.unit.test_cli import CONFIG, piti, refused  # noqa: F401 (a fixture)
 from piti.cli import export
 from piti.config import load
 from piti.plan import resolve
-from piti.store.files import file_digest, write_json
+from piti.store.chain import BEHIND, not_converged
+from piti.store.files import InputError, file_digest, write_json
 from piti.store.lease import exclusive
 
 
@@ -27,8 +28,14 @@ def models(piti):  # noqa: F811
         path.write_text(f"weights {path}")
         path.with_name("curve.csv").write_text("step\n")
         files = {name: file_digest(path.with_name(name)) for name in (path.name, "curve.csv")}
-        write_json(path.with_name("card.json"), {"step": "train", "digest": path.parts[-2], "made": {"files": files}})
+        write_json(path.with_name("card.json"), carded("train", path, {"files": files}))
     return found
+
+
+def carded(step: str, path: Path, made: dict, **inputs: Path) -> dict:
+    """What a card.json says."""
+    inputs = {name: [str(one)] for name, one in inputs.items()}
+    return {"step": step, "digest": path.parts[-2], "card": {}, "made": made, "inputs": inputs}
 
 
 def taken(path: Path) -> Path:
@@ -66,6 +73,32 @@ def test_what_was_exported_before_is_exported_as_it_was(piti, models):  # noqa: 
         piti("export", folder)
     assert Path("again/SHA256SUMS").read_text() == Path("shared/SHA256SUMS").read_text()
     assert not list(Path("again").rglob("exported.json"))
+
+
+@pytest.mark.parametrize("converged", [True, False])
+def test_a_score_that_comes_alone_says_whether_its_training_had_converged(piti, models, converged):  # noqa: F811
+    """Verdicts are then what they were where it was trained. So they stay when it is passed on."""
+    plan = resolve(load({"preset": "smoke"}, CONFIG))[0]
+    score = next(Path(a.path) for a in plan.artefacts.values() if a.step == "score")
+    features = next(Path(a.path) for a in plan.artefacts.values() if a.leg == "features")
+    write_json(models[0].with_name("card.json"), carded("train", models[0], {"converged": converged}))
+    for path, card in {
+        features: carded("extract_features", features, {}, model=models[0]),
+        score: carded("score", score, {"files": {}}, fake=features),
+    }.items():
+        path.parent.mkdir(parents=True)
+        path.write_text("{}")
+        write_json(path.with_name("card.json"), card)
+    piti("export", "shared", "--legs", "scores")
+    for leg in ("models", "features"):
+        shutil.rmtree(f"results/smoke/{leg}")
+    into(piti, "shared")
+    piti("export", "again", "--legs", "scores")
+    for there in (taken(score), Path("again", *score.parts[2:])):
+        assert [link.made for link in not_converged([there], True).values()] == [{"converged": False}] * (not converged)
+    taken(score).with_name(BEHIND).write_text('{"models": 1}')
+    with pytest.raises(InputError, match=r"behind\.json: found something else, expected cards by address"):
+        not_converged([taken(score)], True)
 
 
 def test_where_somebody_works_nothing_is_imported(piti, models, capsys):  # noqa: F811

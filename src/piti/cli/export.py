@@ -3,7 +3,8 @@
 piti export /shared/piti                    all models, samples, features and scores of this configuration that exist
 piti export /shared/piti --legs models      models alone
 
-The file SHA256SUMS there names every file; `sha256sum -c` reads it too.
+The file SHA256SUMS there names every file; `sha256sum -c` reads it too. Beside what is copied without the models behind
+it, behind.json has their cards: how long they were trained, and whether they had converged.
 """
 
 import contextlib
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from piti.config import Config
 from piti.plan import report, resolve, runs
-from piti.store.chain import TRAINED
+from piti.store.chain import BEHIND, TRAINED, address, left_behind
 from piti.store.files import InputError, atomic_folder, file_digest, write_json, write_text
 
 LEGS = (*TRAINED, "scores", "alignment")
@@ -33,19 +34,21 @@ def run(arguments: Namespace, config: Config) -> None:
     if arguments.folder.exists() or not wanted:
         found = "something there" if arguments.folder.exists() else f"none of {', '.join(arguments.legs)} made yet"
         raise InputError(f"{arguments.folder}: found {found}, expected a new folder and something to export")
-    total = 0
+    total, links, taken = 0, {}, {address(artefact.path) for artefact in wanted}
     with atomic_folder(arguments.folder) as temporary:
         sums = {}
         for artefact in wanted:
-            source, (address, *_) = Path(artefact.path).parent, runs.addresses(artefact)
+            source, (to, *_) = Path(artefact.path).parent, runs.addresses(artefact)
             if not (source / "card.json").exists():
                 raise InputError(f"{source}: found no card.json, expected what its step has written")
             try:
-                shutil.copytree(source, temporary / address, ignore=shutil.ignore_patterns(".*", MARK))
+                shutil.copytree(source, temporary / to, ignore=shutil.ignore_patterns(".*", MARK))
             except shutil.Error as error:  # a list, with a place and a reason for each file
                 (file, _, reason), *_ = error.args[0]
                 raise InputError(f"{file}: cannot be copied to {arguments.folder} ({reason})") from None
-            for file in sorted((temporary / address).rglob("*")):
+            if behind := left_behind(Path(artefact.path), taken, links):
+                write_json(temporary / to / BEHIND, behind)
+            for file in sorted((temporary / to).rglob("*")):
                 if file.is_file():
                     sums[file.relative_to(temporary).as_posix()] = file_digest(file)
                     total += file.stat().st_size
