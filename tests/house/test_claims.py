@@ -40,6 +40,7 @@ def test_what_is_published_is_whole_and_needed(published):
 @pytest.mark.parametrize(
     ("table", "row", "more"),
     [
+        ("table1", "Ours", {}),
         ("resolutions", "Ours", {}),
         ("alignment", "Ours", {}),
         ("table4", "Ours", {}),
@@ -58,7 +59,7 @@ def test_the_page_shows_them(table, row, more, published, capsys):
 
 
 def test_the_page_shows_what_the_scores_decide(published, capsys):
-    """From scores alone nobody knows which trainings still improved: then some are undecided that the page decides."""
+    """Of scores without cards nobody knows which trainings still improved: some are undecided that the page decides."""
     claims.run(Namespace(), load({"preset": "claims", "results": str(published)}, ROOT / "config"))
 
     def verdicts(text: str) -> dict[tuple[str, ...], str]:
