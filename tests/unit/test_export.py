@@ -90,12 +90,16 @@ def test_a_score_that_comes_alone_says_whether_its_training_had_converged(piti, 
         path.write_text("{}")
         write_json(path.with_name("card.json"), card)
     piti("export", "shared", "--legs", "scores")
+    piti("export", "whole")
     for leg in ("models", "features"):
         shutil.rmtree(f"results/smoke/{leg}")
     into(piti, "shared")
     piti("export", "again", "--legs", "scores")
     for there in (taken(score), Path("again", *score.parts[2:])):
         assert [link.made for link in not_converged([there], True).values()] == [{"converged": False}] * (not converged)
+    into(piti, "whole")
+    piti("export", "whole again")
+    assert not [*Path("whole").rglob(BEHIND), *Path("whole again").rglob(BEHIND)]  # the cards themselves are there
     taken(score).with_name(BEHIND).write_text('{"models": 1}')
     with pytest.raises(InputError, match=r"behind\.json: found something else, expected cards by address"):
         not_converged([taken(score)], True)

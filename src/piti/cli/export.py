@@ -42,7 +42,7 @@ def run(arguments: Namespace, config: Config) -> None:
             if not (source / "card.json").exists():
                 raise InputError(f"{source}: found no card.json, expected what its step has written")
             try:
-                shutil.copytree(source, temporary / to, ignore=shutil.ignore_patterns(".*", MARK))
+                shutil.copytree(source, temporary / to, ignore=shutil.ignore_patterns(".*", MARK, BEHIND))
             except shutil.Error as error:  # a list, with a place and a reason for each file
                 (file, _, reason), *_ = error.args[0]
                 raise InputError(f"{file}: cannot be copied to {arguments.folder} ({reason})") from None

@@ -56,8 +56,8 @@ def make_report(
         "figures": [show_figure(shown_link(path, links)) for path in figures],
         "assumed": list(assumed(deviations)),
     }
-    curved = (link for link in links.values() if link.step == "train")  # of a score that came alone only its card did
-    trainings = [link for link in curved if link.failed or Path(link.path).with_name("curve.csv").exists()]
+    cards = (link for link in links.values() if link.step == "train")  # behind a score that came alone nothing else is
+    trainings = [link for link in cards if Path(link.path).with_name("curve.csv").exists()]
     shown |= {
         "convergence": (seen := curves.convergence(trainings, links, card.rows)) and data_uri(seen, "png"),
         "curves": {

@@ -72,10 +72,10 @@ def address(path: str | Path) -> str:
 
 
 def left_behind(path: Path, taken: Container[str], links: dict[str, Link]) -> dict[str, dict]:
-    """By address the cards of what trainings may stand behind and an artefact was made from, but for `taken`."""
-    behind = [link for link in ancestors(read_chain(path, links), links) if link.path != str(path) and link.step]
-    said = {address(link.path): {key: getattr(link, key) for key in KEYS} for link in behind if leg(link) in TRAINED}
-    return {where: card for where, card in said.items() if where not in taken}
+    """By address the cards of what an artefact was made from, as far as trainings may stand behind; but for `taken`."""
+    behind = {address(link.path): link for link in ancestors(read_chain(path, links), links) if link.step}
+    left = {where: link for where, link in behind.items() if leg(link) in TRAINED and where not in taken}
+    return {where: {key: getattr(link, key) for key in KEYS} for where, link in left.items()}
 
 
 def now_at(recorded: str, child: Path) -> str:
