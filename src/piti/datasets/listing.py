@@ -24,7 +24,7 @@ def listed(folder: Path) -> dict[str, Path]:
 
     Linked folders are entered. Names are composed (NFC) whatever system wrote them, and what is not UTF-8 is read as
     Latin-1, so that a name is the same text in every folder. Raises InputError for a folder that cannot be read, one
-    that holds itself, and two names that become one.
+    that holds itself, what is neither file nor folder, and two names that become one.
     """
     found: dict[str, Path] = {}
     for raw, path in _walk(folder, "", ()):
@@ -52,8 +52,13 @@ def _walk(folder: Path, below: str, above: Sequence[tuple[int, int]]) -> Iterato
     for entry in entries:
         if entry.name.startswith("."):
             continue
-        if os.path.isdir(entry) if entry.is_symlink() else entry.is_dir():  # a link to itself is told by its reader
+        # A link that leads nowhere, or to itself, is told by who reads it as a picture.
+        link = entry.is_symlink()
+        if os.path.isdir(entry) if link else entry.is_dir():
             yield from _walk(Path(entry.path), f"{below}{entry.name}/", (*above, here))
+        elif os.path.exists(entry) and not os.path.isfile(entry) if link else not entry.is_file():
+            # To open a pipe is to wait for ever.
+            raise InputError(f"{entry.path}: found a pipe, a socket or a device, expected a file or a folder")
         else:
             yield f"{below}{entry.name}", Path(entry.path)
 

@@ -384,6 +384,16 @@ def test_linked_folders_are_entered_and_rings_refused(tmp_path):
         scan("folder", tmp_path, "train")
 
 
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path, linked):
+    save(tmp_path / "images/a.jpg", NORTH)
+    os.mkfifo(pipe := tmp_path / ("pipe" if linked else "images/b.jpg"))
+    if linked:
+        (tmp_path / "images/b.jpg").symlink_to(pipe)
+    with pytest.raises(InputError, match=r"images/b\.jpg: found a pipe, a socket or a device, expected a file or a f"):
+        scan("folder", tmp_path, "train")
+
+
 @pytest.mark.parametrize("target", ["self.jpg", "nowhere.jpg"])
 def test_a_link_that_leads_nowhere_is_one_bad_picture(tmp_path, target):
     save(tmp_path / "images/a.jpg", NORTH)
