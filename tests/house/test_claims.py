@@ -24,7 +24,7 @@ def published(tmp_path_factory) -> Path:
     return folder
 
 
-def asked(more: dict) -> set[str]:
+def places(more: dict) -> set[str]:
     """Where everything lies that `claims` makes, with more configuration: "scores/NAME/DIGEST" and the like."""
     plan, tables, figures = resolve(load({"preset": "claims"} | more, ROOT / "config"))
     report(plan, tables, figures)
@@ -36,11 +36,11 @@ def test_what_is_published_is_whole_and_needed(published):
     for address, files in listed.items():
         import_.checked(published / address, files)
     assert listed
-    assert listed.keys() <= asked({}) | asked(LONG)
+    assert listed.keys() <= places({}) | places(LONG)
 
 
 def test_every_score_that_claims_asks_for_is_published(published):
-    scores = {address for address in asked({}) if address.startswith(("scores/", "alignment/"))}
+    scores = {address for address in places({}) if address.startswith(("scores/", "alignment/"))}
     assert scores
     assert scores <= import_.listed(published).keys()
 

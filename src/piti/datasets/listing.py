@@ -56,7 +56,7 @@ def _walk(folder: Path, below: str, above: Sequence[tuple[int, int]]) -> Iterato
         link = entry.is_symlink()
         if os.path.isdir(entry) if link else entry.is_dir():
             yield from _walk(Path(entry.path), f"{below}{entry.name}/", (*above, here))
-        elif os.path.exists(entry) and not os.path.isfile(entry) if link else not entry.is_file():
+        elif not (os.path.isfile(entry) if link else entry.is_file()) and os.path.exists(entry):
             # To open a pipe is to wait for ever.
             raise InputError(f"{entry.path}: found a pipe, a socket or a device, expected a file or a folder")
         else:
